@@ -1,0 +1,1 @@
+//! Start, stop, and the one place that turns configuration into runtime objects.

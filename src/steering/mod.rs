@@ -1,0 +1,4 @@
+//! Steering: which region a client is sent to (steering.md).
+//!
+//! Two implementations of one meaning: [`evaluate`] walks the tree of policies for one client
+//! and records why; the compiled tables serve queries. Never sees a message or a socket.
