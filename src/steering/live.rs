@@ -1,8 +1,11 @@
 //! What steered records answer now.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::geo;
+use crate::steering::answers::Answers;
+use crate::steering::spread::Random;
 use crate::wire::Type;
 use crate::zone::RecordId;
 
@@ -25,7 +28,21 @@ impl Client {
 
 /// The state of every steered record, worked out when health changed. Immutable; replaced whole.
 #[derive(Debug, Default, Clone)]
-pub struct Live {}
+pub struct Live {
+    pub(super) slots: Arc<[Slot]>,
+    pub(super) answers: Vec<Arc<Answers>>,
+}
+
+/// What is one record's own among the many that share its answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot {
+    /// Which answers it shares.
+    pub answers: u32,
+    /// The hash seed of its name.
+    pub seed: u64,
+    /// Its first rotation counter.
+    pub rotor: u32,
+}
 
 /// An answer and how many clients around this one share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,26 +77,44 @@ pub enum Answer<'a> {
     ServFail,
 }
 
+/// Rotation counters of one thread; a power of two. Rings whose counters fall on the same place
+/// turn together, which shifts their order and loses nothing.
+const ROTORS: usize = 1 << 14;
+
 /// What a thread needs to draw and to rotate: random numbers and rotation counters.
 #[derive(Debug)]
-pub struct Spin {}
+pub struct Spin {
+    pub(super) random: Random,
+    rotors: Box<[u32]>,
+}
 
 impl Spin {
     /// `seed` starts the draws; different threads take different seeds.
-    pub fn new(_seed: u64) -> Spin {
-        Spin {}
+    pub fn new(seed: u64) -> Spin {
+        Spin { random: Random::new(seed), rotors: vec![0; ROTORS].into() }
+    }
+
+    /// The turn of a ring, one further each time.
+    #[inline]
+    pub(super) fn turn(&mut self, rotor: u32) -> u32 {
+        let counter = &mut self.rotors[rotor as usize & (ROTORS - 1)];
+        let turn = *counter;
+        *counter = turn.wrapping_add(1);
+        turn
     }
 }
 
 impl Live {
     /// The answer of `record` to a question of `qtype` (not ANY) from `client`.
+    #[inline]
     pub fn serve(
         &self,
-        _record: RecordId,
-        _qtype: Type,
-        _client: Client,
-        _spin: &mut Spin,
+        record: RecordId,
+        qtype: Type,
+        client: Client,
+        spin: &mut Spin,
     ) -> Served<'_> {
-        Served { answer: Answer::NoData, scope: 0 }
+        let slot = self.slots[record.0 as usize];
+        self.answers[slot.answers as usize].serve(qtype, client, slot.seed, slot.rotor, spin)
     }
 }

@@ -1,0 +1,316 @@
+//! Finished answers: what one bound target says to each class of clients, ready to copy.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::steering::live::{Answer, Client, Served, Spin};
+use crate::steering::model::{MemberData, Model};
+use crate::steering::resolve::{Item, Resolved, Ring, Source};
+use crate::steering::spread::{self, Candidate};
+use crate::steering::table::{ClassTable, Groups};
+use crate::wire::{Class, Type};
+
+/// The answers now in force for one target at one TTL. Immutable.
+#[derive(Debug)]
+pub struct Answers {
+    /// Types with answers of their own.
+    types: Vec<Type>,
+    /// Whether there is a further column, for all other types: some pool has aliases.
+    has_alias: bool,
+    place: Option<(Arc<ClassTable>, Arc<Groups>)>,
+    /// A row for each class, a column for each type.
+    cells: Vec<Cell>,
+    choices: Vec<Choice>,
+    draws: Vec<(u32, u32)>,
+    hashes: Vec<(Candidate, u32)>,
+    /// Ends of the records in `bytes`; the record of number `n` starts at the end of `n - 1`.
+    ends: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+/// What one class gets for one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell {
+    /// Index of the choice.
+    choice: u32,
+    /// The first choices are up: the scope is that of the first choice, else that of the order.
+    pub is_first: bool,
+    /// The answer depends on a hash of the client's network.
+    is_hashed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Choice {
+    NoData,
+    ServFail,
+    /// Records `first` to `first + 2 * count`: each of the ring's twice, so that `take` in a row
+    /// from any start are in one piece.
+    Ring {
+        first: u32,
+        count: u32,
+        take: u32,
+        rotor: u32,
+        is_alias: bool,
+    },
+    /// Entries of `draws`: running sums of weights, and choices.
+    Draw {
+        first: u32,
+        count: u32,
+    },
+    /// Entries of `hashes`.
+    Hash {
+        first: u32,
+        count: u32,
+    },
+}
+
+/// What a cell says: something resolved, or a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// What is up, or stands in for it.
+    Resolved(Resolved),
+    /// SERVFAIL, as `on_all_down` says.
+    ServFail,
+}
+
+/// Everything that [`Answers`] are made of.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// Members are looked up here.
+    pub model: &'a Model,
+    /// Time to live in seconds.
+    pub ttl: u32,
+    /// Types with answers of their own.
+    pub types: &'a [Type],
+    /// Whether a further column stands for all other types.
+    pub has_alias: bool,
+    /// The class of every client; `None` for a target that does not look at the place.
+    pub place: Option<(Arc<ClassTable>, Arc<Groups>)>,
+    /// A row for each class, a column for each type: outcome, and whether first choices are up.
+    pub cells: Vec<(Outcome, bool)>,
+}
+
+impl Answers {
+    /// Finishes a draft.
+    pub fn new(draft: Draft<'_>) -> Answers {
+        let columns = draft.types.len() + usize::from(draft.has_alias);
+        let mut answers = Answers {
+            types: draft.types.to_vec(),
+            has_alias: draft.has_alias,
+            place: draft.place,
+            cells: Vec::with_capacity(draft.cells.len()),
+            choices: Vec::new(),
+            draws: Vec::new(),
+            hashes: Vec::new(),
+            ends: Vec::new(),
+            bytes: Vec::new(),
+        };
+        let mut writer = Writer {
+            model: draft.model,
+            ttl: draft.ttl,
+            columns: columns as u32,
+            known: HashMap::new(),
+        };
+        for (index, (outcome, is_first)) in draft.cells.into_iter().enumerate() {
+            let is_hashed = match &outcome {
+                Outcome::Resolved(resolved) => resolved.is_hashed(),
+                Outcome::ServFail => false,
+            };
+            let column = (index % columns) as u32;
+            let choice = writer.choice(&mut answers, outcome, column);
+            answers.cells.push(Cell { choice, is_first, is_hashed });
+        }
+        answers
+    }
+
+    /// The answer to `qtype` from `client`. `seed` is the record's hash seed, `rotor` its first
+    /// rotation counter.
+    #[inline]
+    pub fn serve(
+        &self,
+        qtype: Type,
+        client: Client,
+        seed: u64,
+        rotor: u32,
+        spin: &mut Spin,
+    ) -> Served<'_> {
+        let column = match self.types.iter().position(|rtype| *rtype == qtype) {
+            Some(column) => column,
+            None if self.has_alias => self.types.len(),
+            None => return Served { answer: Answer::NoData, scope: 0 },
+        };
+        let (row, scope) = match &self.place {
+            None => (0, None),
+            Some((table, groups)) => {
+                let place = table.find(client.address);
+                (place.class as usize, Some((table, groups, place)))
+            }
+        };
+        let cell = self.cells[row * (self.types.len() + usize::from(self.has_alias)) + column];
+        let scope = match scope {
+            None => None,
+            Some((_, groups, place)) if cell.is_first => Some(groups.scope(client.address, place)),
+            Some((table, _, place)) => Some(table.class_scope(client.address, place)),
+        };
+        let scope = match (scope, cell.is_hashed) {
+            (None, false) => 0,
+            (Some(scope), false) => scope + client.offset,
+            (scope, true) => scope.unwrap_or(0).max(hashed_scope(client.address)) + client.offset,
+        };
+        Served { answer: self.answer(cell.choice, client, seed, rotor, spin), scope }
+    }
+
+    fn answer(
+        &self,
+        mut choice: u32,
+        client: Client,
+        seed: u64,
+        rotor: u32,
+        spin: &mut Spin,
+    ) -> Answer<'_> {
+        loop {
+            match self.choices[choice as usize] {
+                Choice::NoData => return Answer::NoData,
+                Choice::ServFail => return Answer::ServFail,
+                Choice::Ring { first, count, take, rotor: own, is_alias } => {
+                    let turn =
+                        if count == 1 { 0 } else { spin.turn(rotor.wrapping_add(own)) % count };
+                    let from = first + turn;
+                    let start = if from == 0 { 0 } else { self.ends[from as usize - 1] };
+                    let bytes =
+                        &self.bytes[start as usize..self.ends[(from + take) as usize - 1] as usize];
+                    if is_alias {
+                        return Answer::Alias { bytes, target: &bytes[RECORD_HEAD..] };
+                    }
+                    return Answer::Records { bytes, count: take as u16 };
+                }
+                Choice::Draw { first, count } => {
+                    let branches = &self.draws[first as usize..(first + count) as usize];
+                    let total = branches[branches.len() - 1].0;
+                    let point = spin.random.below(total);
+                    choice = branches[branches.partition_point(|(sum, _)| *sum <= point)].1;
+                }
+                Choice::Hash { first, count } => {
+                    let branches = &self.hashes[first as usize..(first + count) as usize];
+                    let key = spread::client_key(client.address);
+                    let candidates = branches.iter().map(|(candidate, _)| *candidate);
+                    choice = branches[spread::rendezvous(seed, key, candidates)].1;
+                }
+            }
+        }
+    }
+}
+
+/// The narrowest network that hashing tells apart, as a prefix length.
+fn hashed_scope(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 24 } else { 56 }
+}
+
+/// Octets of a record before its data: owner pointer, type, class, TTL, length.
+const RECORD_HEAD: usize = 12;
+
+struct Writer<'a> {
+    model: &'a Model,
+    ttl: u32,
+    columns: u32,
+    known: HashMap<(Outcome, u32), u32>,
+}
+
+impl Writer<'_> {
+    fn choice(&mut self, answers: &mut Answers, outcome: Outcome, column: u32) -> u32 {
+        if let Some(known) = self.known.get(&(outcome.clone(), column)) {
+            return *known;
+        }
+        let choice = match &outcome {
+            Outcome::ServFail => Choice::ServFail,
+            Outcome::Resolved(Resolved::NoData) => Choice::NoData,
+            Outcome::Resolved(Resolved::Ring(ring)) => self.ring(answers, ring, column),
+            Outcome::Resolved(Resolved::Draw(list)) => {
+                let mut sum = 0u32;
+                let mut branches = Vec::with_capacity(list.len());
+                for (weight, branch) in list {
+                    sum = sum.saturating_add(*weight);
+                    let branch = Outcome::Resolved(branch.clone());
+                    branches.push((sum, self.choice(answers, branch, column)));
+                }
+                let first = answers.draws.len() as u32;
+                answers.draws.extend(branches);
+                Choice::Draw { first, count: list.len() as u32 }
+            }
+            Outcome::Resolved(Resolved::Hash(list)) => {
+                let mut branches = Vec::with_capacity(list.len());
+                for (candidate, branch) in list {
+                    let branch = Outcome::Resolved(branch.clone());
+                    branches.push((*candidate, self.choice(answers, branch, column)));
+                }
+                let first = answers.hashes.len() as u32;
+                answers.hashes.extend(branches);
+                Choice::Hash { first, count: list.len() as u32 }
+            }
+        };
+        answers.choices.push(choice);
+        let number = answers.choices.len() as u32 - 1;
+        self.known.insert((outcome, column), number);
+        number
+    }
+
+    fn ring(&self, answers: &mut Answers, ring: &Ring, column: u32) -> Choice {
+        let first = answers.ends.len() as u32;
+        let mut is_alias = false;
+        for item in ring.items.iter().chain(&ring.items) {
+            is_alias |= self.record(&mut answers.bytes, *item);
+            answers.ends.push(answers.bytes.len() as u32);
+        }
+        let count = ring.items.len() as u32;
+        let take = (ring.take as u32).min(count);
+        let pools = self.model.pools.len() as u32;
+        let source = match ring.source {
+            Source::Pool(id) => id.0,
+            Source::Policy(id) => pools + id.0,
+            Source::AllDown => pools + self.model.policies.len() as u32,
+        };
+        Choice::Ring { first, count, take, rotor: source * self.columns + column, is_alias }
+    }
+
+    /// Appends one record; true when it is an alias.
+    fn record(&self, bytes: &mut Vec<u8>, item: Item) -> bool {
+        let data = match item {
+            Item::Member(pool, index) => self.model.pool(pool).members[index].data.clone(),
+            Item::Address(address) => MemberData::Address(address),
+        };
+        let rtype = data.rtype().unwrap_or(Type::CNAME);
+        let v4;
+        let v6;
+        let rdata: &[u8] = match &data {
+            MemberData::Address(IpAddr::V4(address)) => {
+                v4 = address.octets();
+                &v4
+            }
+            MemberData::Address(IpAddr::V6(address)) => {
+                v6 = address.octets();
+                &v6
+            }
+            MemberData::Alias(name) => name.as_wire(),
+            MemberData::Data { rdata, .. } => rdata,
+        };
+        bytes.extend_from_slice(&[0xc0, 0x0c]);
+        bytes.extend_from_slice(&rtype.0.to_be_bytes());
+        bytes.extend_from_slice(&Class::IN.0.to_be_bytes());
+        bytes.extend_from_slice(&self.ttl.to_be_bytes());
+        bytes.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
+        bytes.extend_from_slice(rdata);
+        matches!(data, MemberData::Alias(_))
+    }
+}
+
+impl Resolved {
+    /// Whether the outcome depends on a hash of the client's network.
+    pub fn is_hashed(&self) -> bool {
+        match self {
+            Resolved::NoData | Resolved::Ring(_) => false,
+            Resolved::Draw(list) => list.iter().any(|(_, resolved)| resolved.is_hashed()),
+            Resolved::Hash(_) => true,
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! The control side: verdicts, the operator's word and latency come in, [`Live`] comes out.
+//!
+//! Pure data, no clock and no task of its own: the server calls it when something changed and
+//! publishes what it made.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::health::{CheckId, Verdict};
+use crate::steering::answers::{Answers, Draft, Outcome};
+use crate::steering::compile::{Compiled, World, latency_nodes};
+use crate::steering::latency::Choice;
+use crate::steering::live::{Live, Slot};
+use crate::steering::model::{Model, OnAllDown, PoolId, PoolState};
+use crate::steering::plan::PlanId;
+use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
+use crate::steering::spread;
+use crate::steering::standing::{Resort, Standing};
+use crate::steering::table::Groups;
+use crate::wire::Type;
+use crate::zone::RecordId;
+
+/// One generation's steering: what was written, compiled.
+#[derive(Debug)]
+pub struct Steering {
+    /// What the operator wrote.
+    pub model: Model,
+    /// What it means for every client.
+    pub compiled: Compiled,
+    bindings: Vec<Binding>,
+    slots: Arc<[Slot]>,
+    bindings_of_pool: Vec<Vec<usize>>,
+    pools_of_check: HashMap<CheckId, Vec<PoolId>>,
+}
+
+/// Distance between the first counters of two records: odd, and near the golden section of the
+/// number of counters, so that few records' counters meet.
+const ROTOR_STRIDE: u32 = 10_007;
+
+/// A target with what a record adds to it; records that add the same share it.
+#[derive(Debug)]
+struct Binding {
+    /// Index into the compiled targets.
+    target: usize,
+    ttl: u32,
+    on_all_down: OnAllDown,
+    types: Vec<Type>,
+    has_alias: bool,
+    records: Vec<RecordId>,
+}
+
+/// Something an operator wants to hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A pool came up or went down.
+    Pool {
+        /// Which.
+        pool: PoolId,
+        /// Whether it is up now.
+        is_up: bool,
+    },
+    /// Everything a record leads to is down for some clients, or no longer.
+    Panic {
+        /// The records concerned.
+        records: Vec<RecordId>,
+        /// Whether it has begun.
+        begun: bool,
+    },
+}
+
+impl Steering {
+    /// Compiles a model for a world.
+    pub fn new(model: Model, world: World<'_>) -> Steering {
+        let compiled = Compiled::new(&model, world);
+        let mut bindings: Vec<Binding> = Vec::new();
+        let mut numbers = HashMap::new();
+        let mut slots = Vec::with_capacity(model.records.len());
+        for (index, record) in model.records.iter().enumerate() {
+            let key = (record.target, record.ttl, record.on_all_down.clone());
+            let number = *numbers.entry(key).or_insert_with(|| {
+                bindings.push(Binding::new(&model, &compiled, record));
+                bindings.len() - 1
+            });
+            let seed = spread::seed(record.owner.to_lower().as_wire());
+            bindings[number].records.push(RecordId(index as u32));
+            // Counters of different records lie apart; where they meet, rings turn together.
+            slots.push(Slot {
+                answers: number as u32,
+                seed,
+                rotor: (index as u32).wrapping_mul(ROTOR_STRIDE),
+            });
+        }
+        let mut bindings_of_pool = vec![Vec::new(); model.pools.len()];
+        for (number, binding) in bindings.iter().enumerate() {
+            for pool in model.pools_under(compiled.targets[binding.target].target) {
+                bindings_of_pool[pool.0 as usize].push(number);
+            }
+        }
+        let mut pools_of_check: HashMap<CheckId, Vec<PoolId>> = HashMap::new();
+        for (index, pool) in (0..).zip(&model.pools) {
+            for check in pool.members.iter().filter_map(|member| member.check) {
+                pools_of_check.entry(check).or_default().push(PoolId(index));
+            }
+        }
+        let slots = slots.into();
+        Steering { model, compiled, bindings, slots, bindings_of_pool, pools_of_check }
+    }
+
+    /// The types that a record's pools and addresses have, and whether some are aliases.
+    pub fn types(&self, record: RecordId) -> (&[Type], bool) {
+        let binding = &self.bindings[self.slots[record.0 as usize].answers as usize];
+        (&binding.types, binding.has_alias)
+    }
+}
+
+impl Binding {
+    fn new(model: &Model, compiled: &Compiled, record: &crate::steering::model::Record) -> Binding {
+        let pools = model.pools_under(record.target);
+        let mut types: BTreeSet<Type> =
+            pools.iter().flat_map(|pool| model.pool(*pool).types()).collect();
+        if let OnAllDown::Addresses(addresses) = &record.on_all_down {
+            types.extend(addresses.iter().map(|a| if a.is_ipv4() { Type::A } else { Type::AAAA }));
+        }
+        Binding {
+            target: compiled.number(record.target),
+            ttl: record.ttl,
+            on_all_down: record.on_all_down.clone(),
+            types: types.into_iter().collect(),
+            has_alias: pools.iter().any(|pool| model.pool(*pool).is_alias()),
+            records: Vec::new(),
+        }
+    }
+
+    fn columns(&self) -> impl Iterator<Item = Option<Type>> {
+        self.types.iter().copied().map(Some).chain(self.has_alias.then_some(None))
+    }
+}
+
+/// The moving state of one generation.
+#[derive(Debug)]
+pub struct Control {
+    steering: Arc<Steering>,
+    verdicts: HashMap<CheckId, Verdict>,
+    check_ms: HashMap<CheckId, f64>,
+    forced: HashMap<PoolId, PoolState>,
+    standings: Vec<Standing>,
+    server_ms: Vec<f64>,
+    choices: HashMap<PlanId, Choice>,
+    /// By binding and cell, for records that answer their last known answer.
+    last_known: HashMap<(usize, usize), Resolved>,
+    panics: Vec<bool>,
+    /// One for each compiled target that has a table.
+    groups: Vec<Option<Arc<Groups>>>,
+    touched: BTreeSet<usize>,
+    changes: Vec<Change>,
+    live: Live,
+}
+
+impl Control {
+    /// The start of a generation, with the verdicts known so far.
+    pub fn new(
+        steering: Arc<Steering>,
+        verdicts: impl IntoIterator<Item = (CheckId, Verdict)>,
+    ) -> Control {
+        let pools = steering.model.pools.len();
+        let mut control = Control {
+            verdicts: verdicts.into_iter().collect(),
+            check_ms: HashMap::new(),
+            forced: HashMap::new(),
+            standings: Vec::new(),
+            server_ms: vec![0.0; pools],
+            choices: HashMap::new(),
+            last_known: HashMap::new(),
+            panics: vec![false; steering.bindings.len()],
+            groups: Vec::new(),
+            touched: (0..steering.bindings.len()).collect(),
+            changes: Vec::new(),
+            live: Live { slots: steering.slots.clone(), answers: Vec::new() },
+            steering,
+        };
+        control.standings =
+            (0..pools as u32).map(|pool| control.standing_of(PoolId(pool))).collect();
+        for node in latency_nodes(&control.steering.compiled.plans) {
+            let choice = Choice::new(&control.view().estimates(node));
+            control.choices.insert(node, choice);
+        }
+        control.regroup(|_| true);
+        control.settle();
+        control
+    }
+
+    /// The generation it controls.
+    pub fn steering(&self) -> &Arc<Steering> {
+        &self.steering
+    }
+
+    /// What is answered since the last [`Control::settle`].
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The state of a pool.
+    pub fn standing(&self, pool: PoolId) -> &Standing {
+        &self.standings[pool.0 as usize]
+    }
+
+    /// The state that answers are resolved from.
+    pub fn view(&self) -> View<'_> {
+        View {
+            model: &self.steering.model,
+            plans: &self.steering.compiled.plans,
+            standings: &self.standings,
+            choices: &self.choices,
+            server_ms: &self.server_ms,
+        }
+    }
+
+    /// Takes a check's verdict.
+    pub fn set_verdict(&mut self, check: CheckId, verdict: Verdict) {
+        if self.verdicts.insert(check, verdict) != Some(verdict) {
+            for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
+                self.restand(*pool);
+            }
+        }
+    }
+
+    /// Takes what a check's target needs to answer, in milliseconds beyond the network.
+    pub fn set_server_ms(&mut self, check: CheckId, ms: f64) {
+        self.check_ms.insert(check, ms);
+        for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
+            let checks = self.steering.model.pool(*pool).members.iter().filter_map(|m| m.check);
+            let known: Vec<f64> = checks.filter_map(|c| self.check_ms.get(&c).copied()).collect();
+            self.server_ms[pool.0 as usize] = known.iter().sum::<f64>() / known.len() as f64;
+        }
+    }
+
+    /// Puts a pool into a state over what its file says, or takes that back.
+    pub fn force(&mut self, pool: PoolId, state: Option<PoolState>) {
+        match state {
+            Some(state) => self.forced.insert(pool, state),
+            None => self.forced.remove(&pool),
+        };
+        self.restand(pool);
+    }
+
+    /// One evaluation of all latency choices; call at a steady pace, then [`Control::settle`].
+    pub fn evaluate_latency(&mut self) {
+        self.move_choices(|choice, estimates, up| choice.next(estimates, up));
+    }
+
+    /// Works out the answers that changes since the last call have touched. Returns what an
+    /// operator wants to hear of.
+    pub fn settle(&mut self) -> Vec<Change> {
+        if !self.touched.is_empty() {
+            self.move_choices(|choice, estimates, up| choice.settle(estimates, up));
+        }
+        for number in std::mem::take(&mut self.touched) {
+            let (answers, panic) = self.answers(number);
+            match self.live.answers.get_mut(number) {
+                Some(slot) => *slot = Arc::new(answers),
+                None => self.live.answers.push(Arc::new(answers)),
+            }
+            if std::mem::replace(&mut self.panics[number], panic) != panic {
+                let records = self.steering.bindings[number].records.clone();
+                self.changes.push(Change::Panic { records, begun: panic });
+            }
+        }
+        std::mem::take(&mut self.changes)
+    }
+
+    fn standing_of(&self, id: PoolId) -> Standing {
+        let pool = self.steering.model.pool(id);
+        let state = self.forced.get(&id).copied().unwrap_or(pool.state);
+        Standing::of(pool, state, |check| self.verdicts.get(&check).copied().unwrap_or_default())
+    }
+
+    fn restand(&mut self, id: PoolId) {
+        let standing = self.standing_of(id);
+        let old = std::mem::replace(&mut self.standings[id.0 as usize], standing);
+        let new = &self.standings[id.0 as usize];
+        if old == *new {
+            return;
+        }
+        let is_up = new.is_up(Resort::Healthy);
+        if old.is_up(Resort::Healthy) != is_up {
+            self.changes.push(Change::Pool { pool: id, is_up });
+        }
+        self.touched.extend(&self.steering.bindings_of_pool[id.0 as usize]);
+    }
+
+    fn move_choices(
+        &mut self,
+        step: impl Fn(Choice, &[Option<f64>], &dyn Fn(usize) -> bool) -> Choice,
+    ) {
+        let view = self.view();
+        let mut moved = Vec::new();
+        let mut first_moved = false;
+        for (node, choice) in &self.choices {
+            let up = |index: usize| view.is_candidate_up(*node, index);
+            let next = step(*choice, &view.estimates(*node), &up);
+            if next != *choice {
+                first_moved |= next.first() != choice.first();
+                moved.push((*node, next));
+            }
+        }
+        if moved.is_empty() {
+            return;
+        }
+        self.choices.extend(moved);
+        let steering = self.steering.clone();
+        let dynamic = |number: usize| steering.compiled.targets[number].is_dynamic;
+        self.touched
+            .extend((0..steering.bindings.len()).filter(|n| dynamic(steering.bindings[*n].target)));
+        if first_moved {
+            self.regroup(dynamic);
+        }
+    }
+
+    /// Works out anew which neighbouring clients share a first choice, for some targets.
+    fn regroup(&mut self, concerned: impl Fn(usize) -> bool) {
+        let compiled = &self.steering.compiled;
+        let mut made: HashMap<(*const _, Vec<u32>), Arc<Groups>> = HashMap::new();
+        let fastest = |node| self.choices.get(&node).map_or(0, |choice| choice.first());
+        let mut groups = Vec::with_capacity(compiled.targets.len());
+        for (number, target) in compiled.targets.iter().enumerate() {
+            let Some(table) = &target.table else {
+                groups.push(None);
+                continue;
+            };
+            if !concerned(number) {
+                groups.push(self.groups[number].clone());
+                continue;
+            }
+            let mut numbers: HashMap<Vec<u64>, u32> = HashMap::new();
+            let mut group_of_class = Vec::with_capacity(target.classes.len());
+            for plan in &target.classes {
+                let mut key = Vec::new();
+                compiled.plans.first_choice(*plan, &fastest, &mut key);
+                let next = numbers.len() as u32;
+                group_of_class.push(*numbers.entry(key).or_insert(next));
+            }
+            let made = made.entry((Arc::as_ptr(table), group_of_class));
+            let shared = made.or_insert_with_key(|(_, group_of_class)| {
+                Arc::new(table.groups(|class| group_of_class[class as usize]))
+            });
+            groups.push(Some(shared.clone()));
+        }
+        self.groups = groups;
+    }
+
+    /// The answers of one binding, and whether it panics for some clients.
+    fn answers(&mut self, number: usize) -> (Answers, bool) {
+        let steering = self.steering.clone();
+        let binding = &steering.bindings[number];
+        let target = &steering.compiled.targets[binding.target];
+        let mut cells = Vec::with_capacity(target.classes.len() * binding.types.len());
+        let mut panic = false;
+        for plan in &target.classes {
+            for rtype in binding.columns() {
+                let view = self.view();
+                let ask = |resort| Ask { rtype, resort };
+                let is_first = view.is_first_up(*plan, rtype);
+                let found = view
+                    .resolve(*plan, ask(Resort::Healthy))
+                    .or_else(|| view.resolve(*plan, ask(Resort::Drained)));
+                let key = (number, cells.len());
+                let outcome = match found {
+                    Some(resolved) => {
+                        if binding.on_all_down == OnAllDown::LastKnown {
+                            self.last_known.insert(key, resolved.clone());
+                        }
+                        Outcome::Resolved(resolved)
+                    }
+                    None => {
+                        panic = true;
+                        all_down(
+                            &view,
+                            *plan,
+                            rtype,
+                            &binding.on_all_down,
+                            self.last_known.get(&key),
+                        )
+                    }
+                };
+                cells.push((outcome, is_first));
+            }
+        }
+        let place = target.table.clone().zip(self.groups[binding.target].clone());
+        let answers = Answers::new(Draft {
+            model: &steering.model,
+            ttl: binding.ttl,
+            types: &binding.types,
+            has_alias: binding.has_alias,
+            place,
+            cells,
+        });
+        (answers, panic)
+    }
+}
+
+/// What `on_all_down` makes of a plan under which nothing is up.
+fn all_down(
+    view: &View<'_>,
+    plan: PlanId,
+    rtype: Option<Type>,
+    on_all_down: &OnAllDown,
+    last_known: Option<&Resolved>,
+) -> Outcome {
+    let as_if_up = || {
+        let at = |resort| view.resolve(plan, Ask { rtype, resort });
+        at(Resort::Unchecked).or_else(|| at(Resort::Everything)).unwrap_or(Resolved::NoData)
+    };
+    Outcome::Resolved(match on_all_down {
+        OnAllDown::All => as_if_up(),
+        OnAllDown::LastKnown => last_known.cloned().unwrap_or_else(as_if_up),
+        OnAllDown::NoData => Resolved::NoData,
+        OnAllDown::ServFail => return Outcome::ServFail,
+        OnAllDown::Addresses(addresses) => {
+            let wanted = addresses.iter().filter(|address| {
+                rtype == Some(if address.is_ipv4() { Type::A } else { Type::AAAA })
+            });
+            let items: Vec<Item> = wanted.map(|address| Item::Address(*address)).collect();
+            if items.is_empty() {
+                Resolved::NoData
+            } else {
+                Resolved::Ring(Ring { take: items.len(), items, source: Source::AllDown })
+            }
+        }
+    })
+}

@@ -1,0 +1,164 @@
+//! Plans: what is left of a policy tree once the client's place is known.
+//!
+//! A plan holds no location any more: geo rules, distances and network estimates have become
+//! orders of preference. Equal plans are one plan, so a class of clients is a plan's number.
+
+use std::collections::HashMap;
+
+use crate::steering::model::{PolicyId, PoolId, Spread};
+
+/// An index into a [`Plans`] arena; equal plans have equal numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlanId(pub u32);
+
+/// One node of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Plan {
+    /// The pool's members.
+    Pool(PoolId),
+    /// A deliberate NODATA.
+    Nothing,
+    /// The first that is up.
+    First(Vec<PlanId>),
+    /// The members of all that are up.
+    Merge {
+        /// The round-robin policy.
+        policy: PolicyId,
+        /// Whose members are joined.
+        targets: Vec<PlanId>,
+    },
+    /// One of those that are up, by weight.
+    Share {
+        /// Drawn for each query or fixed for each client.
+        spread: Spread,
+        /// Plan, weight, and the hash seed of the target's name.
+        targets: Vec<(PlanId, u32, u64)>,
+    },
+    /// The one that is up with the lowest estimate.
+    Fastest {
+        /// The latency policy.
+        policy: PolicyId,
+        /// Plan, and the network part to each pool under the target.
+        candidates: Vec<(PlanId, Paths)>,
+    },
+}
+
+/// The network part in milliseconds to each pool of a latency candidate, `None` where unknown.
+pub type Paths = Vec<(PoolId, Option<u16>)>;
+
+/// All plans of a generation, each once.
+#[derive(Debug, Clone, Default)]
+pub struct Plans {
+    nodes: Vec<Plan>,
+    numbers: HashMap<Plan, PlanId>,
+}
+
+impl Plans {
+    /// The number of a plan; known if an equal one was added before.
+    pub fn add(&mut self, plan: Plan) -> PlanId {
+        if let Some(id) = self.numbers.get(&plan) {
+            return *id;
+        }
+        let id = PlanId(u32::try_from(self.nodes.len()).expect("fewer plans than 2^32 fit memory"));
+        self.nodes.push(plan.clone());
+        self.numbers.insert(plan, id);
+        id
+    }
+
+    /// The first of `targets` that is up, in simplest form: a list within the list becomes part
+    /// of it, what was named before is not named again, nothing stands behind a deliberate
+    /// NODATA, and a list of one is that one.
+    pub fn add_first(&mut self, targets: impl IntoIterator<Item = PlanId>) -> PlanId {
+        let mut list: Vec<PlanId> = Vec::new();
+        'targets: for target in targets {
+            let inner = match self.plan(target) {
+                Plan::First(inner) => &inner[..],
+                _ => &[target][..],
+            };
+            for target in inner {
+                if !list.contains(target) {
+                    list.push(*target);
+                }
+                if *self.plan(*target) == Plan::Nothing {
+                    break 'targets;
+                }
+            }
+        }
+        match list[..] {
+            [] => self.add(Plan::Nothing),
+            [only] => only,
+            _ => self.add(Plan::First(list)),
+        }
+    }
+
+    /// The plan of a number.
+    pub fn plan(&self, id: PlanId) -> &Plan {
+        &self.nodes[id.0 as usize]
+    }
+
+    /// Every plan with its number.
+    pub fn iter(&self) -> impl Iterator<Item = (PlanId, &Plan)> {
+        (0..).map(PlanId).zip(&self.nodes)
+    }
+
+    /// Writes what a plan comes to while its first choices are up, every order of preference cut
+    /// to its first entry, as a key: two plans with equal keys send their clients alike.
+    /// `fastest` says which candidate of a latency choice is first.
+    pub fn first_choice(&self, id: PlanId, fastest: &impl Fn(PlanId) -> usize, key: &mut Vec<u64>) {
+        match self.plan(id) {
+            Plan::Pool(pool) => key.extend([0, u64::from(pool.0)]),
+            Plan::Nothing => key.push(1),
+            Plan::First(list) => self.first_choice(list[0], fastest, key),
+            Plan::Merge { policy, targets } => {
+                key.extend([2, u64::from(policy.0), targets.len() as u64]);
+                for target in targets {
+                    self.first_choice(*target, fastest, key);
+                }
+            }
+            Plan::Share { spread, targets } => {
+                let targets: Vec<_> = effective(targets).collect();
+                if let [(only, ..)] = targets[..] {
+                    return self.first_choice(only, fastest, key);
+                }
+                key.extend([3, *spread as u64, targets.len() as u64]);
+                for (target, weight, seed) in targets {
+                    key.extend([u64::from(weight), seed]);
+                    self.first_choice(target, fastest, key);
+                }
+            }
+            Plan::Fastest { candidates, .. } => {
+                self.first_choice(candidates[fastest(id)].0, fastest, key);
+            }
+        }
+    }
+}
+
+/// The targets of a share that get clients while all are up: those with a weight, or all where
+/// none has one.
+pub fn effective(targets: &[(PlanId, u32, u64)]) -> impl Iterator<Item = (PlanId, u32, u64)> {
+    let weighted = targets.iter().any(|(_, weight, _)| *weight > 0);
+    targets.iter().copied().filter(move |(_, weight, _)| *weight > 0 || !weighted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_plans_are_one() {
+        let mut plans = Plans::default();
+        let (a, b) = (plans.add(Plan::Pool(PoolId(0))), plans.add(Plan::Pool(PoolId(1))));
+        assert_eq!(plans.add_first([a, b]), plans.add_first([a, b, a]));
+        assert_ne!(plans.add_first([a, b]), plans.add_first([b, a]));
+        assert_eq!(plans.add_first([a, a]), a);
+    }
+
+    #[test]
+    fn nothing_stands_behind_a_deliberate_nodata() {
+        let mut plans = Plans::default();
+        let a = plans.add(Plan::Pool(PoolId(0)));
+        let nothing = plans.add(Plan::Nothing);
+        assert_eq!(plans.add_first([nothing, a]), nothing);
+        assert_eq!(plans.add_first([a, nothing, a]), plans.add_first([a, nothing]));
+    }
+}

@@ -1,0 +1,369 @@
+//! Resolution: a plan and the state of the pools become what is answered now.
+//!
+//! Runs when health changes, never for a query. Failover, standing in and panic are settled
+//! here; what is left is at most a draw, a hash or a rotation.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::steering::latency::Choice;
+use crate::steering::model::{Balance, Model, PolicyId, PoolId, Spread};
+use crate::steering::plan::{Paths, Plan, PlanId, Plans, effective};
+use crate::steering::spread::{self, Candidate};
+use crate::steering::standing::{Offer, Resort, Standing};
+use crate::wire::Type;
+
+/// What is answered to one class of clients for one type.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Resolved {
+    /// The name exists and has nothing of the type.
+    NoData,
+    /// These records, in turn.
+    Ring(Ring),
+    /// One of these, drawn by weight for every query.
+    Draw(Vec<(u32, Resolved)>),
+    /// One of these, fixed for each client.
+    Hash(Vec<(Candidate, Resolved)>),
+}
+
+/// Records that stand in one answer, at most `take` at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ring {
+    /// At least one, each a different record.
+    pub items: Vec<Item>,
+    /// 1 or more.
+    pub take: usize,
+    /// Where the ring began to be named: the owner of its rotation counter.
+    pub source: Source,
+}
+
+/// One record of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Item {
+    /// A member, by its index in its pool.
+    Member(PoolId, usize),
+    /// An address of `on_all_down`.
+    Address(IpAddr),
+}
+
+/// What a ring is the ring of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A pool's members.
+    Pool(PoolId),
+    /// The members under a round-robin policy.
+    Policy(PolicyId),
+    /// `on_all_down`.
+    AllDown,
+}
+
+/// The state of everything that moves, as resolution reads it.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// Pools and policies.
+    pub model: &'a Model,
+    /// Their plans.
+    pub plans: &'a Plans,
+    /// One for each pool.
+    pub standings: &'a [Standing],
+    /// The choices in force of latency policies.
+    pub choices: &'a HashMap<PlanId, Choice>,
+    /// For each pool, the server part of its latency in milliseconds.
+    pub server_ms: &'a [f64],
+}
+
+/// One question to a [`View`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ask {
+    /// The type; `None` for any that no pool has as its own.
+    pub rtype: Option<Type>,
+    /// How far to go.
+    pub resort: Resort,
+}
+
+impl View<'_> {
+    /// What a plan answers; `None` when nothing under it is up.
+    pub fn resolve(&self, plan: PlanId, ask: Ask) -> Option<Resolved> {
+        match self.plans.plan(plan) {
+            Plan::Nothing => Some(Resolved::NoData),
+            Plan::Pool(id) => self.resolve_pool(*id, ask),
+            Plan::First(list) => list.iter().find_map(|plan| self.resolve(*plan, ask)),
+            Plan::Share { spread, targets } => {
+                let up: Vec<_> = targets
+                    .iter()
+                    .filter_map(|(plan, weight, seed)| {
+                        Some((*weight, *seed, self.resolve(*plan, ask)?))
+                    })
+                    .collect();
+                share(*spread, up)
+            }
+            Plan::Fastest { candidates, .. } => {
+                let resolved: Vec<_> =
+                    candidates.iter().map(|(plan, _)| self.resolve(*plan, ask)).collect();
+                let picked = self.fastest(plan, |index| resolved[index].is_some())?;
+                resolved.into_iter().nth(picked)?
+            }
+            Plan::Merge { policy, targets } => {
+                let take = self.model.policy(*policy).answers();
+                let gathered = self.gather_all(targets, ask)?;
+                Some(gathered.into_resolved(self, take, Source::Policy(*policy)))
+            }
+        }
+    }
+
+    /// Whether the first choices of a plan are up, for one type.
+    pub fn is_first_up(&self, plan: PlanId, rtype: Option<Type>) -> bool {
+        let ask = Ask { rtype, resort: Resort::Healthy };
+        match self.plans.plan(plan) {
+            Plan::Nothing => true,
+            Plan::Pool(id) => self.offer(*id, ask) != Offer::Down,
+            Plan::First(list) => self.is_first_up(list[0], rtype),
+            Plan::Merge { targets, .. } => {
+                targets.iter().all(|plan| self.is_first_up(*plan, rtype))
+            }
+            Plan::Share { targets, .. } => {
+                effective(targets).all(|(plan, ..)| self.is_first_up(plan, rtype))
+            }
+            Plan::Fastest { candidates, .. } => {
+                let first = self.choices.get(&plan).map_or(0, |choice| choice.first());
+                self.is_first_up(candidates[first].0, rtype)
+            }
+        }
+    }
+
+    /// Whether a pool under a candidate of a latency plan is up, whatever the type.
+    pub fn is_candidate_up(&self, plan: PlanId, index: usize) -> bool {
+        let up = |pool: PoolId| self.standings[pool.0 as usize].is_up(Resort::Healthy);
+        match self.plans.plan(plan) {
+            Plan::Fastest { candidates, .. } => {
+                candidates[index].1.iter().any(|(pool, _)| up(*pool))
+            }
+            _ => false,
+        }
+    }
+
+    /// The choice in force of a latency policy for clients with these network parts: the same
+    /// for all plans that have them.
+    pub fn choice(&self, policy: PolicyId, paths: &[Paths]) -> Option<Choice> {
+        self.choices.iter().find_map(|(node, choice)| match self.plans.plan(*node) {
+            Plan::Fastest { policy: other, candidates }
+                if *other == policy && candidates.iter().map(|(_, paths)| paths).eq(paths) =>
+            {
+                Some(*choice)
+            }
+            _ => None,
+        })
+    }
+
+    /// The estimates of a latency plan's candidates in milliseconds.
+    pub fn estimates(&self, plan: PlanId) -> Vec<Option<f64>> {
+        let Plan::Fastest { candidates, .. } = self.plans.plan(plan) else {
+            return Vec::new();
+        };
+        let estimate = |(pool, network): &(PoolId, Option<u16>)| {
+            network.map(|network| f64::from(network) + self.server_ms[pool.0 as usize])
+        };
+        let fastest = candidates
+            .iter()
+            .map(|(_, paths)| paths.iter().filter_map(estimate).min_by(f64::total_cmp));
+        fastest.collect()
+    }
+
+    fn fastest(&self, plan: PlanId, up: impl Fn(usize) -> bool) -> Option<usize> {
+        let estimates = self.estimates(plan);
+        let choice = self.choices.get(&plan).copied().unwrap_or_else(|| Choice::new(&estimates));
+        choice.pick(&estimates, up)
+    }
+
+    fn offer(&self, id: PoolId, ask: Ask) -> Offer {
+        let standing = &self.standings[id.0 as usize];
+        standing.offer(self.model.pool(id), ask.resort, ask.rtype)
+    }
+
+    fn resolve_pool(&self, id: PoolId, ask: Ask) -> Option<Resolved> {
+        let pool = self.model.pool(id);
+        let members = match self.offer(id, ask) {
+            Offer::Down => return None,
+            Offer::NoData => return Some(Resolved::NoData),
+            Offer::Members(members) => members,
+        };
+        let source = Source::Pool(id);
+        let single = |index| {
+            let items = vec![Item::Member(id, index)];
+            Resolved::Ring(Ring { items, take: 1, source })
+        };
+        let spread = match pool.balance {
+            Balance::RoundRobin => {
+                let items = members.into_iter().map(|index| Item::Member(id, index));
+                return Some(self.ring(self.distinct(items), pool.answers, source));
+            }
+            Balance::Weighted => Spread::Query,
+            Balance::Sticky => Spread::Client,
+        };
+        let members = members.into_iter().map(|index| {
+            let member = &pool.members[index];
+            (member.weight, spread::seed(member.name.as_bytes()), single(index))
+        });
+        share(spread, members.collect())
+    }
+
+    /// A ring of distinct records. An alias stands alone in an answer (RFC 2181 section 10.1).
+    fn ring(&self, items: Vec<Item>, take: usize, source: Source) -> Resolved {
+        let is_alias = |item: &Item| match item {
+            Item::Member(id, _) => self.model.pool(*id).is_alias(),
+            Item::Address(_) => false,
+        };
+        match items.first() {
+            None => Resolved::NoData,
+            Some(first) => {
+                let take = if is_alias(first) { 1 } else { take };
+                Resolved::Ring(Ring { items, take, source })
+            }
+        }
+    }
+
+    /// Members that would give the same record count once: an RRset holds no two equal ones.
+    fn distinct(&self, items: impl IntoIterator<Item = Item>) -> Vec<Item> {
+        let mut kept: Vec<Item> = Vec::new();
+        for item in items {
+            if !kept.iter().any(|other| self.same_record(*other, item)) {
+                kept.push(item);
+            }
+        }
+        kept
+    }
+
+    fn same_record(&self, a: Item, b: Item) -> bool {
+        match (a, b) {
+            (Item::Member(p, i), Item::Member(q, j)) => {
+                self.model.pool(p).members[i].data == self.model.pool(q).members[j].data
+            }
+            (a, b) => a == b,
+        }
+    }
+
+    /// The members of all of `plans` that are up; `None` when none is.
+    fn gather_all(&self, plans: &[PlanId], ask: Ask) -> Option<Gathered> {
+        plans
+            .iter()
+            .filter_map(|plan| self.gather(*plan, ask))
+            .reduce(|left, right| left.join(&right, self))
+    }
+
+    fn gather(&self, plan: PlanId, ask: Ask) -> Option<Gathered> {
+        match self.plans.plan(plan) {
+            Plan::Nothing => Some(Gathered::Items(Vec::new())),
+            Plan::Pool(id) => match self.offer(*id, ask) {
+                Offer::Down => None,
+                Offer::NoData => Some(Gathered::Items(Vec::new())),
+                Offer::Members(members) => Some(Gathered::Items(
+                    self.distinct(members.into_iter().map(|index| Item::Member(*id, index))),
+                )),
+            },
+            Plan::First(list) => list.iter().find_map(|plan| self.gather(*plan, ask)),
+            Plan::Merge { targets, .. } => self.gather_all(targets, ask),
+            Plan::Share { spread, targets } => {
+                let up = targets.iter().filter_map(|(plan, weight, seed)| {
+                    Some((*weight, *seed, self.gather(*plan, ask)?))
+                });
+                let up: Vec<_> = weighted(up.collect());
+                if up.is_empty() {
+                    return None;
+                }
+                Some(match spread {
+                    Spread::Query => {
+                        Gathered::Draw(up.into_iter().map(|(weight, _, g)| (weight, g)).collect())
+                    }
+                    Spread::Client => Gathered::Hash(
+                        up.into_iter()
+                            .map(|(weight, seed, g)| (Candidate { seed, weight }, g))
+                            .collect(),
+                    ),
+                })
+            }
+            Plan::Fastest { candidates, .. } => {
+                let gathered: Vec<_> =
+                    candidates.iter().map(|(plan, _)| self.gather(*plan, ask)).collect();
+                let picked = self.fastest(plan, |index| gathered[index].is_some())?;
+                gathered.into_iter().nth(picked)?
+            }
+        }
+    }
+}
+
+/// Members under a round-robin policy, before they become a ring: draws below it are moved above
+/// it, so that a ring is all that is left under a draw.
+#[derive(Debug, Clone)]
+enum Gathered {
+    Items(Vec<Item>),
+    Draw(Vec<(u32, Gathered)>),
+    Hash(Vec<(Candidate, Gathered)>),
+}
+
+impl Gathered {
+    fn join(&self, other: &Gathered, view: &View<'_>) -> Gathered {
+        match (self, other) {
+            (Gathered::Draw(list), _) => Gathered::Draw(
+                list.iter().map(|(weight, left)| (*weight, left.join(other, view))).collect(),
+            ),
+            (Gathered::Hash(list), _) => Gathered::Hash(
+                list.iter().map(|(candidate, left)| (*candidate, left.join(other, view))).collect(),
+            ),
+            (_, Gathered::Draw(list)) => Gathered::Draw(
+                list.iter().map(|(weight, right)| (*weight, self.join(right, view))).collect(),
+            ),
+            (_, Gathered::Hash(list)) => Gathered::Hash(
+                list.iter()
+                    .map(|(candidate, right)| (*candidate, self.join(right, view)))
+                    .collect(),
+            ),
+            (Gathered::Items(left), Gathered::Items(right)) => {
+                Gathered::Items(view.distinct(left.iter().chain(right).copied()))
+            }
+        }
+    }
+
+    fn into_resolved(self, view: &View<'_>, take: usize, source: Source) -> Resolved {
+        let resolved = |gathered: Gathered| gathered.into_resolved(view, take, source);
+        match self {
+            Gathered::Items(items) => view.ring(items, take, source),
+            Gathered::Draw(list) => Resolved::Draw(
+                list.into_iter().map(|(weight, gathered)| (weight, resolved(gathered))).collect(),
+            ),
+            Gathered::Hash(list) => Resolved::Hash(
+                list.into_iter()
+                    .map(|(candidate, gathered)| (candidate, resolved(gathered)))
+                    .collect(),
+            ),
+        }
+    }
+}
+
+/// A choice by weight among what is up, given as weight, hash seed and outcome.
+fn share(spread: Spread, up: Vec<(u32, u64, Resolved)>) -> Option<Resolved> {
+    let mut up = weighted(up);
+    if up.is_empty() {
+        return None;
+    }
+    Some(match spread {
+        Spread::Query if up.len() == 1 => up.remove(0).2,
+        Spread::Query => {
+            Resolved::Draw(up.into_iter().map(|(weight, _, resolved)| (weight, resolved)).collect())
+        }
+        Spread::Client => Resolved::Hash(
+            up.into_iter()
+                .map(|(weight, seed, resolved)| (Candidate { seed, weight }, resolved))
+                .collect(),
+        ),
+    })
+}
+
+/// Those with a weight; where none has one all, in equal shares.
+fn weighted<T>(mut up: Vec<(u32, u64, T)>) -> Vec<(u32, u64, T)> {
+    if up.iter().any(|(weight, ..)| *weight > 0) {
+        up.retain(|(weight, ..)| *weight > 0);
+    } else {
+        up.iter_mut().for_each(|(weight, ..)| *weight = 1);
+    }
+    up
+}

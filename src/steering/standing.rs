@@ -1,0 +1,170 @@
+//! Which pools and members may be given to clients, from verdicts and the operator's word.
+
+use crate::health::{CheckId, Verdict};
+use crate::steering::model::{Member, MemberData, Pool, PoolState};
+use crate::wire::Type;
+
+/// How far down the list of scruples an answer had to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Resort {
+    /// Pools that are up.
+    Healthy,
+    /// Drained pools too, as long as they are healthy.
+    Drained,
+    /// As if every check had succeeded; what the operator took out stays out.
+    Unchecked,
+    /// As if every member were up.
+    Everything,
+}
+
+/// The state of one pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The state the operator gave it.
+    pub state: PoolState,
+    /// Whether enough of its members are up.
+    pub healthy: bool,
+    /// For each member, whether its check leaves it up.
+    pub members: Vec<bool>,
+}
+
+/// What a pool has for one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offer {
+    /// Not to be given out now, for this type at least.
+    Down,
+    /// It is up and has no member of the type.
+    NoData,
+    /// Indexes of the members that are up: at least one.
+    Members(Vec<usize>),
+}
+
+impl Standing {
+    /// The standing of a pool; `state` is the operator's word in force for it.
+    pub fn of(pool: &Pool, state: PoolState, verdict: impl Fn(CheckId) -> Verdict) -> Standing {
+        let checked = |member: &Member| member.check.is_none_or(|check| verdict(check).is_usable());
+        let counted = pool.members.iter().filter(|member| member.data.is_counted());
+        let up = counted.clone().filter(|member| checked(member)).count();
+        let healthy = up >= pool.min_healthy || counted.count() == 0;
+        let members = pool.members.iter().map(checked).collect();
+        Standing { state, healthy, members }
+    }
+
+    /// Whether the pool may be given to clients at this resort.
+    pub fn is_up(&self, resort: Resort) -> bool {
+        use PoolState::{Auto, Drain, Up};
+        match (resort, self.state) {
+            (Resort::Everything, _) | (_, Up) => true,
+            (Resort::Healthy | Resort::Drained, Auto) => self.healthy,
+            (Resort::Drained, Drain) => self.healthy,
+            (Resort::Unchecked, Auto) => true,
+            _ => false,
+        }
+    }
+
+    /// What the pool offers clients who ask for `rtype`; `None` stands for any type that no pool
+    /// of the policy has as its own.
+    pub fn offer(&self, pool: &Pool, resort: Resort, rtype: Option<Type>) -> Offer {
+        if !self.is_up(resort) {
+            return Offer::Down;
+        }
+        let ignore_checks = resort >= Resort::Unchecked || self.state == PoolState::Up;
+        let mut up = Vec::new();
+        let mut any = false;
+        for (index, member) in pool.members.iter().enumerate() {
+            let answers = match &member.data {
+                MemberData::Alias(_) => true,
+                data => data.rtype() == rtype,
+            };
+            any |= answers;
+            if answers && (ignore_checks || self.members[index]) {
+                up.push(index);
+            }
+        }
+        match (up.is_empty(), any) {
+            (false, _) => Offer::Members(up),
+            (true, true) => Offer::Down,
+            (true, false) => Offer::NoData,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steering::model::Balance;
+
+    fn pool(min_healthy: usize, members: &[&str]) -> Pool {
+        let members = (0..).zip(members).map(|(check, address)| Member {
+            name: (*address).to_owned(),
+            data: MemberData::Address(address.parse().unwrap()),
+            weight: 1,
+            check: Some(CheckId(check)),
+        });
+        Pool {
+            name: "pool".into(),
+            site: String::new(),
+            members: members.collect(),
+            balance: Balance::RoundRobin,
+            answers: 8,
+            min_healthy,
+            state: PoolState::Auto,
+            coordinates: None,
+        }
+    }
+
+    fn with_down(pool: &Pool, state: PoolState, down: &[u32]) -> Standing {
+        Standing::of(pool, state, |check| {
+            if down.contains(&check.0) { Verdict::Down } else { Verdict::Unknown }
+        })
+    }
+
+    #[test]
+    fn a_pool_is_up_while_enough_members_are() {
+        let pool = pool(2, &["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+        let standing = with_down(&pool, PoolState::Auto, &[0]);
+        assert_eq!(
+            standing.offer(&pool, Resort::Healthy, Some(Type::A)),
+            Offer::Members(vec![1, 2])
+        );
+        let standing = with_down(&pool, PoolState::Auto, &[0, 1]);
+        assert_eq!(standing.offer(&pool, Resort::Healthy, Some(Type::A)), Offer::Down);
+        assert_eq!(
+            standing.offer(&pool, Resort::Unchecked, Some(Type::A)),
+            Offer::Members(vec![0, 1, 2])
+        );
+    }
+
+    #[test]
+    fn a_type_without_members_is_no_data_and_one_with_all_down_is_down() {
+        let mut pool = pool(1, &["192.0.2.1", "2001:db8::1"]);
+        let standing = with_down(&pool, PoolState::Auto, &[1]);
+        assert_eq!(standing.offer(&pool, Resort::Healthy, Some(Type::AAAA)), Offer::Down);
+        assert_eq!(standing.offer(&pool, Resort::Healthy, Some(Type::HTTPS)), Offer::NoData);
+        pool.members.push(Member {
+            name: "HTTPS".into(),
+            data: MemberData::Data { rtype: Type::HTTPS, rdata: Box::new([0, 1, 0]) },
+            weight: 1,
+            check: None,
+        });
+        let standing = with_down(&pool, PoolState::Auto, &[0, 1]);
+        assert_eq!(standing.offer(&pool, Resort::Healthy, Some(Type::HTTPS)), Offer::Down);
+    }
+
+    #[test]
+    fn the_operators_word_is_stronger_than_the_checks() {
+        let pool = pool(1, &["192.0.2.1"]);
+        let up_but_failing = with_down(&pool, PoolState::Up, &[0]);
+        assert_eq!(
+            up_but_failing.offer(&pool, Resort::Healthy, Some(Type::A)),
+            Offer::Members(vec![0])
+        );
+        let taken_down = with_down(&pool, PoolState::Down, &[]);
+        assert!(!taken_down.is_up(Resort::Unchecked));
+        assert!(taken_down.is_up(Resort::Everything));
+        let drained = with_down(&pool, PoolState::Drain, &[]);
+        assert!(!drained.is_up(Resort::Healthy));
+        assert!(drained.is_up(Resort::Drained));
+        assert!(!with_down(&pool, PoolState::Drain, &[0]).is_up(Resort::Drained));
+    }
+}

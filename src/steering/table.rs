@@ -1,0 +1,275 @@
+//! Class tables: from a client's address to its class, and to the ECS scope of its answer.
+//!
+//! A table holds ranges, not prefixes: for an address in a range of equal clients the widest
+//! prefix that stays inside the range follows from the range's two ends alone.
+
+use std::net::IpAddr;
+
+use crate::geo::address::WRAPPED;
+use crate::geo::{Address, RangeMap};
+
+/// Addresses of clients that are looked up by an IPv4 address inside: no IPv6 client is there,
+/// and no IPv6 prefix may reach across.
+const WALL: u32 = u32::MAX;
+
+/// Every client's class, for both families.
+///
+/// The same table serves all policies that divide the world alike: classes are numbers from 0,
+/// and each policy has its own list of what they mean.
+#[derive(Debug)]
+pub struct ClassTable {
+    v4: Family<u32>,
+    v6: Family<u128>,
+}
+
+#[derive(Debug)]
+struct Family<A> {
+    ranges: RangeMap<A, u32>,
+    /// The range at which each value of the leading bits starts: narrows the search.
+    root: Vec<u32>,
+    /// How far an address is shifted down to index `root`.
+    shift: u8,
+}
+
+/// Ranges of clients with the same first choice: unions of a [`ClassTable`]'s ranges.
+#[derive(Debug)]
+pub struct Groups {
+    v4: Unions<u32>,
+    v6: Unions<u128>,
+}
+
+#[derive(Debug)]
+struct Unions<A> {
+    /// For each range of the table, which union it lies in.
+    of: Vec<u32>,
+    /// First addresses of the unions, rising.
+    starts: Vec<A>,
+}
+
+/// Where a client stands in a [`ClassTable`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its class.
+    pub class: u32,
+    range: u32,
+}
+
+impl ClassTable {
+    /// A table from the class of every IPv4 and IPv6 address.
+    pub fn new(v4: RangeMap<u32, u32>, v6: &RangeMap<u128, u32>) -> ClassTable {
+        let inside = if v4.count() == 1 { v4.values()[0] } else { WALL };
+        let walls = WRAPPED.map(|(first, last)| (first, first.common_bits(last), Some(inside)));
+        let walls = RangeMap::from_prefixes(None, walls);
+        let v6 = v6.join(&walls, |class, wall| wall.unwrap_or(*class));
+        ClassTable { v4: Family::new(v4), v6: Family::new(v6) }
+    }
+
+    /// The place of an unwrapped address.
+    #[inline]
+    pub fn find(&self, address: IpAddr) -> Place {
+        match address {
+            IpAddr::V4(address) => self.v4.find(address.to_bits()),
+            IpAddr::V6(address) => self.v6.find(address.to_bits()),
+        }
+    }
+
+    /// The length of the widest prefix around `address` with its class throughout.
+    #[inline]
+    pub fn class_scope(&self, address: IpAddr, place: Place) -> u8 {
+        match address {
+            IpAddr::V4(address) => self.v4.scope(address.to_bits(), place),
+            IpAddr::V6(address) => self.v6.scope(address.to_bits(), place),
+        }
+    }
+
+    /// Joins neighbours by the group of their class. `group` is asked for classes of this table.
+    pub fn groups(&self, group: impl Fn(u32) -> u32) -> Groups {
+        let first = group(self.v4.ranges.values()[0]);
+        let uniform = self.v4.ranges.values().iter().all(|class| group(*class) == first);
+        let inside = if uniform { first } else { WALL };
+        Groups {
+            v4: Unions::new(&self.v4.ranges, &group),
+            v6: Unions::new(&self.v6.ranges, &|class| {
+                if class == WALL { inside } else { group(class) }
+            }),
+        }
+    }
+
+    /// How many ranges it has, both families together.
+    pub fn ranges(&self) -> usize {
+        self.v4.ranges.count() + self.v6.ranges.count()
+    }
+}
+
+impl Groups {
+    /// The length of the widest prefix around `address` with its group throughout; `place` is the
+    /// address's place in the table the groups were made of.
+    #[inline]
+    pub fn scope(&self, address: IpAddr, place: Place) -> u8 {
+        match address {
+            IpAddr::V4(address) => self.v4.scope(address.to_bits(), place),
+            IpAddr::V6(address) => self.v6.scope(address.to_bits(), place),
+        }
+    }
+}
+
+/// Most leading bits the root indexes: 65,536 entries, 256 KiB.
+const ROOT_BITS: u8 = 16;
+
+/// An address whose leading bits can index a root.
+trait Indexed: Address {
+    fn leading(self, shift: u8) -> usize;
+}
+
+impl Indexed for u32 {
+    #[inline]
+    fn leading(self, shift: u8) -> usize {
+        (u64::from(self) >> shift) as usize
+    }
+}
+
+impl Indexed for u128 {
+    #[inline]
+    fn leading(self, shift: u8) -> usize {
+        ((self >> 64) as u64).checked_shr(u32::from(shift) - 64).unwrap_or(0) as usize
+    }
+}
+
+impl<A: Indexed> Family<A> {
+    fn new(ranges: RangeMap<A, u32>) -> Family<A> {
+        // About as many entries as ranges: a small table needs no large root.
+        let bits = ranges.count().ilog2().min(u32::from(ROOT_BITS)) as u8;
+        let shift = A::BITS - bits;
+        let starts = ranges.starts();
+        let mut root = Vec::with_capacity((1 << bits) + 1);
+        let mut range = 0;
+        for leading in 0..1usize << bits {
+            while starts.get(range + 1).is_some_and(|next| next.leading(shift) < leading) {
+                range += 1;
+            }
+            root.push(range as u32);
+        }
+        root.push(starts.len() as u32 - 1);
+        Family { ranges, root, shift }
+    }
+
+    #[inline]
+    fn find(&self, address: A) -> Place {
+        let leading = address.leading(self.shift);
+        // Ranges that start at or before the first address of this leading value, up to those
+        // that start within it.
+        let low = self.root[leading] as usize;
+        let high = (self.root[leading + 1] as usize + 1).min(self.ranges.count());
+        let starts = &self.ranges.starts()[low..high];
+        let range = low + starts.partition_point(|start| *start <= address) - 1;
+        Place { class: self.ranges.values()[range], range: range as u32 }
+    }
+
+    #[inline]
+    fn scope(&self, address: A, place: Place) -> u8 {
+        let starts = self.ranges.starts();
+        let index = place.range as usize;
+        widest(address, starts[index], starts.get(index + 1).copied())
+    }
+}
+
+impl<A: Address> Unions<A> {
+    fn new(ranges: &RangeMap<A, u32>, group: &impl Fn(u32) -> u32) -> Unions<A> {
+        let mut unions = Unions { of: Vec::with_capacity(ranges.count()), starts: Vec::new() };
+        let mut current = None;
+        for range in ranges.iter() {
+            let group = group(*range.value);
+            if current != Some(group) {
+                current = Some(group);
+                unions.starts.push(range.first);
+            }
+            unions.of.push(unions.starts.len() as u32 - 1);
+        }
+        unions
+    }
+
+    #[inline]
+    fn scope(&self, address: A, place: Place) -> u8 {
+        let index = self.of[place.range as usize] as usize;
+        widest(address, self.starts[index], self.starts.get(index + 1).copied())
+    }
+}
+
+/// The length of the widest prefix around `address` that begins at or after `first` and ends
+/// before `next`.
+#[inline]
+fn widest<A: Address>(address: A, first: A, next: Option<A>) -> u8 {
+    // A prefix leaves out an address once it is longer than the bits the two share.
+    let below = first.previous().map_or(0, |outside| address.common_bits(outside) + 1);
+    let above = next.map_or(0, |outside| address.common_bits(outside) + 1);
+    below.max(above)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn brute_force_scope(address: u32, same: impl Fn(u32) -> bool, step: u32) -> u8 {
+        (0..=32)
+            .find(|length| {
+                let (first, last) = address.prefix(*length);
+                let mut at = first;
+                loop {
+                    if !same(at) {
+                        return false;
+                    }
+                    match at.checked_add(step) {
+                        Some(next) if next <= last => at = next,
+                        _ => return true,
+                    }
+                }
+            })
+            .expect("an address is the same as itself")
+    }
+
+    proptest! {
+        #[test]
+        fn finding_and_scopes_agree_with_brute_force(
+            prefixes in prop::collection::vec((any::<u32>(), 0u8..=8, 0u32..3), 0..12),
+            probes in prop::collection::vec(any::<u32>(), 1..20),
+        ) {
+            let map = RangeMap::from_prefixes(0, prefixes);
+            let table = ClassTable::new(map.clone(), &RangeMap::uniform(0));
+            let groups = table.groups(|class| class / 2);
+            for probe in probes {
+                // Nothing in the map is narrower than a /8.
+                let class_at = |at| *map.find(at).value;
+                let address = IpAddr::V4(probe.into());
+                let place = table.find(address);
+                prop_assert_eq!(place.class, class_at(probe));
+                let same = |at| class_at(at) == class_at(probe);
+                prop_assert_eq!(table.class_scope(address, place), brute_force_scope(probe & 0xff00_0000, same, 1 << 24));
+                let same = |at| class_at(at) / 2 == class_at(probe) / 2;
+                prop_assert_eq!(groups.scope(address, place), brute_force_scope(probe & 0xff00_0000, same, 1 << 24));
+            }
+        }
+    }
+
+    #[test]
+    fn a_world_of_one_class_has_scope_zero_in_both_families() {
+        let table = ClassTable::new(RangeMap::uniform(4), &RangeMap::uniform(4));
+        for address in ["192.0.2.1", "2001:db8::1", "::fffe:0:1"] {
+            let address = address.parse().unwrap();
+            assert_eq!(table.class_scope(address, table.find(address)), 0);
+        }
+    }
+
+    #[test]
+    fn no_ipv6_prefix_reaches_over_wrapped_clients_of_another_class() {
+        let v4 = RangeMap::from_prefixes(0, [(10 << 24, 8, 1)]);
+        let table = ClassTable::new(v4, &RangeMap::uniform(0));
+        let near: IpAddr = "2003::1".parse().unwrap();
+        assert_eq!(table.class_scope(near, table.find(near)), 16);
+        let alike = table.groups(|_| 0);
+        assert_eq!(alike.scope(near, table.find(near)), 0);
+        let apart = table.groups(|class| class);
+        assert_eq!(apart.scope(near, table.find(near)), 16);
+    }
+}
