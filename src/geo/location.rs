@@ -1,14 +1,15 @@
 //! Where a client is, as far as the databases and the operator's networks say.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-/// An index into an [`Atlas`](crate::geo)'s distinct locations; 0 is "not located".
+/// An index into an [`Atlas`](crate::geo::Atlas)'s distinct locations; 0 is "not located".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LocationId(pub u32);
 
 /// A place, every field of which may be unknown.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Location {
     /// ISO 3166-1.
     pub country: Option<Country>,
@@ -68,6 +69,24 @@ impl FromStr for Continent {
     }
 }
 
+impl FromStr for Country {
+    type Err = ();
+
+    /// Two ASCII letters in either case, but none of the codes that databases give to what is
+    /// no country: ZZ XX EU AP A1 A2 O1. UK is read as GB.
+    fn from_str(text: &str) -> Result<Country, ()> {
+        let letters: [u8; 2] = text.as_bytes().try_into().map_err(drop)?;
+        if !letters.iter().all(u8::is_ascii_alphabetic) {
+            return Err(());
+        }
+        match &letters.map(|letter| letter.to_ascii_uppercase()) {
+            b"ZZ" | b"XX" | b"EU" | b"AP" => Err(()),
+            b"UK" => Ok(Country(*b"GB")),
+            code => Ok(Country(*code)),
+        }
+    }
+}
+
 impl fmt::Display for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(std::str::from_utf8(&self.0).unwrap_or("??"))
@@ -81,7 +100,9 @@ impl fmt::Debug for Country {
 }
 
 /// A point on the globe in degrees: latitude -90 to 90, longitude -180 to 180.
-#[derive(Debug, Clone, Copy, PartialEq)]
+///
+/// Compared bit by bit, so that locations can be keys of a map.
+#[derive(Debug, Clone, Copy)]
 pub struct Coordinates {
     /// North is positive.
     pub latitude: f64,
@@ -89,10 +110,30 @@ pub struct Coordinates {
     pub longitude: f64,
 }
 
+impl PartialEq for Coordinates {
+    fn eq(&self, other: &Coordinates) -> bool {
+        self.bits() == other.bits()
+    }
+}
+
+impl Eq for Coordinates {}
+
+impl Hash for Coordinates {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bits().hash(state);
+    }
+}
+
 /// The mean radius of the earth in kilometres (IUGG).
 const EARTH_KM: f64 = 6371.0088;
 
 impl Coordinates {
+    /// A point from degrees; `None` unless both are finite and in range.
+    pub fn new(latitude: f64, longitude: f64) -> Option<Coordinates> {
+        let valid = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
+        valid.then_some(Coordinates { latitude, longitude })
+    }
+
     /// Great-circle distance in kilometres, by the haversine formula.
     pub fn distance_km(self, other: Coordinates) -> f64 {
         let (lat1, lat2) = (self.latitude.to_radians(), other.latitude.to_radians());
@@ -101,11 +142,35 @@ impl Coordinates {
         let h = half_lat.sin().powi(2) + lat1.cos() * lat2.cos() * half_lon.sin().powi(2);
         2.0 * EARTH_KM * h.sqrt().min(1.0).asin()
     }
+
+    fn bits(self) -> (u64, u64) {
+        (self.latitude.to_bits(), self.longitude.to_bits())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_that_stand_for_no_country_are_refused() {
+        let parse = |text: &str| text.parse::<Country>().map(|c| c.to_string());
+        assert_eq!(parse("de"), Ok("DE".to_owned()));
+        assert_eq!(parse("UK"), Ok("GB".to_owned()));
+        assert_eq!(parse("XK"), Ok("XK".to_owned()));
+        let none = ["ZZ", "xx", "EU", "AP", "A1", "A2", "O1", "-", "", "None", "DEU", "\u{e9}"];
+        for none in none {
+            assert_eq!(parse(none), Err(()), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_point_off_the_globe_is_none() {
+        assert!(Coordinates::new(90.0, -180.0).is_some());
+        for (latitude, longitude) in [(90.1, 0.0), (0.0, 180.1), (f64::NAN, 0.0), (0.0, f64::NAN)] {
+            assert_eq!(Coordinates::new(latitude, longitude), None);
+        }
+    }
 
     #[test]
     fn distances_match_known_ones() {
