@@ -73,6 +73,7 @@ fn of_certificate(error: &CertificateError) -> String {
         CertificateError::UnknownIssuer => {
             "not signed by an authority this server trusts (see `ca`)".into()
         }
+        CertificateError::BadSignature => "not signed by the authority it names".into(),
         other => other.to_string(),
     }
 }
