@@ -147,7 +147,7 @@ async fn the_server_part_of_the_latency_is_a_moving_average() {
 }
 
 #[tokio::test]
-async fn when_stop_returns_nothing_runs_any_more() {
+async fn stopping_ends_the_reports_and_closes_the_connections() {
     let silent = Server::start(Behaviour::Hang).await;
     let check = || check(silent.address, monitor(Kind::Http(exchange())));
     let (checker, mut reports) = start(vec![check(), check(), check()]);

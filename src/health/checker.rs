@@ -137,7 +137,7 @@ impl Checker {
     }
 
     /// Waits until every check has had a result since the start, at most 5 s. How many have had
-    /// none.
+    /// none. The results are in [`Checker::records`] then; their reports may still be on the way.
     pub async fn first_round(&self) -> usize {
         let mut first = self.first.clone();
         let all = first.wait_for(|waiting| *waiting == 0);
@@ -156,7 +156,8 @@ impl Checker {
         self.shared.known()
     }
 
-    /// Ends the checks and writes what is known. When it returns, nothing runs any more.
+    /// Ends the checks and writes what is known. No report is sent after it returns, and
+    /// connections still open are being closed.
     pub async fn stop(mut self) {
         for task in &mut self.tasks {
             task.abort();

@@ -183,7 +183,9 @@ impl Failure {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                 Failure::Protocol(error.to_string())
             }
-            _ => Failure::Unreachable(error.to_string()),
+            // The system's word is of the network; any other is of what came over it.
+            _ if error.raw_os_error().is_some() => Failure::Unreachable(error.to_string()),
+            _ => Failure::Protocol(error.to_string()),
         }
     }
 }
@@ -221,6 +223,14 @@ mod tests {
         }
         let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         assert_eq!(Failure::of_io(&refused, Stage::Connecting), Failure::Refused);
+    }
+
+    #[test]
+    fn a_network_without_a_way_is_told_from_a_peer_that_talks_nonsense() {
+        let no_way = io::Error::from_raw_os_error(libc::EHOSTUNREACH);
+        assert!(matches!(Failure::of_io(&no_way, Stage::Connecting), Failure::Unreachable(_)));
+        let nonsense = io::Error::other("unexpected frame");
+        assert!(matches!(Failure::of_io(&nonsense, Stage::Head), Failure::Protocol(_)));
     }
 
     #[test]

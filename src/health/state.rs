@@ -136,12 +136,14 @@ mod tests {
 
         #[test]
         fn the_verdict_is_what_counting_back_over_all_results_says(
-            fall in 1u32..5, rise in 1u32..5, results in proptest::collection::vec(any::<bool>(), 1..100),
+            fall in 1u32..5, rise in 1u32..5,
+            results in proptest::collection::vec(any::<bool>(), 1..100),
         ) {
             let seen = verdicts(thresholds(fall, rise), State::unknown(at(0)), &results);
             let mut expected = if results[0] { Up } else { Down };
             for (n, verdict) in seen.iter().enumerate() {
-                let run = |value: bool| results[..=n].iter().rev().take_while(|r| **r == value).count() as u32;
+                let back = results[..=n].iter().rev();
+                let run = |value| back.clone().take_while(|r| **r == value).count() as u32;
                 if expected == Up && run(false) >= fall {
                     expected = Down;
                 } else if expected == Down && run(true) >= rise && n > 0 {
