@@ -1,5 +1,7 @@
 //! What is known of a checked target.
 
+use std::fmt;
+
 /// A check: an index into the list the checker was started with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CheckId(pub u32);
@@ -10,9 +12,9 @@ pub enum Verdict {
     /// Not yet checked; counts as up.
     #[default]
     Unknown,
-    /// The last `rise` checks, or all since the start, succeeded.
+    /// The first check succeeded, or the last `rise` of a target that was down.
     Up,
-    /// `fall` checks in a row failed.
+    /// The first check failed, or the last `fall` of a target that was up.
     Down,
 }
 
@@ -20,5 +22,20 @@ impl Verdict {
     /// Whether it may be given to clients.
     pub fn is_usable(self) -> bool {
         self != Verdict::Down
+    }
+
+    /// `unknown`, `up` or `down`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Unknown => "unknown",
+            Verdict::Up => "up",
+            Verdict::Down => "down",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -1,0 +1,210 @@
+//! What is known of the checks, kept in a file across restarts.
+//!
+//! The file is a convenience: nothing that is wrong with it keeps the server from starting or
+//! from serving.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::check::{Check, Identity};
+use super::state::State;
+use super::verdict::Verdict;
+
+/// The name of the file in the state directory.
+pub const FILE: &str = "health.json";
+
+/// How long what was found stays worth believing.
+pub const MAX_AGE: Duration = Duration::from_secs(600);
+
+/// What the file says it is; another text is another program's or another version's file.
+const FORMAT: &str = "meridian health 1";
+
+/// What is known of one check.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Record {
+    /// The state machine.
+    pub state: State,
+    /// When the last check ended; `None` before the first.
+    pub at: Option<SystemTime>,
+    /// The moving average of the server's part of the latency, in milliseconds.
+    pub server_ms: Option<f32>,
+}
+
+/// What is known of many checks, by identity.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Known {
+    records: BTreeMap<Identity, Record>,
+}
+
+impl Known {
+    /// What is known of `check`, if it is at most [`MAX_AGE`] old.
+    pub fn of(&self, check: &Check, now: SystemTime) -> Option<Record> {
+        let record = self.records.get(&check.identity())?;
+        let at = record.at?;
+        // A time to come is as far from the truth as one gone by: the clock was set.
+        let age = now.duration_since(at).unwrap_or_else(|e| e.duration());
+        (age <= MAX_AGE).then_some(*record)
+    }
+
+    /// Adds what is known of one check, unless nothing is.
+    pub fn insert(&mut self, identity: Identity, record: Record) {
+        if record.at.is_some() && record.state.verdict != Verdict::Unknown {
+            self.records.insert(identity, record);
+        }
+    }
+
+    /// How many checks something is known of.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+/// The file that [`Known`] is kept in.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    /// Held while writing: two writers would share one temporary file.
+    writing: Mutex<()>,
+}
+
+/// The state could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("health state not written to {}: {source}", path.display())]
+pub struct StoreError {
+    /// The file.
+    pub path: PathBuf,
+    /// What went wrong.
+    pub source: io::Error,
+}
+
+impl Store {
+    /// The store in a state directory, which is made at the first writing if it does not exist.
+    pub fn new(directory: &Path) -> Store {
+        Store { path: directory.join(FILE), writing: Mutex::new(()) }
+    }
+
+    /// Reads what was known. A file that cannot be used is warned of and counts as empty; its
+    /// entries' ages are looked at by [`Known::of`].
+    pub fn load(&self) -> Known {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Known::default(),
+            Err(e) => return self.unusable(&e.to_string()),
+        };
+        let file: File = match serde_json::from_slice(&text) {
+            Ok(file) => file,
+            Err(e) => return self.unusable(&e.to_string()),
+        };
+        if file.format != FORMAT {
+            return self.unusable(&format!("its format is `{}`, not `{FORMAT}`", file.format));
+        }
+        let mut known = Known::default();
+        for entry in file.checks {
+            if let Some((identity, record)) = entry.read() {
+                known.insert(identity, record);
+            }
+        }
+        known
+    }
+
+    /// Writes what is known, all of it or nothing: a reader never sees half a file.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or written to.
+    pub fn save(&self, known: &Known) -> Result<(), StoreError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(known).map_err(|source| StoreError { path: self.path.clone(), source })
+    }
+
+    fn write(&self, known: &Known) -> io::Result<()> {
+        let checks = known.records.iter().map(|(i, r)| Entry::of(i, r)).collect();
+        let text = serde_json::to_vec_pretty(&File { format: FORMAT.into(), checks })?;
+        if let Some(directory) = self.path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        let temporary = self.path.with_extension("json.new");
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(&text)?;
+        // On the disk before the name points at it: else a power cut could leave an empty file.
+        file.sync_all()?;
+        fs::rename(&temporary, &self.path)
+    }
+
+    fn unusable(&self, reason: &str) -> Known {
+        tracing::warn!(
+            file = %self.path.display(),
+            reason,
+            "stored health state not used; every target counts as not yet checked",
+        );
+        Known::default()
+    }
+}
+
+/// The file as JSON.
+#[derive(Serialize, Deserialize)]
+struct File {
+    format: String,
+    checks: Vec<Entry>,
+}
+
+/// One check in the file. Times are milliseconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    target: String,
+    monitor: String,
+    fingerprint: String,
+    verdict: String,
+    since: u64,
+    at: u64,
+    contrary: u32,
+    server_ms: Option<f32>,
+}
+
+impl Entry {
+    fn of(identity: &Identity, record: &Record) -> Entry {
+        Entry {
+            target: identity.target.clone(),
+            monitor: identity.monitor.clone(),
+            fingerprint: format!("{:016x}", identity.fingerprint),
+            verdict: record.state.verdict.as_str().into(),
+            since: millis(record.state.since),
+            at: record.at.map_or(0, millis),
+            contrary: record.state.contrary,
+            server_ms: record.server_ms,
+        }
+    }
+
+    /// `None` if a value is not one this program writes.
+    fn read(self) -> Option<(Identity, Record)> {
+        let verdict = match self.verdict.as_str() {
+            "up" => Verdict::Up,
+            "down" => Verdict::Down,
+            _ => return None,
+        };
+        let fingerprint = u64::from_str_radix(&self.fingerprint, 16).ok()?;
+        let identity = Identity { target: self.target, monitor: self.monitor, fingerprint };
+        let state = State { verdict, since: time(self.since)?, contrary: self.contrary };
+        let server_ms = self.server_ms.filter(|ms| ms.is_finite() && *ms >= 0.0);
+        Some((identity, Record { state, at: Some(time(self.at)?), server_ms }))
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn time(millis: u64) -> Option<SystemTime> {
+    UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+}
