@@ -1,0 +1,203 @@
+//! What must hold across tables: no loops, locations where distances are measured, no names
+//! beside addresses in one answer.
+
+use super::diagnostic::Diagnostic;
+use super::names::{Target, TargetRef};
+use super::policy::{OnDown, Policy, PolicyKind};
+use super::pool::Pool;
+use super::source::Span;
+
+/// The pools and policies as far as they could be read.
+#[derive(Clone, Copy)]
+pub(super) struct Graph<'a> {
+    pub(super) pools: &'a [Option<Pool>],
+    pub(super) policies: &'a [Option<Policy>],
+}
+
+impl Graph<'_> {
+    /// The pools at and below a target, in the order they are met; each once. Ends on loops.
+    pub(super) fn pools_below(&self, target: Target) -> Vec<usize> {
+        let mut pools = Vec::new();
+        self.walk(target, &mut vec![false; self.policies.len()], &mut |target| match target {
+            Target::Pool(index) if !pools.contains(&index) => pools.push(index),
+            _ => {}
+        });
+        pools
+    }
+
+    /// The policies at and below a target; each once. Ends on loops.
+    pub(super) fn policies_below(&self, target: Target) -> Vec<usize> {
+        let mut policies = Vec::new();
+        self.walk(target, &mut vec![false; self.policies.len()], &mut |target| match target {
+            Target::Policy(index) => policies.push(index),
+            Target::Pool(_) => {}
+        });
+        policies
+    }
+
+    fn walk(&self, target: Target, seen: &mut [bool], visit: &mut impl FnMut(Target)) {
+        // A list of what is still to do and not recursion: a chain of policies may be long.
+        let mut left = vec![target];
+        while let Some(target) = left.pop() {
+            if let Target::Policy(index) = target {
+                if std::mem::replace(&mut seen[index], true) {
+                    continue;
+                }
+                let targets = self.policies[index].iter().flat_map(Policy::targets);
+                left.extend(targets.map(|to| to.target).rev());
+            }
+            visit(target);
+        }
+    }
+}
+
+/// Reports everything that does not hold.
+pub(super) fn check(graph: Graph<'_>, found: &mut Vec<Diagnostic>) {
+    loops(graph, found);
+    for policy in graph.policies.iter().flatten() {
+        match &policy.kind {
+            PolicyKind::RoundRobin { targets, .. } => one_kind_of_data(graph, targets, found),
+            PolicyKind::Nearest { targets } => {
+                for target in targets {
+                    located(graph, &target.to, "`nearest` measures distances", found);
+                }
+            }
+            PolicyKind::Latency { targets, table } => {
+                let rows = table.iter().flat_map(|table| &table.rows);
+                let in_table: Vec<usize> = rows.map(|row| row.pool).collect();
+                for target in targets {
+                    let pools = graph.pools_below(target.target);
+                    if !pools.iter().any(|pool| in_table.contains(pool)) {
+                        let why = "`latency` estimates from the distance where no table row does";
+                        located(graph, target, why, found);
+                    }
+                }
+            }
+            PolicyKind::Geo(geo) if geo.on_down == OnDown::Nearest => {
+                let mut seen = Vec::new();
+                for target in policy.targets() {
+                    if !seen.contains(&target.target) {
+                        seen.push(target.target);
+                        located(graph, target, "`on_down = \"nearest\"` measures distances", found);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reports each loop of policies once, with the whole way round.
+fn loops(graph: Graph<'_>, found: &mut Vec<Diagnostic>) {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        OnPath,
+        Done,
+    }
+    let edges: Vec<Vec<(usize, &Span)>> = graph
+        .policies
+        .iter()
+        .map(|policy| {
+            let targets = policy.iter().flat_map(Policy::targets);
+            let policies = targets.filter_map(|to| match to.target {
+                Target::Policy(index) => Some((index, &to.span)),
+                Target::Pool(_) => None,
+            });
+            policies.collect()
+        })
+        .collect();
+    let mut marks = vec![Mark::New; edges.len()];
+    for start in 0..edges.len() {
+        if marks[start] != Mark::New {
+            continue;
+        }
+        marks[start] = Mark::OnPath;
+        // Each policy on the way, and how many of its targets have been looked at.
+        let mut path = vec![(start, 0)];
+        while let Some((at, next)) = path.last_mut() {
+            let Some(&(to, _)) = edges[*at].get(*next) else {
+                marks[*at] = Mark::Done;
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            match marks[to] {
+                Mark::New => {
+                    marks[to] = Mark::OnPath;
+                    path.push((to, 0));
+                }
+                Mark::OnPath => {
+                    let from = path.iter().position(|(policy, _)| *policy == to).unwrap_or(0);
+                    let round: Vec<(usize, &Span)> =
+                        path[from..].iter().map(|(at, next)| edges[*at][next - 1]).collect();
+                    report_loop(graph, to, &round, found);
+                }
+                Mark::Done => {}
+            }
+        }
+    }
+}
+
+fn report_loop(
+    graph: Graph<'_>,
+    start: usize,
+    round: &[(usize, &Span)],
+    found: &mut Vec<Diagnostic>,
+) {
+    let name = |index: usize| graph.policies[index].as_ref().map_or("", |policy| &policy.name);
+    let mut way = name(start).to_owned();
+    for (to, _) in round {
+        way = format!("{way} -> {}", name(*to));
+    }
+    let mut d = Diagnostic::error("loop", format!("policies lead in a loop: {way}"));
+    let mut from = start;
+    for (i, (to, span)) in round.iter().enumerate() {
+        let text = format!("`{}` leads to `{}`", name(from), name(*to));
+        d = if i == 0 { d.at(span, text) } else { d.and(span, text) };
+        from = *to;
+    }
+    found.push(d.help("every way from a policy must end at a pool"));
+}
+
+/// A policy's location is that of its nearest pool, so one located pool below is enough.
+fn located(graph: Graph<'_>, target: &TargetRef, why: &str, found: &mut Vec<Diagnostic>) {
+    let pools = graph.pools_below(target.target);
+    // What could not be read has its own report, and so has a policy without pools.
+    let located = |index: &usize| graph.pools[*index].as_ref().is_none_or(|p| p.location.is_some());
+    if pools.is_empty() || pools.iter().any(located) {
+        return;
+    }
+    let what = match target.target {
+        Target::Pool(_) => "the pool has no location",
+        Target::Policy(_) => "no pool below this policy has a location",
+    };
+    let mut d = Diagnostic::error(
+        "no-location",
+        format!("`{}` has no location", target.span.text().trim_matches(['"', '\''])),
+    )
+    .at(&target.span, what);
+    for pool in pools.iter().filter_map(|index| graph.pools[*index].as_ref()) {
+        d = d.and(&pool.span, "defined here");
+    }
+    found.push(d.help(why).help("give the pool a `location`, such as \"aws:us-east-1\""));
+}
+
+/// Round robin puts the members of all its pools into one answer.
+fn one_kind_of_data(graph: Graph<'_>, targets: &[TargetRef], found: &mut Vec<Diagnostic>) {
+    let mut pools = Vec::new();
+    for target in targets {
+        for index in graph.pools_below(target.target) {
+            pools.extend(graph.pools[index].as_ref().map(|pool| (pool, target)));
+        }
+    }
+    let alias = pools.iter().find(|(pool, _)| pool.is_alias());
+    let other = pools.iter().find(|(pool, _)| !pool.is_alias() && !pool.members.is_empty());
+    if let (Some((alias, to_alias)), Some((other, to_other))) = (alias, other) {
+        let message = "round-robin cannot put names and addresses into one answer";
+        let d = Diagnostic::error("mixed-members", message)
+            .at(&to_alias.span, format!("`{}` has names", alias.name))
+            .and(&to_other.span, format!("`{}` has not", other.name));
+        found.push(d.help("a CNAME cannot stand beside other records (RFC 1034 section 3.6.2)"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Latency tables: what the operator measured between places and pools (CSV: match, pool, ms).
+
+use std::path::PathBuf;
+
+use super::diagnostic::Diagnostic;
+use super::files::Files;
+use super::names::{Names, Target};
+use super::place::Match;
+use super::reader::Reader;
+use super::source::Located;
+use super::spec::Spanned;
+
+/// The rows of a latency table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatencyTable {
+    /// The file.
+    pub path: PathBuf,
+    /// In the order of the file. No two rows of one pool are equally specific and hold a place
+    /// that one client can be in both of.
+    pub rows: Vec<LatencyRow>,
+}
+
+/// One row: clients here need so long to that pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatencyRow {
+    /// Where the clients are.
+    pub place: Located<Match>,
+    /// Index of the pool.
+    pub pool: usize,
+    /// Round-trip time in milliseconds: over 0, at most 60,000.
+    pub milliseconds: f64,
+}
+
+impl LatencyTable {
+    /// Reads the file that a policy names. Empty lines, lines that start with `#` and a heading
+    /// `match,pool,ms` are skipped. The place may hold commas.
+    pub(super) fn read(
+        written: &Spanned<String>,
+        names: &Names,
+        files: &dyn Files,
+        reader: &mut Reader<'_>,
+    ) -> Option<LatencyTable> {
+        let path = reader.path(&written.value);
+        let octets = match files.read(&path) {
+            Ok(octets) => octets,
+            Err(error) => {
+                let d = Diagnostic::unreadable(&path, &error);
+                reader.found.push(d.at(&reader.span(&written.range), ""));
+                return None;
+            }
+        };
+        let source = super::decode_text(&path, octets, reader.found)?;
+        let before = reader.found.len();
+        let mut table = Reader::new(&source, reader.found);
+        let mut rows: Vec<LatencyRow> = Vec::new();
+        let mut start = 0;
+        for line in source.text().split_inclusive('\n') {
+            let row = Row::split(line, start);
+            start += line.len();
+            if let Some(row) = row.and_then(|row| row.resolve(line, names, &mut table)) {
+                refuse_tie(&rows, &row, table.found);
+                rows.push(row);
+            }
+        }
+        if rows.is_empty() && table.found.len() == before {
+            let message = format!("the latency table {} has no rows", path.display());
+            let span = reader.span(&written.range);
+            reader.found.push(Diagnostic::error("empty-table", message).at(&span, ""));
+        }
+        Some(LatencyTable { path, rows })
+    }
+}
+
+/// The three fields of a line, each with its place.
+struct Row {
+    fields: Vec<Spanned<String>>,
+    range: std::ops::Range<usize>,
+}
+
+impl Row {
+    /// `None` for a line without a row.
+    fn split(line: &str, start: usize) -> Option<Row> {
+        let content = line.trim();
+        let heading = content.replace([' ', '"'], "").eq_ignore_ascii_case("match,pool,ms");
+        if content.is_empty() || content.starts_with('#') || heading {
+            return None;
+        }
+        let from_line = |field: &str| field.as_ptr() as usize - line.as_ptr() as usize;
+        // From the right, so that the place may hold commas.
+        let mut fields: Vec<Spanned<String>> = content
+            .rsplitn(3, ',')
+            .map(|field| {
+                let field = field.trim();
+                let field =
+                    field.strip_prefix('"').and_then(|f| f.strip_suffix('"')).unwrap_or(field);
+                let at = start + from_line(field);
+                Spanned { value: field.to_owned(), range: at..at + field.len() }
+            })
+            .collect();
+        fields.reverse();
+        let at = start + from_line(content);
+        Some(Row { fields, range: at..at + content.len() })
+    }
+
+    fn resolve(self, line: &str, names: &Names, reader: &mut Reader<'_>) -> Option<LatencyRow> {
+        let [place, pool, milliseconds] = &self.fields[..] else {
+            let message = format!("`{}` is not a row of a latency table", line.trim());
+            reader.invalid(&self.range, message, "write match,pool,ms: country:DE,eu-west,12.5");
+            return None;
+        };
+        let value = reader.place(&place.range, Match::parse(&place.value));
+        let estimate = milliseconds.value.parse::<f64>().ok();
+        let estimate = estimate.filter(|ms| *ms > 0.0 && *ms <= 60_000.0);
+        if estimate.is_none() {
+            let message = format!("`{}` is not a time in milliseconds", milliseconds.value);
+            reader.invalid(&milliseconds.range, message, "write a number over 0, at most 60000");
+        }
+        let target = names.target(pool, reader)?;
+        let Target::Pool(index) = target.target else {
+            let message = format!("`{}` is a policy", pool.value);
+            reader.invalid(&pool.range, message, "a latency is measured to a pool");
+            return None;
+        };
+        let place = Located { value: value?, span: reader.span(&place.range) };
+        Some(LatencyRow { place, pool: index, milliseconds: estimate? })
+    }
+}
+
+fn refuse_tie(rows: &[LatencyRow], row: &LatencyRow, found: &mut Vec<Diagnostic>) {
+    let tie = |other: &&LatencyRow| {
+        other.pool == row.pool && other.place.value.ties_with(&row.place.value)
+    };
+    if let Some(first) = rows.iter().find(tie) {
+        let message = format!("`{}` has two rows for one pool", row.place.value);
+        let d = Diagnostic::error("ambiguous-rule", message)
+            .at(&row.place.span, "again here")
+            .and(&first.place.span, "first here");
+        found.push(d.help("remove one of them"));
+    }
+}

@@ -1,0 +1,192 @@
+//! What is probably not meant: the configuration works, and an operator should look at it.
+//!
+//! Sees the configuration alone. Records outside every zone, and rules that no network in the
+//! database matches, are found where zones and databases are known.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::check::Graph;
+use super::diagnostic::Diagnostic;
+use super::duration;
+use super::monitor::Monitor;
+use super::place::Match;
+use super::policy::{Geo, OnDown, Policy, PolicyKind};
+use super::pool::Pool;
+use super::record::Record;
+use super::source::Located;
+
+/// Everything a lint looks at.
+pub(super) struct Lints<'a> {
+    pub(super) graph: Graph<'a>,
+    pub(super) monitors: &'a [Option<Monitor>],
+    pub(super) records: &'a [Record],
+}
+
+impl Lints<'_> {
+    /// All lints, in the order of the tables they are about.
+    pub(super) fn collect(&self) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        self.unused(&mut found);
+        for policy in self.graph.policies.iter().flatten() {
+            if let PolicyKind::Geo(geo) = &policy.kind {
+                no_default(policy, geo, &mut found);
+                unreachable_nets(geo, &mut found);
+            }
+        }
+        for record in self.records {
+            self.long_ttl(record, &mut found);
+            self.unlike_pools(record, &mut found);
+        }
+        found
+    }
+
+    fn unused(&self, found: &mut Vec<Diagnostic>) {
+        let mut pools = vec![false; self.graph.pools.len()];
+        let mut policies = vec![false; self.graph.policies.len()];
+        for record in self.records {
+            for index in self.graph.pools_below(record.target.target) {
+                pools[index] = true;
+            }
+            for index in self.graph.policies_below(record.target.target) {
+                policies[index] = true;
+            }
+        }
+        let mut report = |what: &str, name: &str, span, help: &str| {
+            let d = Diagnostic::lint("unused", format!("{what} `{name}` is not used"));
+            found.push(d.at(span, "").help(help));
+        };
+        for (index, monitor) in self.monitors.iter().enumerate() {
+            let used = |pool: &Pool| pool.monitor == Some(index);
+            if let Some(monitor) = monitor
+                && !self.graph.pools.iter().flatten().any(used)
+            {
+                report("monitor", &monitor.name, &monitor.span, "no pool names it; remove it");
+            }
+        }
+        let help = "no record leads to it; remove it, or `use` it";
+        for (pool, _) in self.graph.pools.iter().zip(pools).filter(|(_, used)| !used) {
+            if let Some(pool) = pool {
+                report("pool", &pool.name, &pool.span, help);
+            }
+        }
+        for (policy, _) in self.graph.policies.iter().zip(policies).filter(|(_, used)| !used) {
+            if let Some(policy) = policy {
+                report("policy", &policy.name, &policy.span, help);
+            }
+        }
+    }
+
+    /// A TTL that outlasts the detection of a failure is what really decides how long clients
+    /// go to a region that is down.
+    fn long_ttl(&self, record: &Record, found: &mut Vec<Diagnostic>) {
+        let monitors =
+            self.pools_of(record).filter_map(|pool| self.monitors[pool.monitor?].as_ref());
+        let Some(slowest) = monitors.max_by_key(|monitor| monitor.detection()) else { return };
+        let detection = slowest.detection();
+        if Duration::from_secs(record.ttl.into()) <= detection {
+            return;
+        }
+        let message = format!(
+            "the TTL of {} s is longer than the {} it takes to detect a failure",
+            record.ttl,
+            duration::show(detection)
+        );
+        let d = Diagnostic::lint("long-ttl", message)
+            .at(record.ttl_span.as_ref().unwrap_or(&record.span), "")
+            .and(&slowest.span, "interval x fall + timeout");
+        let help = format!(
+            "clients keep a dead address for so long; {} or less would do",
+            detection.as_secs()
+        );
+        found.push(d.help(help));
+    }
+
+    /// Pools that clients are moved between should not differ in what they promise.
+    fn unlike_pools(&self, record: &Record, found: &mut Vec<Diagnostic>) {
+        let pools: Vec<&Pool> = self.pools_of(record).collect();
+        let mut report = |d: Diagnostic| {
+            // Several records may lead to the same pools.
+            if !found.contains(&d) {
+                found.push(d);
+            }
+        };
+        if let Some(checked) = pools.iter().find(|pool| pool.monitor.is_some()) {
+            for pool in pools.iter().filter(|pool| pool.monitor.is_none()) {
+                let message = format!("pool `{}` has no monitor beside checked ones", pool.name);
+                report(
+                    Diagnostic::lint("unchecked-pool", message)
+                        .at(&pool.span, "counts as up, always")
+                        .and(&checked.span, "is checked")
+                        .help("clients are sent to it even when it is dead; give it a `monitor`"),
+                );
+            }
+        }
+        if let Some(dual) = pools.iter().find(|pool| pool.families() == (true, true)) {
+            for pool in pools.iter().filter(|pool| pool.families() == (true, false)) {
+                let message = format!("pool `{}` is IPv4-only beside dual-stack ones", pool.name);
+                report(
+                    Diagnostic::lint("ipv4-only-pool", message)
+                        .at(&pool.span, "has no IPv6 address")
+                        .and(&dual.span, "has both")
+                        .help("clients with IPv6 only get no address there; add one"),
+                );
+            }
+        }
+    }
+
+    fn pools_of(&self, record: &Record) -> impl Iterator<Item = &Pool> {
+        let pools = self.graph.pools_below(record.target.target);
+        pools.into_iter().filter_map(|index| self.graph.pools[index].as_ref())
+    }
+}
+
+fn no_default(policy: &Policy, geo: &Geo, found: &mut Vec<Diagnostic>) {
+    let everyone = |net: &str| {
+        let wanted = net.parse::<IpNet>().ok();
+        geo.rules
+            .iter()
+            .flat_map(|rule| &rule.matches)
+            .any(|place| matches!(&place.value, Match::Net(net) if Some(*net) == wanted))
+    };
+    if geo.default.is_none() && !(everyone("0.0.0.0/0") && everyone("::/0")) {
+        let message = format!("geo policy `{}` has no default", policy.name);
+        let d = Diagnostic::lint("no-default", message).at(&policy.span, "");
+        found.push(d.help(
+            "clients that no rule matches get no address; add `default`, or `default = \"none\"` \
+             if that is meant",
+        ));
+    }
+}
+
+/// A network whose every address is in a longer network of another rule matches nobody. With
+/// `climb` it is still the way out when the longer one is down.
+fn unreachable_nets(geo: &Geo, found: &mut Vec<Diagnostic>) {
+    if geo.on_down == OnDown::Climb {
+        return;
+    }
+    let nets: Vec<(&Located<Match>, IpNet)> = geo
+        .rules
+        .iter()
+        .flat_map(|rule| &rule.matches)
+        .filter_map(|place| match place.value {
+            Match::Net(net) => Some((place, net)),
+            _ => None,
+        })
+        .collect();
+    for (place, net) in &nets {
+        let mut inside: Vec<IpNet> = nets
+            .iter()
+            .map(|(_, other)| *other)
+            .filter(|other| net.contains(other) && other.prefix_len() > net.prefix_len())
+            .collect();
+        inside = IpNet::aggregate(&inside);
+        if inside.contains(net) {
+            let message = format!("`net:{net}` matches nobody");
+            let d = Diagnostic::lint("unreachable-rule", message);
+            let d = d.at(&place.span, "longer networks of other rules cover it");
+            found.push(d.help("remove it, or one of the longer ones"));
+        }
+    }
+}

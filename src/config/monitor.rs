@@ -1,0 +1,372 @@
+//! Monitors: how members are checked.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::diagnostic::Diagnostic;
+use super::duration;
+use super::reader::Reader;
+use super::source::{Located, Span};
+use super::spec::monitor::{HttpExpectSpec, HttpSpec, MonitorSpec, TcpSpec};
+use super::spec::{Entries, IntegerOrString, Scalar, Spanned};
+
+/// How a member is checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Monitor {
+    /// Its name in the files.
+    pub name: String,
+    /// Where the name is defined.
+    pub span: Span,
+    /// What a check does.
+    pub kind: MonitorKind,
+    /// Where checks connect, unless the member has a port of its own. `None` only for tcp.
+    pub port: Option<u16>,
+    /// From the start of one check to the start of the next, before jitter: 100 ms to 1 d.
+    pub interval: Duration,
+    /// How long a check may take: 1 ms to `interval`.
+    pub timeout: Duration,
+    /// Failures in a row that turn up into down: 1 to 100.
+    pub fall: u32,
+    /// Successes in a row that turn down into up: 1 to 100.
+    pub rise: u32,
+}
+
+impl Monitor {
+    /// The longest time from a failure until its members count as down, jitter aside.
+    pub fn detection(&self) -> Duration {
+        self.interval * self.fall + self.timeout
+    }
+}
+
+/// What a check does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MonitorKind {
+    /// Asks for a page, over HTTP or HTTPS.
+    Http(Http),
+    /// Opens a connection.
+    Tcp(Tcp),
+}
+
+/// A check over HTTP or HTTPS.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// `None` for http.
+    pub tls: Option<Tls>,
+    /// The path with its query string; starts with `/`.
+    pub path: String,
+    /// The method, a token in upper case.
+    pub method: String,
+    /// Host header and SNI; `None` is the member's own address or name.
+    pub host: Option<String>,
+    /// Further headers of the request, never `Host`.
+    pub headers: Vec<(String, String)>,
+    /// What the answer must be.
+    pub expect: HttpExpect,
+}
+
+/// How the certificate of an https check is judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tls {
+    /// Whether it must be valid.
+    pub verify: bool,
+    /// PEM file of certificate authorities trusted besides the public ones.
+    pub ca: Option<Located<PathBuf>>,
+}
+
+/// What the answer to an HTTP check must be; all of it must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpExpect {
+    /// The status must be in one of these.
+    pub status: Vec<RangeInclusive<u16>>,
+    /// Text that must stand somewhere in the body.
+    pub body: Option<String>,
+    /// JSON Pointers (RFC 6901) into the body, and the values that must be there.
+    pub json: Vec<(String, serde_json::Value)>,
+    /// Names of headers, and what their values must be.
+    pub header: Vec<(String, String)>,
+    /// Longest time to the first octet of the answer: 1 ms to the timeout.
+    pub latency: Option<Duration>,
+}
+
+/// A check that opens a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tcp {
+    /// Longest time until the connection stands: 1 ms to the timeout.
+    pub latency: Option<Duration>,
+}
+
+const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
+const SHORTEST: Duration = Duration::from_millis(1);
+
+impl Monitor {
+    pub(super) fn resolve(
+        name: &Located<String>,
+        spec: MonitorSpec,
+        reader: &mut Reader<'_>,
+    ) -> Monitor {
+        match spec {
+            MonitorSpec::Http(spec) => Monitor::http(name, spec, false, reader),
+            MonitorSpec::Https(spec) => Monitor::http(name, spec, true, reader),
+            MonitorSpec::Tcp(spec) => Monitor::tcp(name, spec, reader),
+        }
+    }
+
+    fn http(
+        name: &Located<String>,
+        spec: HttpSpec,
+        https: bool,
+        reader: &mut Reader<'_>,
+    ) -> Monitor {
+        reader.not_yet("load", spec.load.as_ref(), None);
+        let rhythm = Rhythm::resolve(
+            spec.interval.as_ref(),
+            spec.timeout.as_ref(),
+            spec.fall.as_ref(),
+            spec.rise.as_ref(),
+            reader,
+        );
+        let method = method(spec.method.as_ref(), reader);
+        let expect = spec.expect.unwrap_or_default();
+        if method == "HEAD" {
+            let json = expect.json.as_ref().and_then(|Entries(entries)| entries.first());
+            let body = expect.body.as_ref().map(|body| &body.range);
+            if let Some(range) = body.or(json.map(|(key, _)| &key.range)) {
+                let help = "use the method GET, or expect a status or a header";
+                reader.invalid(range, "the answer to HEAD has no body", help);
+            }
+        }
+        let http = Http {
+            tls: tls(&spec.verify_tls, &spec.ca, https, reader),
+            path: path(spec.path.as_ref(), reader),
+            method,
+            host: spec.host.as_ref().map(|host| self::host(host, reader)),
+            headers: headers(spec.headers, reader),
+            expect: HttpExpect::resolve(expect, rhythm.timeout, reader),
+        };
+        let port = port(spec.port.as_ref(), reader).or(Some(if https { 443 } else { 80 }));
+        rhythm.monitor(name, MonitorKind::Http(http), port)
+    }
+
+    fn tcp(name: &Located<String>, spec: TcpSpec, reader: &mut Reader<'_>) -> Monitor {
+        let rhythm = Rhythm::resolve(
+            spec.interval.as_ref(),
+            spec.timeout.as_ref(),
+            spec.fall.as_ref(),
+            spec.rise.as_ref(),
+            reader,
+        );
+        let latency = spec.expect.as_ref().and_then(|expect| expect.latency.as_ref());
+        let latency = latency.map(|latency| self::latency(latency, rhythm.timeout, reader));
+        let port = port(spec.port.as_ref(), reader);
+        rhythm.monitor(name, MonitorKind::Tcp(Tcp { latency }), port)
+    }
+}
+
+/// When checks are made and what they count for.
+struct Rhythm {
+    interval: Duration,
+    timeout: Duration,
+    fall: u32,
+    rise: u32,
+}
+
+impl Rhythm {
+    fn resolve(
+        interval: Option<&Spanned<String>>,
+        timeout: Option<&Spanned<String>>,
+        fall: Option<&Spanned<i64>>,
+        rise: Option<&Spanned<i64>>,
+        reader: &mut Reader<'_>,
+    ) -> Rhythm {
+        let errors = reader.found.len();
+        let count = |value: i64| u32::try_from(value).unwrap_or(1);
+        let every = reader.duration("interval", interval, INTERVAL, Duration::from_secs(10));
+        // The default gives way to a shorter interval.
+        let default = Duration::from_secs(2).min(every);
+        let most = *INTERVAL.end();
+        let patience = reader.duration("timeout", timeout, SHORTEST..=most, default);
+        if let (Some(timeout), true) = (timeout, patience > every && reader.found.len() == errors) {
+            let d = Diagnostic::error(
+                "invalid-value",
+                format!("`timeout` is longer than `interval` ({})", duration::show(every)),
+            );
+            let mut d = d.at(&reader.span(&timeout.range), "");
+            if let Some(interval) = interval {
+                d = d.and(&reader.span(&interval.range), "the interval");
+            }
+            let help = "a check must end before the next one starts; shorten the timeout";
+            reader.found.push(d.help(help));
+        }
+        Rhythm {
+            interval: every,
+            timeout: patience,
+            fall: count(reader.integer("fall", fall, 1..=100, 3)),
+            rise: count(reader.integer("rise", rise, 1..=100, 2)),
+        }
+    }
+
+    fn monitor(self, name: &Located<String>, kind: MonitorKind, port: Option<u16>) -> Monitor {
+        let Rhythm { interval, timeout, fall, rise } = self;
+        let (name, span) = (name.value.clone(), name.span.clone());
+        Monitor { name, span, kind, port, interval, timeout, fall, rise }
+    }
+}
+
+/// A port from 1 to 65535.
+pub(super) fn port(value: Option<&Spanned<i64>>, reader: &mut Reader<'_>) -> Option<u16> {
+    value?;
+    u16::try_from(reader.integer("port", value, 1..=65535, 1)).ok()
+}
+
+fn method(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
+    let Some(Spanned { value, range }) = value else { return "GET".to_owned() };
+    if value.is_empty() || !value.bytes().all(|b| b.is_ascii_uppercase()) {
+        let help = "write GET, HEAD, OPTIONS or another method in capitals";
+        reader.invalid(range, format!("`{value}` is not an HTTP method"), help);
+    }
+    value.clone()
+}
+
+fn path(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
+    let Some(Spanned { value, range }) = value else { return "/".to_owned() };
+    let visible = value.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+    if !value.starts_with('/') || !visible {
+        let help = "a path starts with `/`; write spaces and other odd characters as %20";
+        reader.invalid(range, format!("`{value}` is not the path of a page"), help);
+    }
+    value.clone()
+}
+
+fn host(host: &Spanned<String>, reader: &mut Reader<'_>) -> String {
+    let Spanned { value, range } = host;
+    let fine =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    if value.is_empty() || !value.bytes().all(fine) {
+        let help = "write a name such as www.example.com, without http:// and without a path";
+        reader.invalid(range, format!("`{value}` is not a host"), help);
+    }
+    value.clone()
+}
+
+fn headers(
+    headers: Option<Entries<Spanned<String>>>,
+    reader: &mut Reader<'_>,
+) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for (name, value) in headers.map(|Entries(entries)| entries).unwrap_or_default() {
+        if !is_token(&name.value) {
+            let message = format!("`{}` is not the name of a header", name.value);
+            reader.invalid(&name.range, message, "");
+        } else if name.value.eq_ignore_ascii_case("host") {
+            reader.invalid(&name.range, "`Host` has a key of its own", "use `host`");
+        } else if pairs.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name.value)) {
+            let message = format!("the header `{}` is there twice", name.value);
+            reader.invalid(&name.range, message, "remove one of them");
+        }
+        if value.value.chars().any(|c| c.is_control() && c != '\t') {
+            let message = "the value of a header must not hold control characters";
+            reader.invalid(&value.range, message, "");
+        }
+        pairs.push((name.value, value.value));
+    }
+    pairs
+}
+
+/// Whether it is a token as RFC 9110 section 5.6.2 has it.
+fn is_token(text: &str) -> bool {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(fine)
+}
+
+fn tls(
+    verify: &Option<Spanned<bool>>,
+    ca: &Option<Spanned<String>>,
+    https: bool,
+    reader: &mut Reader<'_>,
+) -> Option<Tls> {
+    let verifies = verify.as_ref().is_none_or(|verify| verify.value);
+    if !https {
+        let unused =
+            verify.as_ref().filter(|verify| !verify.value).map(|v| ("verify_tls", &v.range));
+        if let Some((key, range)) = unused.or(ca.as_ref().map(|ca| ("ca", &ca.range))) {
+            let message = format!("`{key}` has no meaning for kind `http`");
+            reader.invalid(range, message, "use kind = \"https\", or remove it");
+        }
+        return None;
+    }
+    if let (false, Some(ca)) = (verifies, ca) {
+        let help = "remove `ca`, or set `verify_tls` to true";
+        reader.invalid(&ca.range, "`ca` is not used when `verify_tls` is false", help);
+    }
+    let ca = ca.as_ref().map(|ca| {
+        if ca.value.is_empty() {
+            reader.invalid(&ca.range, "`ca` is empty", "write the path of a PEM file");
+        }
+        Located { value: reader.path(&ca.value), span: reader.span(&ca.range) }
+    });
+    Some(Tls { verify: verifies, ca })
+}
+
+impl HttpExpect {
+    fn resolve(spec: HttpExpectSpec, timeout: Duration, reader: &mut Reader<'_>) -> HttpExpect {
+        let mut json = Vec::new();
+        for (pointer, value) in spec.json.map(|Entries(entries)| entries).unwrap_or_default() {
+            if !(pointer.value.is_empty() || pointer.value.starts_with('/')) {
+                let message = format!("`{}` is not a JSON Pointer", pointer.value);
+                let help = format!("write \"/{}\"", pointer.value.replace('.', "/"));
+                reader.invalid(&pointer.range, message, &help);
+            }
+            let expected = match value.value {
+                Scalar::String(text) => text.into(),
+                Scalar::Integer(integer) => integer.into(),
+                Scalar::Float(float) => float.into(),
+                Scalar::Boolean(boolean) => boolean.into(),
+            };
+            json.push((pointer.value, expected));
+        }
+        if let Some(body) = spec.body.as_ref().filter(|body| body.value.is_empty()) {
+            reader.invalid(&body.range, "`body` is empty: every body matches", "remove it");
+        }
+        HttpExpect {
+            status: status(spec.status, reader),
+            body: spec.body.map(|body| body.value),
+            json,
+            header: headers(spec.header, reader),
+            latency: spec.latency.map(|latency| self::latency(&latency, timeout, reader)),
+        }
+    }
+}
+
+fn latency(value: &Spanned<String>, timeout: Duration, reader: &mut Reader<'_>) -> Duration {
+    reader.duration("latency", Some(value), SHORTEST..=timeout, timeout)
+}
+
+fn status(
+    spec: Option<Spanned<Vec<Spanned<IntegerOrString>>>>,
+    reader: &mut Reader<'_>,
+) -> Vec<RangeInclusive<u16>> {
+    let Some(Spanned { value: items, range }) = spec else { return vec![200..=299] };
+    if items.is_empty() {
+        reader.invalid(&range, "`status` is empty: no answer matches", "write [\"200-299\"]");
+    }
+    let mut ranges = Vec::new();
+    for Spanned { value: item, range } in items {
+        let text = match item {
+            IntegerOrString::Integer(code) => code.to_string(),
+            IntegerOrString::String(text) => text,
+        };
+        let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+        match (first.parse(), last.parse()) {
+            (Ok(first @ 100..=599), Ok(last @ 100..=599)) if first <= last => {
+                ranges.push(first..=last);
+            }
+            _ => reader.invalid(
+                &range,
+                format!("`{text}` is not a range of status codes"),
+                "write codes from 100 to 599, such as 204 or \"200-299\"",
+            ),
+        }
+    }
+    ranges
+}

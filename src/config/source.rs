@@ -1,0 +1,165 @@
+//! Text files and places in them.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One file as it was read: its path and its text.
+#[derive(PartialEq, Eq)]
+pub struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// A file by the path it is shown with. The text may come from anywhere.
+    pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Source> {
+        Arc::new(Source { path: path.into(), text: text.into() })
+    }
+
+    /// The path, as it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The place `line` and `column` (octets), both counted from 1, to the end of the word that
+    /// stands there. A place outside the text is moved to its nearest end.
+    pub fn at(self: &Arc<Source>, line: u32, column: u32) -> Span {
+        let line_start = match line.saturating_sub(1) {
+            0 => 0,
+            before => self
+                .text
+                .match_indices('\n')
+                .nth(before as usize - 1)
+                .map_or(self.text.len(), |(at, _)| at + 1),
+        };
+        let rest = &self.text[line_start..];
+        let line_length = rest.find(['\r', '\n']).unwrap_or(rest.len());
+        let start = line_start + line_length.min(column.saturating_sub(1) as usize);
+        let start = (0..=start).rev().find(|&at| self.text.is_char_boundary(at)).unwrap_or(0);
+        let word = &self.text[start..line_start + line_length];
+        let length = word.find(char::is_whitespace).unwrap_or(word.len());
+        Span::new(self, start..start + length)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.path.display())
+    }
+}
+
+/// A run of octets in a [`Source`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Span {
+    source: Arc<Source>,
+    range: Range<usize>,
+}
+
+impl Span {
+    /// The octets `range` of `source`; cut to the text and to whole characters.
+    pub fn new(source: &Arc<Source>, range: Range<usize>) -> Span {
+        let text = source.text();
+        let boundary = |at: usize| {
+            let at = at.min(text.len());
+            (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+        };
+        let start = boundary(range.start);
+        let end = boundary(range.end).max(start);
+        Span { source: Arc::clone(source), range: start..end }
+    }
+
+    /// The file it is in.
+    pub fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// The octets of the file's text.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// The text it covers.
+    pub fn text(&self) -> &str {
+        &self.source.text[self.range.clone()]
+    }
+
+    /// Where it starts, for people.
+    pub fn site(&self) -> Site {
+        let before = &self.source.text[..self.range.start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Site {
+            file: self.source.path.clone(),
+            line: count(before.matches('\n').count() + 1),
+            column: count(before[line_start..].chars().count() + 1),
+        }
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.site(), f)
+    }
+}
+
+/// A place as `file:line:column`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// The file, as it was opened.
+    pub file: PathBuf,
+    /// Counted from 1.
+    pub line: u32,
+    /// In characters, counted from 1.
+    pub column: u32,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
+
+/// A value and where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Its place.
+    pub span: Span,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_knows_its_line_and_column() {
+        let source = Source::new("a.toml", "x = 1\n\u{e9} = 22\n");
+        let span = Span::new(&source, 11..13);
+        assert_eq!(span.text(), "22");
+        assert_eq!(span.site().to_string(), "a.toml:2:5");
+    }
+
+    #[test]
+    fn a_span_is_cut_to_the_text() {
+        let source = Source::new("a.toml", "\u{e9}");
+        assert_eq!(Span::new(&source, 1..9).text(), "\u{e9}");
+        assert_eq!(Span::new(&source, 7..9).range(), 2..2);
+    }
+
+    #[test]
+    fn a_line_and_column_give_the_word_there() {
+        let source = Source::new("z.zone", "first\r\nwww A 1.2.3\r\n");
+        assert_eq!(source.at(2, 5).text(), "A");
+        assert_eq!(source.at(1, 1).text(), "first");
+        assert_eq!(source.at(1, 99).range(), 5..5);
+        assert_eq!(source.at(99, 1).range(), 20..20);
+    }
+}

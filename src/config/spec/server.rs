@@ -1,0 +1,204 @@
+//! `meridian.toml`: the server.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Entries, NotYet, Spanned};
+
+/// The server's own file: `config/meridian.toml`.
+#[derive(Debug, Default, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ServerFile {
+    /// Where it listens, and which files it serves from.
+    pub server: Option<ServerSpec>,
+    /// Encrypted transports. Not yet supported.
+    pub tls: Option<TlsSpec>,
+    /// Where clients are.
+    pub geoip: Option<GeoipSpec>,
+    /// EDNS Client Subnet (RFC 7871).
+    pub ecs: Option<EcsSpec>,
+    /// What one client, and all together, may use.
+    pub limits: Option<LimitsSpec>,
+    /// Control and metrics. Not yet supported.
+    pub admin: Option<AdminSpec>,
+    /// The log, on stderr.
+    pub log: Option<LogSpec>,
+}
+
+impl ServerFile {
+    /// The tables such a file may hold.
+    pub const TABLES: &'static [&'static str] =
+        &["server", "tls", "geoip", "ecs", "limits", "admin", "log"];
+}
+
+/// Where the server listens, and which files it serves from.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSpec {
+    /// Addresses with ports; UDP and TCP on each.
+    #[schemars(extend("default" = ["127.0.0.1:5300", "[::1]:5300"]))]
+    pub listen: Option<Spanned<Vec<Spanned<String>>>>,
+    /// UDP worker threads for each address; 0 is one for each core.
+    #[schemars(extend("default" = 0))]
+    pub workers: Option<Spanned<i64>>,
+    /// Zone files; `*` and `?` may stand in the last part of a path.
+    #[schemars(extend("default" = ["../zones/*.zone"]))]
+    pub zones: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Policy files; `*` and `?` may stand in the last part of a path.
+    #[schemars(extend("default" = ["policies/*.toml"]))]
+    pub policies: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Directory for what must survive a restart: last known health.
+    #[schemars(extend("default" = "state"))]
+    pub state: Option<Spanned<String>>,
+    /// Server identifier (RFC 5001). Not yet supported.
+    #[schemars(extend("enum" = [""]))]
+    pub nsid: Option<Spanned<NotYet>>,
+    /// Secret for DNS cookies. Not yet supported.
+    #[schemars(extend("enum" = [""]))]
+    pub cookie_secret: Option<Spanned<NotYet>>,
+    /// User to run as after binding. Not yet supported.
+    #[schemars(extend("enum" = [""]))]
+    pub user: Option<Spanned<NotYet>>,
+}
+
+/// Encrypted transports. Not yet supported: only the defaults are accepted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSpec {
+    /// PEM file. Not yet supported.
+    #[schemars(extend("enum" = [""]))]
+    pub certificate: Option<Spanned<NotYet>>,
+    /// PEM file. Not yet supported.
+    #[schemars(extend("enum" = [""]))]
+    pub key: Option<Spanned<NotYet>>,
+    /// DNS over TLS. Not yet supported.
+    #[schemars(extend("enum" = [[]]))]
+    pub listen_dot: Option<Spanned<NotYet>>,
+    /// DNS over HTTPS. Not yet supported.
+    #[schemars(extend("enum" = [[]]))]
+    pub listen_doh: Option<Spanned<NotYet>>,
+    /// DNS over QUIC. Not yet supported.
+    #[schemars(extend("enum" = [[]]))]
+    pub listen_doq: Option<Spanned<NotYet>>,
+}
+
+/// Where clients are.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GeoipSpec {
+    /// Database files in MaxMind's format, of any vendor. Fields merge; an earlier file wins.
+    #[schemars(extend("default" = ["../geoip/dbip-region.mmdb"]))]
+    pub databases: Option<Spanned<Vec<Spanned<String>>>>,
+    /// The operator's own prefixes; they win over every database.
+    pub networks: Option<Entries<Spanned<NetworkSpec>>>,
+}
+
+/// Where the clients of one prefix are.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// ISO 3166-1, two letters.
+    pub country: Option<Spanned<String>>,
+    /// ISO 3166-2, such as `US-CA`.
+    pub subdivision: Option<Spanned<String>>,
+    /// English name.
+    pub city: Option<Spanned<String>>,
+    /// Autonomous system number.
+    #[schemars(range(min = 1, max = 4_294_967_295_i64))]
+    pub asn: Option<Spanned<i64>>,
+    /// Degrees, north is positive.
+    #[schemars(range(min = -90, max = 90))]
+    pub latitude: Option<Spanned<f64>>,
+    /// Degrees, east is positive.
+    #[schemars(range(min = -180, max = 180))]
+    pub longitude: Option<Spanned<f64>>,
+}
+
+/// EDNS Client Subnet (RFC 7871).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EcsSpec {
+    /// Whether the subnet in a query decides, rather than the packet's sender.
+    #[schemars(extend("default" = true))]
+    pub enabled: Option<Spanned<bool>>,
+}
+
+/// What one client, and all together, may use.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSpec {
+    /// Response rate limit. Not yet supported.
+    #[schemars(extend("enum" = [0]))]
+    pub responses_per_second: Option<Spanned<NotYet>>,
+    /// Share of limited responses that are truncated. Not yet supported.
+    #[schemars(extend("enum" = [2]))]
+    pub slip: Option<Spanned<NotYet>>,
+    /// TCP connections in all.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1024))]
+    pub tcp_connections: Option<Spanned<i64>>,
+    /// TCP connections of one client address.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 64))]
+    pub tcp_per_client: Option<Spanned<i64>>,
+    /// How long a TCP connection may be silent.
+    #[schemars(extend("default" = "10s"))]
+    pub tcp_idle: Option<Spanned<String>>,
+    /// Octets of the largest UDP answer (RFC 6891).
+    #[schemars(range(min = 512, max = 4096), extend("default" = 1232))]
+    pub edns_udp_size: Option<Spanned<i64>>,
+}
+
+/// Control and metrics. Not yet supported: only the defaults are accepted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSpec {
+    /// Control socket. Not yet supported.
+    #[schemars(extend("enum" = ["state/meridian.sock"]))]
+    pub socket: Option<Spanned<NotYet>>,
+    /// Address of the metrics and the dashboard. Not yet supported.
+    #[schemars(extend("enum" = ["127.0.0.1:9153"]))]
+    pub listen: Option<Spanned<NotYet>>,
+    /// File with the bearer token. Not yet supported.
+    #[schemars(extend("enum" = [""]))]
+    pub token_file: Option<Spanned<NotYet>>,
+}
+
+/// The log, on stderr.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSpec {
+    /// The least severe messages that are written.
+    #[schemars(extend("default" = "info"))]
+    pub level: Option<Spanned<LogLevel>>,
+    /// Lines for people or objects for programs.
+    #[schemars(extend("default" = "text"))]
+    pub format: Option<Spanned<LogFormat>>,
+    /// Query log file. Not yet supported.
+    #[schemars(extend("enum" = [""]))]
+    pub queries: Option<Spanned<NotYet>>,
+}
+
+/// The least severe messages that are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// How a message is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object on a line.
+    Json,
+}

@@ -1,0 +1,54 @@
+//! "Did you mean": the known word nearest to a mistyped one.
+
+/// The candidate a mistyped `word` was probably meant to be.
+///
+/// Near is: at most a third of the letters changed (swapped neighbours are one change), case
+/// aside. The first of several equally near ones wins.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let length = word.chars().count();
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let changes = strsim::damerau_levenshtein(&word, &candidate.to_lowercase());
+            let allowed = length.max(candidate.chars().count()).div_ceil(3);
+            (changes, allowed, candidate)
+        })
+        .filter(|(changes, allowed, _)| changes <= allowed && *changes < length.max(2))
+        .min_by_key(|(changes, ..)| *changes)
+        .map(|(.., candidate)| candidate)
+}
+
+/// The candidates as `` `a`, `b` or `c` ``.
+pub(crate) fn list<'a>(candidates: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted: Vec<String> = candidates.into_iter().map(|c| format!("`{c}`")).collect();
+    match quoted.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_mistake_finds_its_word() {
+        let keys = ["interval", "timeout", "port", "path"];
+        assert_eq!(nearest("intervall", keys), Some("interval"));
+        assert_eq!(nearest("timoeut", keys), Some("timeout"));
+        assert_eq!(nearest("PROT", keys), Some("port"));
+        assert_eq!(nearest("colour", keys), None);
+        assert_eq!(nearest("x", keys), None);
+    }
+
+    #[test]
+    fn a_list_reads_like_a_sentence() {
+        assert_eq!(list(["a"]), "`a`");
+        assert_eq!(list(["a", "b", "c"]), "`a`, `b` or `c`");
+    }
+}
