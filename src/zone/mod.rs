@@ -2,6 +2,8 @@
 //!
 //! A steered name holds a [`RecordId`], an integer; this layer never sees a policy.
 
+pub mod master;
+pub mod rdata;
 pub mod record;
 
 pub use record::{Record, Site};
