@@ -2,6 +2,9 @@
 //!
 //! A steered name holds a [`RecordId`], an integer; this layer never sees a policy.
 
+pub mod check;
+pub mod master;
+pub mod rdata;
 pub mod record;
 
 pub use record::{Record, Site};
