@@ -4,6 +4,7 @@
 
 mod build;
 pub mod lookup;
+pub mod master;
 pub mod rdata;
 pub mod record;
 pub mod rrset;

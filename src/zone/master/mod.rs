@@ -1,0 +1,3 @@
+//! Master files.
+
+pub(crate) mod scanner;
