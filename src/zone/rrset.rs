@@ -101,6 +101,13 @@ impl<'z> Rrset<'z> {
         self.set.count
     }
 
+    /// Octets it takes in a message, where its owner is written as a pointer.
+    #[inline]
+    #[allow(clippy::len_without_is_empty)] // it has at least one record
+    pub fn len(&self) -> usize {
+        usize::from(self.set.len)
+    }
+
     /// Time to live of the first record in seconds; in all types but RRSIG it is that of all.
     pub fn ttl(&self) -> u32 {
         let ttl = self.octets().get(6..).and_then(<[u8]>::first_chunk);
@@ -291,25 +298,6 @@ pub fn point_owners(records: &mut [u8], owner: u16) {
         [record[0], record[1]] = owner.to_be_bytes();
         at += 12 + usize::from(u16::from_be_bytes([record[10], record[11]]));
     }
-}
-
-/// Writes finished records in a row under an owner in full; says where they end, `None` when
-/// they do not fit.
-#[cold]
-pub fn write_under_name(
-    out: &mut [u8],
-    at: usize,
-    mut records: &[u8],
-    owner: &[u8],
-) -> Option<usize> {
-    let mut sink = Sink { out, at };
-    while let Some(fixed) = records.first_chunk::<12>() {
-        let len = 12 + usize::from(u16::from_be_bytes([fixed[10], fixed[11]]));
-        sink.put(owner)?;
-        sink.put(records.get(2..len)?)?;
-        records = &records[len..];
-    }
-    Some(sink.at)
 }
 
 struct Sink<'o> {

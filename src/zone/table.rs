@@ -23,6 +23,12 @@ impl Hashes {
         Hashes([0; 128])
     }
 
+    /// The hash of the whole name looked up last.
+    #[inline]
+    pub fn whole(&self) -> u64 {
+        self.0[0]
+    }
+
     /// The hash of the name without its first `without` labels.
     #[inline]
     pub(super) fn suffix(&self, without: usize) -> u64 {
