@@ -1,5 +1,6 @@
 //! One resource record as a master file gives it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,4 +30,11 @@ pub struct Site {
     pub line: u32,
     /// The column in octets, counted from 1.
     pub column: u32,
+}
+
+impl fmt::Display for Site {
+    /// `file:line:column`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
 }

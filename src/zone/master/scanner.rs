@@ -133,6 +133,11 @@ impl<'a> Scanner<'a> {
         self.line
     }
 
+    /// Where it stands: behind [`at_end`](Scanner::at_end), at the next token.
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
+
     /// The place just behind the last token.
     pub(crate) fn missing<E>(&self, error: E) -> Fault<E> {
         Fault { span: self.last_end..self.last_end, error }

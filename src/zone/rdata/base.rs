@@ -74,7 +74,7 @@ fn base32hex_digit(digit: u8) -> Option<u8> {
 
 /// Adds the octets of a string with its escapes `\X` and `\DDD` decoded (RFC 1035 section 5.1);
 /// false on a backslash that escapes nothing.
-pub(super) fn unescape(raw: &[u8], out: &mut Vec<u8>) -> bool {
+pub(crate) fn unescape(raw: &[u8], out: &mut Vec<u8>) -> bool {
     let mut rest = raw;
     while let Some(at) = rest.iter().position(|&octet| octet == b'\\') {
         out.extend_from_slice(&rest[..at]);

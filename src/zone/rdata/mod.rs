@@ -20,6 +20,7 @@ mod svcb;
 pub use error::DataError;
 pub use measure::{Malformed, NamePositions, name_positions, validate};
 
+pub(crate) use base::unescape;
 pub(crate) use error::excerpt;
 pub(crate) use number::period;
 pub(crate) use read::read;
