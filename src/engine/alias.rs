@@ -29,15 +29,17 @@ impl Place {
     }
 
     /// The data of a CNAME record that begins at `record`, with a pointer as its owner.
-    pub(super) fn of_target(record: usize, name: &LowerName) -> Place {
-        Place { at: record + 12, len: name.as_wire().len() }
+    pub(super) fn of_target(message: &Message<'_>, record: usize, name: &LowerName) -> Place {
+        let len = name.as_wire().len();
+        let at = target_suffix(message.written(), record + 12, 0);
+        Place { at, len }
     }
 
     /// A pointer to the whole name.
     #[inline]
     pub(super) fn pointer(self) -> u16 {
         // Below 0x4000, as MAX_CHAIN says.
-        QUESTION & 0xc000 | self.at as u16
+        0xc000 | self.at as u16
     }
 
     /// A pointer to the suffix of so many octets.
@@ -46,24 +48,24 @@ impl Place {
         if self.at == HEADER {
             return QUESTION + (self.len - len) as u16; // at most 254
         }
-        self.suffix_of_target(message.written(), len)
+        0xc000 | target_suffix(message.written(), self.at, self.len - len) as u16
     }
+}
 
-    /// The name was compressed when it was written: labels, then perhaps a pointer.
-    #[cold]
-    fn suffix_of_target(self, written: &[u8], len: usize) -> u16 {
-        let (mut at, mut skip) = (self.at, self.len - len);
-        loop {
-            match written.get(at..) {
-                Some([high, low, ..]) if *high >= 0xc0 => {
-                    at = usize::from(u16::from_be_bytes([*high, *low]) & 0x3fff);
-                }
-                Some([length, ..]) if skip > 0 => {
-                    at += 1 + usize::from(*length);
-                    skip = skip.saturating_sub(1 + usize::from(*length));
-                }
-                _ => return 0xc000 | at as u16,
+/// Where the name at `at` goes on after its first `skip` octets. It was compressed when it was
+/// written: labels, then perhaps a pointer, which is followed.
+fn target_suffix(written: &[u8], mut at: usize, mut skip: usize) -> usize {
+    loop {
+        match written.get(at..) {
+            // Pointers only go back.
+            Some([high, low, ..]) if *high >= 0xc0 => {
+                at = usize::from(u16::from_be_bytes([*high, *low]) & 0x3fff);
             }
+            Some([length, ..]) if skip > 0 => {
+                at += 1 + usize::from(*length);
+                skip = skip.saturating_sub(1 + usize::from(*length));
+            }
+            _ => return at,
         }
     }
 }
@@ -102,5 +104,5 @@ pub(super) fn substitute(
     let [a, b, c, d] = dname.ttl().to_be_bytes();
     let fixed = [t0, t1, 0, 1, a, b, c, d];
     message.record(Section::Answer, place.pointer(), fixed, [kept, target])?;
-    Ok(Substituted::To(Place::of_target(record, name)))
+    Ok(Substituted::To(Place::of_target(message, record, name)))
 }

@@ -74,7 +74,7 @@ impl<S: Steer> Answering<'_, '_, S> {
             Outcome::Answer(rrset) => {
                 self.message.rrset(Section::Answer, rrset, Owner::Pointer(owner), apex)?;
                 if rrset.has_additional() {
-                    additional::add(self.message, rrset, start, owner)?;
+                    additional::add(self.message, rrset, start, owner, apex)?;
                 }
                 Ok(Step::Done(Rcode::NOERROR))
             }
@@ -84,14 +84,14 @@ impl<S: Steer> Answering<'_, '_, S> {
             Outcome::Delegation(ns, cut_len) => {
                 let cut = place.suffix(self.message, cut_len);
                 self.message.rrset(Section::Authority, ns, Owner::Pointer(cut), apex)?;
-                additional::add(self.message, ns, start, cut)?;
+                additional::add(self.message, ns, start, cut, apex)?;
                 Ok(Step::Done(Rcode::NOERROR))
             }
             Outcome::Alias(cname) => {
                 self.message.rrset(Section::Answer, cname, Owner::Pointer(owner), apex)?;
                 let apex = found.zone.apex().as_wire();
                 Ok(match cname.alias_target(apex, &mut self.scratch.name) {
-                    Ok(()) => Step::Follow(Place::of_target(start, &self.scratch.name)),
+                    Ok(()) => self.follow(start),
                     Err(_) => Step::Done(Rcode::NOERROR),
                 })
             }
@@ -111,6 +111,11 @@ impl<S: Steer> Answering<'_, '_, S> {
                 Ok(Step::Done(Rcode::NOERROR))
             }
         }
+    }
+
+    /// Goes on with the target of the CNAME at `record`, which is in the scratch now.
+    fn follow(&self, record: usize) -> Step {
+        Step::Follow(Place::of_target(self.message, record, &self.scratch.name))
     }
 
     /// Writes what steering answers.
@@ -136,7 +141,7 @@ impl<S: Steer> Answering<'_, '_, S> {
                 if self.qtype == Type::CNAME || self.scratch.name.join(&[], target).is_err() {
                     return Ok(Step::Done(Rcode::NOERROR));
                 }
-                Ok(Step::Follow(Place::of_target(start, &self.scratch.name)))
+                Ok(self.follow(start))
             }
             Answer::NoData => self.negative(zone, apex, Rcode::NOERROR),
             Answer::ServFail => Ok(Step::Done(Rcode::SERVFAIL)),

@@ -46,7 +46,7 @@ impl Patch {
 /// A name in the data whose addresses belong in the additional section.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target {
-    /// Where it stands, from the template's start, or [`Target::OWNER`].
+    /// Where it stands, from the template's start, or [`Target::OWNER`], or [`Target::APEX`].
     pub(super) at: u16,
     /// Whether a referral is useless without it: glue below the cut (RFC 9471).
     pub(super) required: bool,
@@ -56,6 +56,8 @@ pub(super) struct Target {
 impl Target {
     /// The target is the owner of the RRset (`HTTPS 1 .`, RFC 9460 section 2.5.2).
     pub(super) const OWNER: u16 = u16::MAX;
+    /// The target is the apex of the zone, and stands in the template as a pointer.
+    pub(super) const APEX: u16 = u16::MAX - 1;
 }
 
 /// An RRset, ready to be written into messages.
@@ -77,15 +79,25 @@ pub enum Owner<'a> {
 /// An RRset that belongs in the additional section beside another.
 #[derive(Clone, Copy)]
 pub struct Additional<'z> {
-    /// Where the owner's name stands, from the start of the other RRset as written by
-    /// [`Rrset::write`]; `None`: it is the owner of the other RRset.
-    pub owner_at: Option<u16>,
+    /// Where the owner's name stands.
+    pub place: NamePlace,
     /// The owner's name in full, in lower case.
     pub owner: &'z [u8],
     /// Whether a referral is useless without it (RFC 9471).
     pub required: bool,
     /// The RRset.
     pub rrset: Rrset<'z>,
+}
+
+/// Where a name stands in a message beside an RRset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamePlace {
+    /// It is the owner of the RRset.
+    Owner,
+    /// It is the apex of the RRset's zone.
+    Apex,
+    /// So many octets from the start of the RRset as [`Rrset::write`] wrote it.
+    Data(u16),
 }
 
 impl<'z> Rrset<'z> {
@@ -191,7 +203,11 @@ impl<'z> Rrset<'z> {
                 let rtype = [Type::A, Type::AAAA, own][index];
                 let rrset = zones.rrset(node, rtype)?;
                 Some(Additional {
-                    owner_at: (target.at != Target::OWNER).then_some(target.at),
+                    place: match target.at {
+                        Target::OWNER => NamePlace::Owner,
+                        Target::APEX => NamePlace::Apex,
+                        at => NamePlace::Data(at),
+                    },
                     owner: zones.name_of(node),
                     required: target.required,
                     rrset,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::wire::{Name, Type};
 
 use super::rdata::name_positions;
-use super::rrset::{BEYOND_POINTERS, Patch, QUESTION};
+use super::rrset::{BEYOND_POINTERS, Patch, QUESTION, Target};
 
 /// A template and what points out of it.
 #[derive(Debug, Default)]
@@ -13,8 +13,8 @@ pub(super) struct Template {
     pub(super) octets: Vec<u8>,
     pub(super) count: u16,
     pub(super) patches: Vec<Patch>,
-    /// Names whose addresses belong in the additional section, with their places in the
-    /// template. A lone root is the owner for SVCB and HTTPS in service mode.
+    /// Names whose addresses belong in the additional section, with their places as
+    /// [`Target::at`] has them. A lone root is the owner for SVCB and HTTPS in service mode.
     pub(super) targets: Vec<(u16, Name)>,
     /// Suffixes of names already written, in lower case, and where.
     written: HashMap<Vec<u8>, u16>,
@@ -58,12 +58,21 @@ impl Template {
                 continue;
             };
             self.octets.extend(&rdata[copied..at]);
-            target = Some((self.octets.len(), name));
+            let place = self.octets.len();
             if compress {
                 self.push_name(name, apex);
             } else {
                 self.octets.extend(name);
             }
+            // A name that is all pointer stands where the pointer leads.
+            let place = match self.patches.last() {
+                Some(patch) if usize::from(patch.at) == place => match patch.to {
+                    Patch::APEX => Target::APEX,
+                    to => to,
+                },
+                _ => place as u16, // at most MAX_TEMPLATE, or an error below
+            };
+            target = Some((place, name));
             copied = at + name.len();
         }
         self.octets.extend(&rdata[copied..]);
@@ -75,7 +84,7 @@ impl Template {
         self.count += 1;
         if let Some((at, name)) = target.filter(|_| has_additional(rtype, rdata)) {
             let name = Name::from_wire(name).map_err(|_| TooLarge)?;
-            self.targets.push((at as u16, name)); // at most MAX_TEMPLATE
+            self.targets.push((at, name));
         }
         Ok(())
     }
