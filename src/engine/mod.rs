@@ -3,8 +3,26 @@
 //! Knows messages, sections and EDNS; asks `zone` what stands at a name and `steering` which
 //! answer is in force. Knows nothing of sockets, and never waits.
 
+mod additional;
+mod alias;
+mod answer;
+mod message;
+mod refusal;
+pub mod snapshot;
+mod steer;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+use crate::steering::{Client, Live, Spin};
+use crate::wire::{LowerName, Query};
+use crate::zone::Hashes;
+
+use answer::Answering;
+use message::Message;
+
+pub use snapshot::{Settings, Snapshot};
+pub use steer::Steer;
 
 /// One message as a transport received it.
 #[derive(Debug, Clone, Copy)]
@@ -37,40 +55,74 @@ pub enum Reply {
     Drop,
 }
 
-/// Everything fixed by one generation of the configuration.
-#[derive(Debug, Default)]
-pub struct Snapshot {}
-
 /// What answers now: one generation, and the state of its regions.
 ///
 /// Published as a whole (`arc_swap`), so a query sees the state before a change or after it,
-/// never between.
+/// never between. `S` is [`Live`] but in tests of the engine alone.
 #[derive(Debug)]
-pub struct Engine {
+pub struct Engine<S = Live> {
     /// The generation.
     pub snapshot: Arc<Snapshot>,
+    /// What steered records answer.
+    pub live: Arc<S>,
 }
 
 /// Memory that one thread reuses from query to query.
 #[derive(Debug)]
-pub struct Scratch {}
+pub struct Scratch {
+    /// The name asked for now: the question's, then the targets of aliases.
+    name: LowerName,
+    hashes: Hashes,
+    /// Hashes of the names an alias chain went through.
+    visited: [u64; alias::MAX_CHAIN + 1],
+    spin: Spin,
+}
 
 impl Scratch {
     /// Memory for one thread; `seed` starts its random draws.
-    pub fn new(_seed: u64) -> Scratch {
-        Scratch {}
+    pub fn new(seed: u64) -> Scratch {
+        Scratch {
+            name: LowerName::new(),
+            hashes: Hashes::new(),
+            visited: [0; alias::MAX_CHAIN + 1],
+            spin: Spin::new(seed),
+        }
     }
 }
 
-impl Engine {
+impl<S: Steer> Engine<S> {
     /// Answers one message into `out` (at least 65,535 octets for streams, the configured UDP
     /// size for datagrams; never writes past its end).
     pub fn respond(
         &self,
-        _request: &Request<'_>,
-        _scratch: &mut Scratch,
-        _out: &mut [u8],
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+        out: &mut [u8],
     ) -> Reply {
-        Reply::Drop
+        let settings = &self.snapshot.settings;
+        let query = match Query::parse(request.message, &mut scratch.name, settings.ecs_enabled) {
+            Ok(query) => query,
+            Err(rejected) => return refusal::reply(rejected, request, settings, out),
+        };
+        let Some(mut message) =
+            Message::begin(request, Some(query.question), query.edns, settings, out)
+        else {
+            return Reply::Drop;
+        };
+        if let Some(rcode) = refusal::of_question(query.question) {
+            return message.finish(query.header, rcode, 0);
+        }
+        let subnet = query.edns.and_then(|edns| edns.subnet).filter(|subnet| subnet.source > 0);
+        let (rcode, scope) = Answering {
+            engine: self,
+            qtype: query.question.qtype,
+            client: Client::new(subnet.map_or(request.client.ip(), |subnet| subnet.address)),
+            scratch,
+            message: &mut message,
+            scope: 0,
+        }
+        .write();
+        let scope = if subnet.is_some() { scope } else { 0 };
+        message.finish(query.header, rcode, scope)
     }
 }

@@ -2,12 +2,24 @@
 //!
 //! A steered name holds a [`RecordId`], an integer; this layer never sees a policy.
 
+mod build;
 pub mod check;
+pub mod lookup;
 pub mod master;
 pub mod rdata;
 pub mod record;
+pub mod rrset;
+pub mod source;
+mod table;
+mod template;
+pub mod zones;
 
+pub use lookup::{Found, Outcome};
 pub use record::{Record, Site};
+pub use rrset::{Owner, Rrset};
+pub use source::{BuildError, Steered, ZoneSource};
+pub use table::Hashes;
+pub use zones::{Zone, Zones};
 
 /// Which steered record answers at a name: an index into the steering layer's live table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

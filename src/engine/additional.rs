@@ -1,0 +1,35 @@
+//! The additional section: addresses that a client would ask for next.
+
+use crate::zone::Rrset;
+use crate::zone::rrset::{BEYOND_POINTERS, NamePlace, Owner};
+
+use super::message::{Full, Message, Section};
+
+/// Adds the addresses of the names that an RRset points to, which was written at `start` under
+/// `owner` in the zone of `apex`. What has no room is left out; only when that is glue a referral needs, it is an
+/// error (RFC 9471 section 3.1).
+pub(super) fn add(
+    message: &mut Message<'_>,
+    rrset: Rrset<'_>,
+    start: usize,
+    owner: u16,
+    apex: u16,
+) -> Result<(), Full> {
+    // Far back in a long message the RRset was written without pointers into itself, and the
+    // places of its names are not those of the template.
+    let reachable = start + rrset.len() <= BEYOND_POINTERS;
+    for additional in rrset.additional() {
+        let owner = match additional.place {
+            NamePlace::Owner => Owner::Pointer(owner),
+            NamePlace::Apex => Owner::Pointer(apex),
+            NamePlace::Data(at) if reachable => Owner::Pointer(0xc000 | (start as u16 + at)),
+            NamePlace::Data(_) => Owner::Name(additional.owner),
+        };
+        // Nothing in the data of these types is compressed: no pointer to an apex is written.
+        let added = message.rrset(Section::Additional, additional.rrset, owner, apex);
+        if added.is_err() && additional.required {
+            return Err(Full);
+        }
+    }
+    Ok(())
+}

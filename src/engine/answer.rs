@@ -1,0 +1,161 @@
+//! The sections of an answer: from the name asked for to the end of its aliases.
+
+use crate::steering::{Answer, Client};
+use crate::wire::{Rcode, Type};
+use crate::zone::rrset::Owner;
+use crate::zone::{Found, Outcome, RecordId, Zone};
+
+use super::alias::{self, MAX_CHAIN, Place, Substituted};
+use super::message::{Full, Message, Section};
+use super::{Engine, Scratch, Steer, additional};
+
+/// An answer on its way into a message. The name asked for is in the scratch.
+pub(super) struct Answering<'a, 'o, S> {
+    pub(super) engine: &'a Engine<S>,
+    pub(super) qtype: Type,
+    pub(super) client: Client,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) message: &'a mut Message<'o>,
+    /// The longest ECS scope of the steered records so far; 0 without any.
+    pub(super) scope: u8,
+}
+
+/// Whether a chain of aliases goes on.
+enum Step {
+    /// With the name in the scratch, which stands here in the reply.
+    Follow(Place),
+    /// This is all.
+    Done(Rcode),
+}
+
+impl<S: Steer> Answering<'_, '_, S> {
+    /// Writes the sections and says the response code and the ECS scope.
+    ///
+    /// The code is that of the last name of a chain (RFC 6604 section 3), the AA flag that of the
+    /// first (RFC 1034 section 4.3.1). A chain that leaves the served zones, runs in a circle or
+    /// is longer than [`MAX_CHAIN`] ends where it is: the resolver takes it from there.
+    #[inline]
+    pub(super) fn write(mut self) -> (Rcode, u8) {
+        let zones = &self.engine.snapshot.zones;
+        let mut place = Place::of_question(&self.scratch.name);
+        for step in 0..=MAX_CHAIN {
+            let found = zones.lookup(&self.scratch.name, self.qtype, &mut self.scratch.hashes);
+            let Some(found) = found else {
+                let rcode = if step == 0 { Rcode::REFUSED } else { Rcode::NOERROR };
+                return (rcode, self.scope);
+            };
+            let hash = self.scratch.hashes.whole();
+            if self.scratch.visited[..step].contains(&hash) {
+                break;
+            }
+            self.scratch.visited[step] = hash;
+            if step == 0 && !matches!(found.outcome, Outcome::Delegation(..)) {
+                self.message.authoritative();
+            }
+            match self.one_name(found, place) {
+                Ok(Step::Follow(target)) => place = target,
+                Ok(Step::Done(rcode)) => return (rcode, self.scope),
+                Err(Full) => {
+                    self.message.truncated();
+                    break;
+                }
+            }
+        }
+        (Rcode::NOERROR, self.scope)
+    }
+
+    /// Writes what one name of the chain has.
+    #[inline]
+    fn one_name(&mut self, found: Found<'_>, place: Place) -> Result<Step, Full> {
+        let owner = place.pointer();
+        let apex = place.suffix(self.message, found.zone.apex_len());
+        let start = self.message.at();
+        match found.outcome {
+            Outcome::Answer(rrset) => {
+                self.message.rrset(Section::Answer, rrset, Owner::Pointer(owner), apex)?;
+                if rrset.has_additional() {
+                    additional::add(self.message, rrset, start, owner, apex)?;
+                }
+                Ok(Step::Done(Rcode::NOERROR))
+            }
+            Outcome::Steered(record) => self.steered(record, found.zone, place, apex),
+            Outcome::NoData => self.negative(found.zone, apex, Rcode::NOERROR),
+            Outcome::NxDomain => self.negative(found.zone, apex, Rcode::NXDOMAIN),
+            Outcome::Delegation(ns, cut_len) => {
+                let cut = place.suffix(self.message, cut_len);
+                self.message.rrset(Section::Authority, ns, Owner::Pointer(cut), apex)?;
+                additional::add(self.message, ns, start, cut, apex)?;
+                Ok(Step::Done(Rcode::NOERROR))
+            }
+            Outcome::Alias(cname) => {
+                self.message.rrset(Section::Answer, cname, Owner::Pointer(owner), apex)?;
+                let apex = found.zone.apex().as_wire();
+                Ok(match cname.alias_target(apex, &mut self.scratch.name) {
+                    Ok(()) => self.follow(start),
+                    Err(_) => Step::Done(Rcode::NOERROR),
+                })
+            }
+            Outcome::Substitution(dname, owner_len) => {
+                let name = &mut self.scratch.name;
+                Ok(match alias::substitute(self.message, dname, owner_len, name, place)? {
+                    Substituted::TooLong => Step::Done(Rcode::YXDOMAIN),
+                    // The CNAME itself was asked for, or whatever there is.
+                    Substituted::To(_) if matches!(self.qtype, Type::CNAME | Type::ANY) => {
+                        Step::Done(Rcode::NOERROR)
+                    }
+                    Substituted::To(target) => Step::Follow(target),
+                })
+            }
+            Outcome::Any => {
+                self.message.record(Section::Answer, owner, HINFO, [b"\x07RFC8482\x00", b""])?;
+                Ok(Step::Done(Rcode::NOERROR))
+            }
+        }
+    }
+
+    /// Goes on with the target of the CNAME at `record`, which is in the scratch now.
+    fn follow(&self, record: usize) -> Step {
+        Step::Follow(Place::of_target(self.message, record, &self.scratch.name))
+    }
+
+    /// Writes what steering answers.
+    #[inline]
+    fn steered(
+        &mut self,
+        record: RecordId,
+        zone: Zone<'_>,
+        place: Place,
+        apex: u16,
+    ) -> Result<Step, Full> {
+        let spin = &mut self.scratch.spin;
+        let served = self.engine.live.serve(record, self.qtype, self.client, spin);
+        self.scope = self.scope.max(served.scope);
+        match served.answer {
+            Answer::Records { bytes, count } => {
+                self.message.records(Section::Answer, bytes, count, place.pointer())?;
+                Ok(Step::Done(Rcode::NOERROR))
+            }
+            Answer::Alias { bytes, target } => {
+                let start = self.message.at();
+                self.message.records(Section::Answer, bytes, 1, place.pointer())?;
+                if self.qtype == Type::CNAME || self.scratch.name.join(&[], target).is_err() {
+                    return Ok(Step::Done(Rcode::NOERROR));
+                }
+                Ok(self.follow(start))
+            }
+            Answer::NoData => self.negative(zone, apex, Rcode::NOERROR),
+            Answer::ServFail => Ok(Step::Done(Rcode::SERVFAIL)),
+        }
+    }
+
+    /// Writes the SOA of a negative answer (RFC 2308 section 3).
+    #[inline]
+    fn negative(&mut self, zone: Zone<'_>, apex: u16, rcode: Rcode) -> Result<Step, Full> {
+        self.message.rrset(Section::Authority, zone.negative(), Owner::Pointer(apex), apex)?;
+        Ok(Step::Done(rcode))
+    }
+}
+
+/// The fixed part of the one record that answers ANY (RFC 8482 section 4.2): HINFO, class IN, an
+/// hour.
+const HINFO: [u8; 8] = [0, 13, 0, 1, 0, 0, 0x0e, 0x10];

@@ -1,0 +1,183 @@
+//! The reply as it is written: the question first, then section after section, OPT last.
+
+use crate::wire::edns::{Edns, MIN_UDP_SIZE};
+use crate::wire::header::{self, HEADER, Header};
+use crate::wire::{Class, Question, Rcode};
+use crate::zone::rrset::{self, Owner, QUESTION, Rrset};
+
+use super::{Reply, Request, Settings, Transport};
+
+/// The section a record goes to, as its count's place in the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Answer = 1,
+    Authority = 2,
+    Additional = 3,
+}
+
+/// What to write has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// A reply being written. Records go in whole RRsets or not at all, and leave the room that OPT
+/// needs.
+pub(super) struct Message<'o> {
+    out: &'o mut [u8],
+    /// Where the next record goes.
+    at: usize,
+    /// Where records must end.
+    room: usize,
+    counts: [u16; 4],
+    /// AA and TC.
+    flags: u16,
+    /// AA stays clear: the answer to a question of class ANY is never authoritative (RFC 1035
+    /// section 6.2).
+    any_class: bool,
+    edns: Option<Edns>,
+    udp_size: u16,
+}
+
+impl<'o> Message<'o> {
+    /// Copies the question of `request`, octet for octet. `None` when `out` is too small for any
+    /// reply.
+    #[inline]
+    pub(super) fn begin(
+        request: &Request<'_>,
+        question: Option<Question>,
+        edns: Option<Edns>,
+        settings: &Settings,
+        out: &'o mut [u8],
+    ) -> Option<Message<'o>> {
+        let udp_size = settings.edns_udp_size.max(MIN_UDP_SIZE);
+        let limit = match (request.transport, edns) {
+            (Transport::Udp, Some(edns)) => edns.udp_size.min(udp_size),
+            (Transport::Udp, None) => MIN_UDP_SIZE,
+            (Transport::Tcp, _) => u16::MAX,
+        };
+        let limit = usize::from(limit).min(out.len());
+        let out = &mut out[..limit];
+        let room = limit.checked_sub(edns.map_or(0, |edns| edns.response_len()))?;
+        let (at, questions) = match question {
+            Some(question) => (question.end, 1),
+            None => (HEADER, 0),
+        };
+        if at > room {
+            return None;
+        }
+        out.get_mut(HEADER..at)?.copy_from_slice(request.message.get(HEADER..at)?);
+        Some(Message {
+            out,
+            at,
+            room,
+            counts: [questions, 0, 0, 0],
+            flags: 0,
+            any_class: question.is_some_and(|question| question.qclass == Class::ANY),
+            edns,
+            udp_size,
+        })
+    }
+
+    /// Where the next record will stand.
+    #[inline]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What has been written.
+    #[inline]
+    pub(super) fn written(&self) -> &[u8] {
+        &self.out[..self.at]
+    }
+
+    /// The answer is from authority.
+    #[inline]
+    pub(super) fn authoritative(&mut self) {
+        if !self.any_class {
+            self.flags |= header::AA;
+        }
+    }
+
+    /// Something that belongs in the answer had no room.
+    #[cold]
+    pub(super) fn truncated(&mut self) {
+        self.flags |= header::TC;
+    }
+
+    /// Writes an RRset. `apex` is a pointer to the apex of its zone.
+    #[inline]
+    pub(super) fn rrset(
+        &mut self,
+        section: Section,
+        rrset: Rrset<'_>,
+        owner: Owner<'_>,
+        apex: u16,
+    ) -> Result<(), Full> {
+        let end = rrset.write(&mut self.out[..self.room], self.at, owner, apex).ok_or(Full)?;
+        self.at = end;
+        // A message has room for fewer than 65,536 records.
+        self.counts[section as usize] += rrset.count();
+        Ok(())
+    }
+
+    /// Writes finished records in a row, whose owner is `C0 0C` so far.
+    #[inline]
+    pub(super) fn records(
+        &mut self,
+        section: Section,
+        records: &[u8],
+        count: u16,
+        owner: u16,
+    ) -> Result<(), Full> {
+        let end = self.at + records.len();
+        if end > self.room {
+            return Err(Full);
+        }
+        let place = &mut self.out[self.at..end];
+        place.copy_from_slice(records);
+        if owner != QUESTION {
+            rrset::point_owners(place, owner);
+        }
+        self.at = end;
+        self.counts[section as usize] += count;
+        Ok(())
+    }
+
+    /// Writes one record piece by piece; `data` is joined. The length of the data is at most
+    /// 65,535 octets.
+    pub(super) fn record(
+        &mut self,
+        section: Section,
+        owner: u16,
+        fixed: [u8; 8],
+        data: [&[u8]; 2],
+    ) -> Result<(), Full> {
+        let len = data[0].len() + data[1].len();
+        let end = self.at + 12 + len;
+        if end > self.room {
+            return Err(Full);
+        }
+        let place = &mut self.out[self.at..end];
+        place[..2].copy_from_slice(&owner.to_be_bytes());
+        place[2..10].copy_from_slice(&fixed);
+        place[10..12].copy_from_slice(&(len as u16).to_be_bytes());
+        place[12..12 + data[0].len()].copy_from_slice(data[0]);
+        place[12 + data[0].len()..].copy_from_slice(data[1]);
+        self.at = end;
+        self.counts[section as usize] += 1;
+        Ok(())
+    }
+
+    /// Writes OPT, when the query had one, and the header.
+    #[inline]
+    pub(super) fn finish(mut self, header: Header, rcode: Rcode, scope: u8) -> Reply {
+        if let Some(edns) = self.edns {
+            // The room for it was kept.
+            let out = &mut self.out[self.at..];
+            self.at += edns.write_response(self.udp_size, rcode, scope, out);
+            self.counts[Section::Additional as usize] += 1;
+        }
+        let flags = header.response_flags(self.flags, rcode);
+        header::write(self.out, header.id, flags, self.counts);
+        Reply::Message(self.at)
+    }
+}

@@ -1,0 +1,203 @@
+//! A reused buffer with a name in lower case: what a lookup asks for.
+
+use std::fmt;
+
+use super::name::MAX_NAME;
+use super::{Malformed, Name};
+
+/// The most labels a name has, the root not counted.
+pub const MAX_LABELS: usize = 127;
+
+/// A name in lower case with the places of its labels, in memory that is used again for the
+/// next one.
+#[derive(Clone)]
+pub struct LowerName {
+    octets: [u8; 256],
+    len: u8,
+    labels: u8,
+    /// Where each label's length octet stands, the root's too.
+    starts: [u8; 128],
+}
+
+impl LowerName {
+    /// The root.
+    pub fn new() -> LowerName {
+        LowerName { octets: [0; 256], len: 1, labels: 0, starts: [0; 128] }
+    }
+
+    /// Takes the uncompressed name at `at` of `message` and says where it ends. On an error the
+    /// buffer holds the root.
+    #[inline]
+    pub fn read(&mut self, message: &[u8], at: usize) -> Result<usize, Malformed> {
+        let rest = message.get(at..).ok_or(Malformed)?;
+        let rest = &rest[..rest.len().min(MAX_NAME)];
+        let mut place = 0_usize;
+        let mut labels = 0_usize;
+        loop {
+            let Some(&length) = rest.get(place) else {
+                return Err(self.clear());
+            };
+            // 255 octets hold at most 127 labels and the root, so this never stops a name; it
+            // shows the compiler that the index is in range.
+            let Some(start) = self.starts.get_mut(labels) else {
+                return Err(self.clear());
+            };
+            *start = place as u8;
+            if length == 0 {
+                break;
+            }
+            if length > 63 {
+                return Err(self.clear());
+            }
+            labels += 1;
+            place += 1 + usize::from(length);
+        }
+        let name = &rest[..=place];
+        let buffer = &mut self.octets[..name.len()];
+        buffer.copy_from_slice(name);
+        // Length octets are at most 63 and so never in A to Z.
+        buffer.make_ascii_lowercase();
+        self.len = name.len() as u8;
+        self.labels = labels as u8;
+        Ok(at + name.len())
+    }
+
+    /// Takes a name.
+    pub fn set(&mut self, name: &Name) {
+        // A `Name` is always one well-formed name.
+        let _end = self.read(name.as_wire(), 0);
+    }
+
+    /// Takes `front`, labels in wire form without a root, and `suffix`, a name in wire form. An
+    /// error, with nothing changed, when together they are no name of at most 255 octets.
+    pub fn join(&mut self, front: &[u8], suffix: &[u8]) -> Result<(), Malformed> {
+        let mut whole = [0_u8; MAX_NAME];
+        let len = front.len() + suffix.len();
+        let target = whole.get_mut(..len).ok_or(Malformed)?;
+        target[..front.len()].copy_from_slice(front);
+        target[front.len()..].copy_from_slice(suffix);
+        let mut joined = LowerName::new();
+        match joined.read(target, 0) {
+            Ok(end) if end == len => {
+                *self = joined;
+                Ok(())
+            }
+            _ => Err(Malformed),
+        }
+    }
+
+    /// The octets, root label included: 1 to 255.
+    #[inline]
+    pub fn as_wire(&self) -> &[u8] {
+        &self.octets[..usize::from(self.len)]
+    }
+
+    /// How many labels it has, the root not counted.
+    #[inline]
+    pub fn labels(&self) -> usize {
+        usize::from(self.labels)
+    }
+
+    /// Where the name begins that is left without the first `without` labels; at most
+    /// [`LowerName::labels`], which leaves the root.
+    #[inline]
+    pub fn start(&self, without: usize) -> usize {
+        usize::from(self.starts[without & 127])
+    }
+
+    /// The name without its first `without` labels.
+    #[inline]
+    pub fn suffix(&self, without: usize) -> &[u8] {
+        self.as_wire().get(self.start(without)..).unwrap_or(&[])
+    }
+
+    /// The first `count` labels, in wire form without a root.
+    #[inline]
+    pub fn prefix(&self, count: usize) -> &[u8] {
+        self.as_wire().get(..self.start(count)).unwrap_or(&[])
+    }
+
+    /// The label number `index` from the left with its length octet in front.
+    #[inline]
+    pub fn label(&self, index: usize) -> &[u8] {
+        self.as_wire().get(self.start(index)..self.start(index + 1)).unwrap_or(&[])
+    }
+
+    #[cold]
+    fn clear(&mut self) -> Malformed {
+        self.octets[0] = 0;
+        self.starts[0] = 0;
+        self.len = 1;
+        self.labels = 0;
+        Malformed
+    }
+}
+
+impl Default for LowerName {
+    fn default() -> LowerName {
+        LowerName::new()
+    }
+}
+
+impl fmt::Debug for LowerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Name::from_wire(self.as_wire()) {
+            Ok(name) => fmt::Display::fmt(&name, f),
+            Err(error) => fmt::Display::fmt(&error, f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_lowered_and_cut_into_labels() {
+        let mut name = LowerName::new();
+        assert_eq!(name.read(b"xx\x03WwW\x02eX\x00rest", 2), Ok(10));
+        assert_eq!(name.as_wire(), b"\x03www\x02ex\x00");
+        assert_eq!(name.labels(), 2);
+        assert_eq!(name.suffix(1), b"\x02ex\x00");
+        assert_eq!(name.suffix(2), b"\x00");
+        assert_eq!(name.label(0), b"\x03www");
+        assert_eq!(name.label(1), b"\x02ex");
+    }
+
+    #[test]
+    fn pointers_long_labels_and_ends_are_malformed() {
+        let mut name = LowerName::new();
+        for octets in [&b"\xc0\x0c"[..], b"\x40", b"\x01a", b"\x05ab\x00", b""] {
+            assert_eq!(name.read(octets, 0), Err(Malformed), "{octets:?}");
+            assert_eq!(name.as_wire(), b"\x00");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_is_taken_and_one_octet_more_is_not() {
+        let mut longest = b"\x01a".repeat(127);
+        longest.push(0);
+        let mut name = LowerName::new();
+        assert_eq!(name.read(&longest, 0), Ok(255));
+        assert_eq!(name.labels(), 127);
+        assert_eq!(name.suffix(127), b"\x00");
+        let mut longer = b"\x02ab".to_vec();
+        longer.extend(b"\x01a".repeat(126));
+        longer.push(0);
+        assert_eq!(longer.len(), 256);
+        assert_eq!(name.read(&longer, 0), Err(Malformed));
+    }
+
+    #[test]
+    fn labels_and_a_suffix_are_joined_where_they_fit() {
+        let mut name = LowerName::new();
+        let suffix: Name = "New.test.".parse().unwrap();
+        assert_eq!(name.join(b"\x01A\x01b", suffix.as_wire()), Ok(()));
+        assert_eq!(format!("{name:?}"), "a.b.new.test.");
+        let long = format!("\x3c{}", "x".repeat(60)).repeat(4);
+        assert_eq!(name.join(long.as_bytes(), suffix.as_wire()), Ok(()));
+        let long = format!("{long}\x02xx");
+        assert_eq!(name.join(long.as_bytes(), suffix.as_wire()), Err(Malformed));
+        assert_eq!(name.join(b"\x01a\x00", suffix.as_wire()), Err(Malformed));
+    }
+}

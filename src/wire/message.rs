@@ -1,0 +1,342 @@
+//! A query, read without allocation: header, question, OPT.
+//!
+//! Almost every query is a header, one question, and at most an OPT record that ends the
+//! message: that is read in one go. Everything else takes the cold path, which walks all
+//! sections.
+
+use super::edns::{Edns, OPT};
+use super::header::{HEADER, Header};
+use super::{Class, LowerName, Malformed, Opcode, Rcode, Type, u16_at};
+
+/// A well-formed message of opcode QUERY with one question. The name asked for is in the
+/// [`LowerName`] that [`Query::parse`] was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query {
+    /// The header.
+    pub header: Header,
+    /// The question.
+    pub question: Question,
+    /// The OPT record, when there is one.
+    pub edns: Option<Edns>,
+}
+
+/// The question section (RFC 1035 section 4.1.2); it begins behind the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// The type asked for.
+    pub qtype: Type,
+    /// The class asked for.
+    pub qclass: Class,
+    /// Where the question ends in the message: 17 to 271.
+    pub end: usize,
+}
+
+/// Why a message is not a [`Query`], and what its answer is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejected {
+    /// Not to be answered: a response, or less than a header.
+    Silent,
+    /// To be answered with a response code alone.
+    Refusal {
+        /// The header to answer.
+        header: Header,
+        /// FORMERR, NOTIMP or BADVERS.
+        rcode: Rcode,
+        /// The question, as far as it could be read.
+        question: Option<Question>,
+        /// The OPT record, as far as it could be read.
+        edns: Option<Edns>,
+    },
+}
+
+impl Query {
+    /// Reads a message; the name asked for goes to `name`. `want_subnet`: whether a client
+    /// subnet is read (and must then be well-formed) or passed over.
+    ///
+    /// Malformed are: other than one question (RFC 9619), a compression pointer in it, records
+    /// that end beyond the message, octets behind the last record, two OPT records or one that
+    /// is not owned by the root (RFC 6891 section 6.1.1), a bad option.
+    #[inline]
+    pub fn parse(
+        message: &[u8],
+        name: &mut LowerName,
+        want_subnet: bool,
+    ) -> Result<Query, Rejected> {
+        let Some(header) = Header::parse(message) else {
+            return Err(Rejected::Silent);
+        };
+        if header.is_response() {
+            return Err(Rejected::Silent);
+        }
+        let [1, 0, 0, additional @ (0 | 1)] = header.counts else {
+            return parse_unusual(message, header, name, want_subnet);
+        };
+        if header.opcode() != Opcode::QUERY {
+            return parse_unusual(message, header, name, want_subnet);
+        }
+        let question = match Question::parse(message, name) {
+            Ok(question) => question,
+            Err(Malformed) => return Err(formerr(header, None, None)),
+        };
+        let rest = &message[question.end..];
+        if additional == 0 {
+            return match rest {
+                [] => Ok(Query { header, question, edns: None }),
+                _ => Err(formerr(header, Some(question), None)),
+            };
+        }
+        let Some(&[0, 0, 41, size_high, size_low, t0, t1, t2, t3, len_high, len_low]) =
+            rest.first_chunk::<OPT>()
+        else {
+            return parse_unusual(message, header, name, want_subnet);
+        };
+        let options = &rest[OPT..];
+        if options.len() != usize::from(u16::from_be_bytes([len_high, len_low])) {
+            return Err(formerr(header, Some(question), None));
+        }
+        let size = u16::from_be_bytes([size_high, size_low]);
+        let edns = Edns::from_fields(size, [t0, t1, t2, t3]);
+        finish(header, question, edns, options, want_subnet)
+    }
+}
+
+impl Question {
+    #[inline]
+    fn parse(message: &[u8], name: &mut LowerName) -> Result<Question, Malformed> {
+        let at = name.read(message, HEADER)?;
+        let Some([type_high, type_low, class_high, class_low, ..]) = message.get(at..) else {
+            return Err(Malformed);
+        };
+        Ok(Question {
+            qtype: Type(u16::from_be_bytes([*type_high, *type_low])),
+            qclass: Class(u16::from_be_bytes([*class_high, *class_low])),
+            end: at + 4,
+        })
+    }
+}
+
+/// Checks the version before the options: those of another version may mean anything.
+#[inline]
+fn finish(
+    header: Header,
+    question: Question,
+    mut edns: Edns,
+    options: &[u8],
+    want_subnet: bool,
+) -> Result<Query, Rejected> {
+    if edns.version != super::edns::VERSION {
+        return Err(badvers(header, question, edns));
+    }
+    match edns.read_options(options, want_subnet) {
+        Ok(()) => Ok(Query { header, question, edns: Some(edns) }),
+        Err(Malformed) => {
+            Err(formerr(header, Some(question), Some(Edns { subnet: None, ..edns })))
+        }
+    }
+}
+
+#[cold]
+fn formerr(header: Header, question: Option<Question>, edns: Option<Edns>) -> Rejected {
+    Rejected::Refusal { header, rcode: Rcode::FORMERR, question, edns }
+}
+
+#[cold]
+fn badvers(header: Header, question: Question, edns: Edns) -> Rejected {
+    Rejected::Refusal {
+        header,
+        rcode: Rcode::BADVERS,
+        question: Some(question),
+        edns: Some(edns),
+    }
+}
+
+/// The full job: any counts, any records, any opcode.
+#[cold]
+fn parse_unusual(
+    message: &[u8],
+    header: Header,
+    name: &mut LowerName,
+    want_subnet: bool,
+) -> Result<Query, Rejected> {
+    if header.opcode() != Opcode::QUERY {
+        // Another opcode's sections may have another form (RFC 8490): what cannot be read is
+        // not echoed, but it is no format error either.
+        let question = match header.counts[0] {
+            1 => Question::parse(message, name).ok(),
+            _ => None,
+        };
+        let edns = question
+            .and_then(|question| find_opt(message, question.end, header.counts).ok())
+            .flatten()
+            .map(|(edns, _options)| edns);
+        return Err(Rejected::Refusal { header, rcode: Rcode::NOTIMP, question, edns });
+    }
+    if header.counts[0] != 1 {
+        return Err(formerr(header, None, None));
+    }
+    let Ok(question) = Question::parse(message, name) else {
+        return Err(formerr(header, None, None));
+    };
+    match find_opt(message, question.end, header.counts) {
+        Ok(None) => Ok(Query { header, question, edns: None }),
+        Ok(Some((edns, options))) => finish(header, question, edns, options, want_subnet),
+        Err(Malformed) => Err(formerr(header, Some(question), None)),
+    }
+}
+
+/// Walks all records behind the question to the end of the message, and finds the OPT record
+/// with its options.
+fn find_opt(
+    message: &[u8],
+    mut at: usize,
+    counts: [u16; 4],
+) -> Result<Option<(Edns, &[u8])>, Malformed> {
+    let before = u32::from(counts[1]) + u32::from(counts[2]);
+    let mut found = None;
+    for index in 0..before + u32::from(counts[3]) {
+        let owner = at;
+        at = skip_name(message, at)?;
+        let fields: &[u8; 10] = message.get(at..).and_then(<[u8]>::first_chunk).ok_or(Malformed)?;
+        let data_at = at + fields.len();
+        at = data_at + usize::from(u16_at(fields, 8)?);
+        let data = message.get(data_at..at).ok_or(Malformed)?;
+        if u16_at(fields, 0)? == Type::OPT.0 {
+            if index < before || message.get(owner) != Some(&0) || found.is_some() {
+                return Err(Malformed);
+            }
+            let ttl = [fields[4], fields[5], fields[6], fields[7]];
+            found = Some((Edns::from_fields(u16_at(fields, 2)?, ttl), data));
+        }
+    }
+    if at == message.len() { Ok(found) } else { Err(Malformed) }
+}
+
+/// Where the name at `at` ends. A pointer must go back (RFC 1035 section 4.1.4); it is not
+/// followed, for nobody asks where it leads.
+fn skip_name(message: &[u8], mut at: usize) -> Result<usize, Malformed> {
+    let first = at;
+    loop {
+        match *message.get(at).ok_or(Malformed)? {
+            0 => return Ok(at + 1),
+            length @ 1..=63 => at += 1 + usize::from(length),
+            0xc0.. => {
+                let target = usize::from(u16_at(message, at)? & 0x3fff);
+                let sound = (HEADER..first).contains(&target);
+                return if sound { Ok(at + 2) } else { Err(Malformed) };
+            }
+            _ => return Err(Malformed),
+        }
+        if at - first >= super::name::MAX_NAME {
+            return Err(Malformed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUESTION: &[u8] = b"\x03wWw\x02ex\x00\x00\x01\x00\x01";
+
+    fn message(flags: u16, counts: [u16; 4], tail: &[u8]) -> Vec<u8> {
+        let mut octets = vec![0; HEADER];
+        super::super::header::write(&mut octets, 0x1234, flags, counts);
+        octets.extend(tail);
+        octets
+    }
+
+    fn opt(version: u8, options: &[u8]) -> Vec<u8> {
+        let mut octets = vec![0, 0, 41, 4, 0xd0, 0, version, 0x80, 0, 0, options.len() as u8];
+        octets.extend(options);
+        octets
+    }
+
+    fn parse(message: &[u8]) -> Result<Query, Rejected> {
+        Query::parse(message, &mut LowerName::new(), true)
+    }
+
+    fn rcode(message: &[u8]) -> Rcode {
+        match parse(message) {
+            Ok(_) => Rcode::NOERROR,
+            Err(Rejected::Refusal { rcode, .. }) => rcode,
+            Err(Rejected::Silent) => panic!("silent"),
+        }
+    }
+
+    #[test]
+    fn a_plain_query_is_read_and_its_name_lowered() {
+        let mut name = LowerName::new();
+        let query = Query::parse(&message(0x0100, [1, 0, 0, 0], QUESTION), &mut name, true);
+        let question = Question { qtype: Type::A, qclass: Class::IN, end: 24 };
+        assert_eq!(query.map(|q| (q.question, q.edns)), Ok((question, None)));
+        assert_eq!(name.as_wire(), b"\x03www\x02ex\x00");
+    }
+
+    #[test]
+    fn opt_is_found_at_the_end_and_before_other_records() {
+        let subnet = [0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2];
+        let unknown = [0xff, 0xfe, 0, 1, 9];
+        let tsig_like = b"\x01k\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x02ab";
+        let opt = opt(0, &[&unknown[..], &subnet[..]].concat());
+        for (count, tail) in [
+            (1, [QUESTION, &opt].concat()),
+            (2, [QUESTION, &opt, tsig_like].concat()),
+            (2, [QUESTION, tsig_like, &opt].concat()),
+        ] {
+            let query = parse(&message(0, [1, 0, 0, count], &tail)).unwrap();
+            let edns = query.edns.unwrap();
+            assert!(edns.dnssec_ok);
+            assert_eq!(edns.udp_size, 1232);
+            assert_eq!(edns.subnet.unwrap().address.to_string(), "192.0.2.0");
+        }
+    }
+
+    #[test]
+    fn a_response_and_a_stump_get_no_answer() {
+        assert_eq!(parse(&message(0x8000, [1, 0, 0, 0], QUESTION)), Err(Rejected::Silent));
+        assert_eq!(parse(&[0; 11]), Err(Rejected::Silent));
+    }
+
+    #[test]
+    fn what_is_malformed_gets_formerr() {
+        let two_opts = [QUESTION, &opt(0, &[]), &opt(0, &[])].concat();
+        let owned_opt = [QUESTION, b"\x01a", &opt(0, &[])].concat();
+        let opt_in_answer = [QUESTION, &opt(0, &[])].concat();
+        let bad_option = [QUESTION, &opt(0, &[0, 8, 0, 9])].concat();
+        let bad_subnet = [QUESTION, &opt(0, &[0, 8, 0, 4, 0, 9, 0, 0])].concat();
+        for (counts, tail) in [
+            ([0, 0, 0, 0], &b""[..]),
+            ([0, 0, 0, 1], &opt(0, &[])),
+            ([2, 0, 0, 0], &[QUESTION, QUESTION].concat()),
+            ([1, 0, 0, 0], b"\x03www\x02ex\x00\x00\x01\x00"),
+            ([1, 0, 0, 0], b"\xc0\x0c\x00\x01\x00\x01"),
+            ([1, 0, 0, 0], &[QUESTION, b"x"].concat()),
+            ([1, 0, 0, 1], QUESTION),
+            ([1, 1, 0, 0], QUESTION),
+            ([1, 0, 0, 2], &two_opts),
+            ([1, 0, 0, 1], &owned_opt),
+            ([1, 1, 0, 0], &opt_in_answer),
+            ([1, 0, 0, 1], &bad_option),
+            ([1, 0, 0, 1], &bad_subnet),
+        ] {
+            assert_eq!(rcode(&message(0, counts, tail)), Rcode::FORMERR, "{counts:?} {tail:?}");
+        }
+    }
+
+    #[test]
+    fn another_version_of_edns_gets_badvers_whatever_its_options() {
+        let tail = [QUESTION, &opt(1, &[0, 8, 0, 9])].concat();
+        assert_eq!(rcode(&message(0, [1, 0, 0, 1], &tail)), Rcode::BADVERS);
+    }
+
+    #[test]
+    fn another_opcode_gets_notimp_with_the_question_where_it_can_be_read() {
+        let update = message(0x2800, [1, 0, 0, 0], QUESTION);
+        assert!(matches!(
+            parse(&update),
+            Err(Rejected::Refusal { rcode: Rcode::NOTIMP, question: Some(_), .. })
+        ));
+        let stateful = message(0x3000, [0, 0, 0, 0], &[0, 1, 0, 4, 0, 0, 0, 0]);
+        assert_eq!(rcode(&stateful), Rcode::NOTIMP);
+    }
+}

@@ -1,0 +1,331 @@
+//! RRsets as finished templates: copied into a message and pointed at what stands there.
+//!
+//! A template is the records in a row, each with the owner `C0 0C`, type, class IN, TTL and data.
+//! Names in the data are compressed when the template is made (`template.rs`), against two
+//! things whose place is only known when a message is written: the apex of the zone, and names
+//! within the same RRset. A list of patches says where those pointers stand.
+
+use crate::wire::{LowerName, Malformed, Type};
+
+use super::zones::Zones;
+
+/// The compression pointer to the name of the question.
+pub const QUESTION: u16 = 0xc00c;
+/// Places from here on cannot be pointed at (RFC 1035 section 4.1.4).
+pub const BEYOND_POINTERS: usize = 0x4000;
+
+/// An RRset in the tables of a [`Zones`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Set {
+    pub(super) rtype: Type,
+    /// How many records.
+    pub(super) count: u16,
+    /// Where the template stands in `Zones::octets`, and its length.
+    pub(super) at: u32,
+    pub(super) len: u16,
+    pub(super) patch_count: u16,
+    pub(super) patches_at: u32,
+    pub(super) targets_at: u32,
+    pub(super) target_count: u16,
+}
+
+/// A compression pointer in a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Patch {
+    /// Where it stands, from the template's start.
+    pub(super) at: u16,
+    /// Where it leads: a place in the template, or [`Patch::APEX`].
+    pub(super) to: u16,
+}
+
+impl Patch {
+    /// To the zone's apex.
+    pub(super) const APEX: u16 = u16::MAX;
+}
+
+/// A name in the data whose addresses belong in the additional section.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    /// Where it stands, from the template's start, or [`Target::OWNER`], or [`Target::APEX`].
+    pub(super) at: u16,
+    /// Whether a referral is useless without it: glue below the cut (RFC 9471).
+    pub(super) required: bool,
+    pub(super) node: u32,
+}
+
+impl Target {
+    /// The target is the owner of the RRset (`HTTPS 1 .`, RFC 9460 section 2.5.2).
+    pub(super) const OWNER: u16 = u16::MAX;
+    /// The target is the apex of the zone, and stands in the template as a pointer.
+    pub(super) const APEX: u16 = u16::MAX - 1;
+}
+
+/// An RRset, ready to be written into messages.
+#[derive(Clone, Copy)]
+pub struct Rrset<'z> {
+    pub(super) zones: &'z Zones,
+    pub(super) set: &'z Set,
+}
+
+/// How the owner of records is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// As this compression pointer.
+    Pointer(u16),
+    /// In full, because it stands where no pointer reaches.
+    Name(&'a [u8]),
+}
+
+/// An RRset that belongs in the additional section beside another.
+#[derive(Clone, Copy)]
+pub struct Additional<'z> {
+    /// Where the owner's name stands.
+    pub place: NamePlace,
+    /// The owner's name in full, in lower case.
+    pub owner: &'z [u8],
+    /// Whether a referral is useless without it (RFC 9471).
+    pub required: bool,
+    /// The RRset.
+    pub rrset: Rrset<'z>,
+}
+
+/// Where a name stands in a message beside an RRset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamePlace {
+    /// It is the owner of the RRset.
+    Owner,
+    /// It is the apex of the RRset's zone.
+    Apex,
+    /// So many octets from the start of the RRset as [`Rrset::write`] wrote it.
+    Data(u16),
+}
+
+impl<'z> Rrset<'z> {
+    /// The type.
+    #[inline]
+    pub fn rtype(&self) -> Type {
+        self.set.rtype
+    }
+
+    /// How many records.
+    #[inline]
+    pub fn count(&self) -> u16 {
+        self.set.count
+    }
+
+    /// Octets it takes in a message, where its owner is written as a pointer.
+    #[inline]
+    #[allow(clippy::len_without_is_empty)] // it has at least one record
+    pub fn len(&self) -> usize {
+        usize::from(self.set.len)
+    }
+
+    /// Time to live of the first record in seconds; in all types but RRSIG it is that of all.
+    pub fn ttl(&self) -> u32 {
+        let ttl = self.octets().get(6..).and_then(<[u8]>::first_chunk);
+        ttl.map_or(0, |octets| u32::from_be_bytes(*octets))
+    }
+
+    /// The template.
+    #[inline]
+    fn octets(&self) -> &'z [u8] {
+        let at = self.set.at as usize;
+        &self.zones.octets[at..at + usize::from(self.set.len)]
+    }
+
+    #[inline]
+    fn patches(&self) -> &'z [Patch] {
+        let at = self.set.patches_at as usize;
+        &self.zones.patches[at..at + usize::from(self.set.patch_count)]
+    }
+
+    #[inline]
+    fn targets(&self) -> &'z [Target] {
+        let at = self.set.targets_at as usize;
+        &self.zones.targets[at..at + usize::from(self.set.target_count)]
+    }
+
+    /// Writes the RRset at `at` of a message and says where it ends; `None`, when it does not fit
+    /// before the end of `out`. `apex` is a compression pointer to the apex of its zone, which
+    /// must stand in the message before.
+    #[inline]
+    pub fn write(&self, out: &mut [u8], at: usize, owner: Owner<'_>, apex: u16) -> Option<usize> {
+        let octets = self.octets();
+        let end = at + octets.len();
+        let Owner::Pointer(owner) = owner else {
+            return self.write_in_full(out, at, owner, apex);
+        };
+        if end > BEYOND_POINTERS && self.set.patch_count != 0 {
+            return self.write_in_full(out, at, Owner::Pointer(owner), apex);
+        }
+        let out = out.get_mut(at..end)?;
+        out.copy_from_slice(octets);
+        if owner != QUESTION {
+            point_owners(out, owner);
+        }
+        for patch in self.patches() {
+            let pointer = match patch.to {
+                Patch::APEX => apex,
+                within => 0xc000 | (at as u16 + within),
+            };
+            let place = usize::from(patch.at);
+            if let Some(place) = out.get_mut(place..place + 2) {
+                place.copy_from_slice(&pointer.to_be_bytes());
+            }
+        }
+        Some(end)
+    }
+
+    /// Whether anything belongs in the additional section with this RRset.
+    #[inline]
+    pub fn has_additional(&self) -> bool {
+        self.set.target_count != 0
+    }
+
+    /// The RRsets that belong in the additional section with this one, required ones first:
+    /// addresses of the names it points to (RFC 1035 section 3.3, RFC 2782), and for SVCB and
+    /// HTTPS the same type too (RFC 9460 section 4.1). Addresses only steering knows are not
+    /// among them.
+    pub fn additional(&self) -> impl Iterator<Item = Additional<'z>> + use<'z> {
+        let zones = self.zones;
+        let own = match self.set.rtype {
+            rtype @ (Type::SVCB | Type::HTTPS) => rtype,
+            _ => Type::A,
+        };
+        self.targets().iter().flat_map(move |target| {
+            let node = &zones.nodes[target.node as usize];
+            let wanted = [Type::A, Type::AAAA, own];
+            let wanted = if own == Type::A { &wanted[..2] } else { &wanted[..] };
+            // The RRset is not its own company.
+            let wanted = if target.at == Target::OWNER { &wanted[..2] } else { wanted };
+            let sets = wanted.len();
+            (0..sets).filter_map(move |index| {
+                let rtype = [Type::A, Type::AAAA, own][index];
+                let rrset = zones.rrset(node, rtype)?;
+                Some(Additional {
+                    place: match target.at {
+                        Target::OWNER => NamePlace::Owner,
+                        Target::APEX => NamePlace::Apex,
+                        at => NamePlace::Data(at),
+                    },
+                    owner: zones.name_of(node),
+                    required: target.required,
+                    rrset,
+                })
+            })
+        })
+    }
+
+    /// The target of a CNAME or DNAME RRset, in lower case. `apex` is the apex of its zone in wire
+    /// form.
+    pub fn alias_target(&self, apex: &[u8], target: &mut LowerName) -> Result<(), Malformed> {
+        let data = self.octets().get(12..).ok_or(Malformed)?;
+        match self.patches() {
+            [] => target.join(&[], data),
+            [patch, ..] => {
+                let literal = usize::from(patch.at).checked_sub(12).ok_or(Malformed)?;
+                target.join(data.get(..literal).ok_or(Malformed)?, apex)
+            }
+        }
+    }
+
+    /// The data of the first record, for types whose names are never compressed.
+    #[inline]
+    pub fn first_data(&self) -> &'z [u8] {
+        let octets = self.octets();
+        let len = octets.get(10..).and_then(<[u8]>::first_chunk);
+        let len = len.map_or(0, |len| usize::from(u16::from_be_bytes(*len)));
+        octets.get(12..12 + len).unwrap_or(&[])
+    }
+
+    /// Writes the RRset with no pointers into itself: far back in a long message they would not
+    /// reach.
+    #[cold]
+    fn write_in_full(
+        &self,
+        out: &mut [u8],
+        at: usize,
+        owner: Owner<'_>,
+        apex: u16,
+    ) -> Option<usize> {
+        let octets = self.octets();
+        let mut sink = Sink { out, at };
+        let mut record = 0;
+        while let Some(fixed) = octets.get(record + 2..).and_then(<[u8]>::first_chunk::<10>) {
+            match owner {
+                Owner::Pointer(pointer) => sink.put(&pointer.to_be_bytes())?,
+                Owner::Name(name) => sink.put(name)?,
+            }
+            sink.put(fixed)?;
+            let data_at = sink.at;
+            let data = record + 12;
+            let mut place = data;
+            let end = data + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+            let here = |patch: &&Patch| (data..end).contains(&usize::from(patch.at));
+            for patch in self.patches().iter().filter(here) {
+                sink.put(&octets[place..usize::from(patch.at)])?;
+                self.put_name(&mut sink, *patch, apex)?;
+                place = usize::from(patch.at) + 2;
+            }
+            sink.put(&octets[place..end])?;
+            let len = u16::try_from(sink.at - data_at).ok()?;
+            sink.out[data_at - 2..data_at].copy_from_slice(&len.to_be_bytes());
+            record = end;
+        }
+        Some(sink.at)
+    }
+
+    /// Writes the rest of a name that a pointer of the template stands for.
+    fn put_name(&self, sink: &mut Sink<'_>, mut patch: Patch, apex: u16) -> Option<()> {
+        let octets = self.octets();
+        loop {
+            if patch.to == Patch::APEX {
+                return sink.put(&apex.to_be_bytes());
+            }
+            let mut place = usize::from(patch.to);
+            loop {
+                match octets[place] {
+                    0 => return sink.put(&[0]),
+                    length @ 1..=63 => {
+                        let end = place + 1 + usize::from(length);
+                        sink.put(&octets[place..end])?;
+                        place = end;
+                    }
+                    _ => break,
+                }
+            }
+            // Every pointer in a template has its patch; they lead backwards, so this ends.
+            patch = *self.patches().iter().find(|patch| usize::from(patch.at) == place)?;
+        }
+    }
+}
+
+impl std::fmt::Debug for Rrset<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} x{}", self.ttl(), self.rtype(), self.count())
+    }
+}
+
+/// Points the owners of finished records in a row at another name.
+#[inline]
+pub fn point_owners(records: &mut [u8], owner: u16) {
+    let mut at = 0;
+    while let Some(record) = records.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<12>) {
+        [record[0], record[1]] = owner.to_be_bytes();
+        at += 12 + usize::from(u16::from_be_bytes([record[10], record[11]]));
+    }
+}
+
+struct Sink<'o> {
+    out: &'o mut [u8],
+    at: usize,
+}
+
+impl Sink<'_> {
+    fn put(&mut self, octets: &[u8]) -> Option<()> {
+        let end = self.at + octets.len();
+        self.out.get_mut(self.at..end)?.copy_from_slice(octets);
+        self.at = end;
+        Some(())
+    }
+}

@@ -1,0 +1,194 @@
+//! All zones together: the tables a lookup reads. Immutable; made by [`Zones::build`].
+//!
+//! One node for each name that exists: owners of records, steered names, and the empty
+//! non-terminals between them and the apex. A name belongs to the deepest zone above it, so a
+//! node knows its zone. What a lookup would have to walk the tree for is a number in the node:
+//! the cut above it, the wildcard below it.
+
+use crate::wire::{LowerName, Name, Type};
+
+use super::RecordId;
+use super::rrset::{Patch, Rrset, Set, Target};
+use super::table::{Hashes, NONE, Table};
+
+/// Every zone the server is authoritative for.
+#[derive(Debug, Clone)]
+pub struct Zones {
+    pub(super) table: Table,
+    pub(super) nodes: Box<[Node]>,
+    /// The names of the nodes in lower case, one behind the other.
+    pub(super) names: Box<[u8]>,
+    /// The RRsets, those of one node together, by type.
+    pub(super) sets: Box<[Set]>,
+    /// The templates.
+    pub(super) octets: Box<[u8]>,
+    pub(super) patches: Box<[Patch]>,
+    pub(super) targets: Box<[Target]>,
+    pub(super) zones: Box<[ZoneEntry]>,
+}
+
+/// A name that exists.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    /// Where its name stands in `Zones::names`.
+    pub(super) name_at: u32,
+    /// Its first RRset in `Zones::sets`.
+    pub(super) sets_at: u32,
+    /// The zone it belongs to.
+    pub(super) zone: u32,
+    /// The topmost node above it that ends the zone's authority: a cut, or the owner of a DNAME.
+    pub(super) occluder: u32,
+    /// The wildcard one label below it (RFC 4592 section 2.1.1).
+    pub(super) wildcard: u32,
+    /// The steered record bound to it, [`NONE`] for none.
+    pub(super) steered: u32,
+    pub(super) set_count: u16,
+    pub(super) name_len: u8,
+    pub(super) flags: u8,
+}
+
+impl Node {
+    /// The top of its zone.
+    pub(super) const APEX: u8 = 0x01;
+    /// It owns NS and is not an apex: the zone below is another's.
+    pub(super) const CUT: u8 = 0x02;
+    /// It owns a DNAME: names below it are elsewhere (RFC 6672).
+    pub(super) const DNAME: u8 = 0x04;
+    /// It owns a CNAME.
+    pub(super) const CNAME: u8 = 0x08;
+    /// Some node is above it whose cut or DNAME hides it.
+    pub(super) const OCCLUDED: u8 = 0x10;
+
+    #[inline]
+    pub(super) fn has(&self, flags: u8) -> bool {
+        self.flags & flags != 0
+    }
+}
+
+/// A zone in the tables.
+#[derive(Debug, Clone)]
+pub(super) struct ZoneEntry {
+    pub(super) apex: Name,
+    /// The node of the apex.
+    pub(super) node: u32,
+    /// The SOA as negative answers carry it: its TTL is the negative TTL.
+    pub(super) negative: Set,
+    /// The apex's node in the zone above, when that is served too: where DS stands (RFC 4035
+    /// section 3.1.4.1). Not in the hash table.
+    pub(super) parent_side: u32,
+}
+
+/// A served zone.
+#[derive(Debug, Clone, Copy)]
+pub struct Zone<'z> {
+    pub(super) zones: &'z Zones,
+    pub(super) entry: &'z ZoneEntry,
+}
+
+impl<'z> Zone<'z> {
+    /// Its name, in the case of the file.
+    pub fn apex(&self) -> &'z Name {
+        &self.entry.apex
+    }
+
+    /// Octets of its name.
+    #[inline]
+    pub fn apex_len(&self) -> usize {
+        usize::from(self.zones.nodes[self.entry.node as usize].name_len)
+    }
+
+    /// The SOA for the authority section of a negative answer, with the smaller of its own TTL
+    /// and its MINIMUM field (RFC 2308 section 3).
+    #[inline]
+    pub fn negative(&self) -> Rrset<'z> {
+        Rrset { zones: self.zones, set: &self.entry.negative }
+    }
+}
+
+impl Zones {
+    /// The zones, in the order they were given.
+    pub fn zones(&self) -> impl Iterator<Item = Zone<'_>> {
+        self.zones.iter().map(|entry| Zone { zones: self, entry })
+    }
+
+    /// The zone a name belongs to: the deepest one it is within.
+    pub fn zone_of(&self, name: &Name) -> Option<Zone<'_>> {
+        let (mut lower, mut hashes) = (LowerName::new(), Hashes::new());
+        lower.set(name);
+        self.table.hash(&lower, &mut hashes);
+        let (node, _) = self.closest(&lower, &hashes)?;
+        Some(Zone { zones: self, entry: &self.zones[node.zone as usize] })
+    }
+
+    /// The steered names in lower case, and the record bound to each.
+    pub fn steered(&self) -> impl Iterator<Item = (Name, RecordId)> {
+        self.nodes.iter().filter(|node| node.steered != NONE).filter_map(|node| {
+            let name = Name::from_wire(self.name_of(node)).ok()?;
+            Some((name, RecordId(node.steered)))
+        })
+    }
+
+    /// How many names exist: owners of records, steered names, empty non-terminals.
+    pub fn name_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Octets the tables take.
+    pub fn memory(&self) -> usize {
+        self.table.memory()
+            + size_of_val(&*self.nodes)
+            + self.names.len()
+            + size_of_val(&*self.sets)
+            + self.octets.len()
+            + size_of_val(&*self.patches)
+            + size_of_val(&*self.targets)
+            + size_of_val(&*self.zones)
+    }
+
+    /// A node's name in lower case.
+    #[inline]
+    pub(super) fn name_of(&self, node: &Node) -> &[u8] {
+        let at = node.name_at as usize;
+        &self.names[at..at + usize::from(node.name_len)]
+    }
+
+    /// A node's RRset of one type.
+    #[inline]
+    pub(super) fn rrset(&self, node: &Node, rtype: Type) -> Option<Rrset<'_>> {
+        let at = node.sets_at as usize;
+        let sets = &self.sets[at..at + usize::from(node.set_count)];
+        sets.iter().find(|set| set.rtype == rtype).map(|set| Rrset { zones: self, set })
+    }
+
+    /// The node of a name or of its closest ancestor that exists, and how many labels that is
+    /// shorter.
+    #[inline]
+    pub(super) fn closest(&self, name: &LowerName, hashes: &Hashes) -> Option<(&Node, usize)> {
+        for without in 0..=name.labels() {
+            let suffix = name.suffix(without);
+            let node = self.table.find(hashes.suffix(without), |node| {
+                self.name_of(&self.nodes[node as usize]) == suffix
+            });
+            if node != NONE {
+                return Some((&self.nodes[node as usize], without));
+            }
+        }
+        None
+    }
+}
+
+impl Default for Zones {
+    /// No zones: everything is refused.
+    fn default() -> Zones {
+        Zones {
+            table: Table::new(),
+            nodes: Box::default(),
+            names: Box::default(),
+            sets: Box::default(),
+            octets: Box::default(),
+            patches: Box::default(),
+            targets: Box::default(),
+            zones: Box::default(),
+        }
+    }
+}
