@@ -1,5 +1,7 @@
 //! TCP on real sockets, and its stream loop on anything.
 
+#![allow(clippy::unwrap_used)] // also outside #[test] functions everything here is a test
+
 mod mirror;
 
 use std::io::{ErrorKind, Read, Write};

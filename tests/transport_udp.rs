@@ -1,5 +1,7 @@
 //! UDP on real sockets.
 
+#![allow(clippy::unwrap_used)] // also outside #[test] functions everything here is a test
+
 mod mirror;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -92,8 +94,8 @@ fn garbage_empty_and_oversized_datagrams_leave_the_worker_answering() {
     let server = Server::start(&["127.0.0.1:0"], 1, LIMITS);
     let socket = client(server.addresses[0]);
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut garbage = 0;
-    for length in (0..200).chain([511, 512, 1599, 1600, 1601, 4096, 9000, 60_000]) {
+    let lengths = (0..200).chain([511, 512, 1599, 1600, 1601, 4096, 9000, 60_000]);
+    for (length, before) in lengths.zip(0..) {
         let octets: Vec<u8> = (0..length)
             .map(|_| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -102,9 +104,8 @@ fn garbage_empty_and_oversized_datagrams_leave_the_worker_answering() {
             .map(|octet| if octet == b'P' { 0 } else { octet })
             .collect();
         socket.send(&octets).unwrap();
-        garbage += 1;
         // One at a time, so that the socket's buffer holds them all.
-        eventually("it is taken", || server.running().udp_counts().received == garbage);
+        eventually("it is taken", || server.running().udp_counts().received == before + 1);
     }
     let oversized = server.running().udp_counts().discarded;
     assert_eq!(oversized, 4);

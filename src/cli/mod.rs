@@ -1,5 +1,7 @@
 //! The commands (configuration.md): what was typed, then what is done about it.
 
+pub mod demo;
+
 use std::process::ExitCode;
 
 /// Runs the command line this process was started with.
