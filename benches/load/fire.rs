@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Sub;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,14 +15,16 @@ use crate::query;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The server: loopback only, unless `--anywhere`.
-    server: SocketAddr,
+    /// The servers, `[NAME=]ADDRESS[/PID[,PID]...]`: on loopback, unless `--anywhere`. The
+    /// processes are those whose CPU time counts.
+    #[arg(required = true)]
+    servers: Vec<Server>,
     /// Allow a server that is not on this machine.
     #[arg(long)]
     anywhere: bool,
-    /// The server's process, for its CPU time; may be given several times.
-    #[arg(long = "pid")]
-    pids: Vec<u32>,
+    /// How often each server has its turn, one after the other; medians are printed at the end.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=25))]
+    rounds: u8,
     /// Threads that send.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -69,22 +72,67 @@ struct Counts {
     late: u64,
 }
 
+/// One server under load.
+#[derive(Debug, Clone)]
+struct Server {
+    name: String,
+    address: SocketAddr,
+    pids: Vec<u32>,
+}
+
+/// One measurement.
+struct Report {
+    seconds: f64,
+    counts: Counts,
+    server: Option<Cpu>,
+    own: Cpu,
+}
+
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    ensure!(
-        options.anywhere || options.server.ip().is_loopback(),
-        "{} is not on this machine; --anywhere if you are sure it is yours",
-        options.server
-    );
+    for server in &options.servers {
+        ensure!(
+            options.anywhere || server.address.ip().is_loopback(),
+            "{} is not on this machine; --anywhere if you are sure it is yours",
+            server.address
+        );
+    }
     let queries = query::queries(&options.questions)?;
+    let mut reports: Vec<Vec<Report>> = options.servers.iter().map(|_| Vec::new()).collect();
+    for _ in 0..options.rounds {
+        for (server, reports) in options.servers.iter().zip(&mut reports) {
+            let report = turn(options, server, &queries)?;
+            println!("{}: {}", server.name, report.line());
+            let Counts { answers, wrong, .. } = report.counts;
+            ensure!(answers > 0, "no right answers from {}", server.address);
+            ensure!(wrong == 0, "{wrong} wrong answers from {}", server.address);
+            reports.push(report);
+        }
+    }
+    if options.rounds > 1 {
+        println!("medians of {} rounds:", options.rounds);
+        for (server, reports) in options.servers.iter().zip(&reports) {
+            let rate = median(reports.iter().map(Report::rate));
+            print!("{:16} {rate:9.0} answers/s", server.name);
+            if !server.pids.is_empty() {
+                print!("  {:6.3} us/answer", median(reports.iter().filter_map(Report::cost)));
+            }
+            println!();
+        }
+    }
+    Ok(())
+}
+
+/// One server's turn: load on it, measured for the time given.
+fn turn(options: &Options, server: &Server, queries: &[Vec<u8>]) -> anyhow::Result<Report> {
     let (counters, stop) = (Counters::default(), AtomicBool::new(false));
-    let report = thread::scope(|scope| -> anyhow::Result<Report> {
+    thread::scope(|scope| {
         let threads: Vec<_> = (0..options.threads)
             .map(|number| {
-                let (queries, counters, stop) = (&queries, &counters, &stop);
-                scope.spawn(move || load(options, queries, number, counters, stop))
+                let (counters, stop) = (&counters, &stop);
+                scope.spawn(move || load(options, server.address, queries, number, counters, stop))
             })
             .collect();
-        let measured = measure(options, &counters);
+        let measured = measure(options, server, &counters);
         stop.store(true, Relaxed);
         for thread in threads {
             match thread.join() {
@@ -93,63 +141,87 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             }
         }
         measured
-    })?;
-    report.print();
-    ensure!(report.counts.answers > 0, "no answers from {}", options.server);
-    ensure!(report.counts.wrong == 0, "{} wrong answers", report.counts.wrong);
-    Ok(())
+    })
 }
 
-struct Report {
-    seconds: f64,
-    counts: Counts,
-    server: Option<Cpu>,
-    own: Cpu,
-}
-
-fn measure(options: &Options, counters: &Counters) -> anyhow::Result<Report> {
+fn measure(options: &Options, server: &Server, counters: &Counters) -> anyhow::Result<Report> {
     thread::sleep(Duration::from_secs(options.warm_up));
     let (start, counts) = (Instant::now(), counters.read());
-    let (server, own) = (Cpu::of(&options.pids)?, Cpu::own()?);
+    let (theirs, own) = (Cpu::of(&server.pids)?, Cpu::own()?);
     thread::sleep(Duration::from_secs(options.seconds));
     let counts = counters.read() - counts;
     let seconds = start.elapsed().as_secs_f64();
-    let server = Cpu::of(&options.pids)? - server;
+    let theirs = Cpu::of(&server.pids)? - theirs;
     let own = Cpu::own()? - own;
-    let server = (!options.pids.is_empty()).then_some(server);
-    Ok(Report { seconds, counts, server, own })
+    Ok(Report { seconds, counts, server: (!server.pids.is_empty()).then_some(theirs), own })
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+impl FromStr for Server {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Server> {
+        let (name, rest) = text.split_once('=').unwrap_or((text, text));
+        let (address, pids) = match rest.split_once('/') {
+            Some((address, pids)) => {
+                (address, pids.split(',').map(str::parse).collect::<Result<_, _>>()?)
+            }
+            None => (rest, Vec::new()),
+        };
+        Ok(Server { name: name.to_owned(), address: address.parse()?, pids })
+    }
 }
 
 impl Report {
-    fn print(&self) {
-        let Counts { answers, wrong, lost, late } = self.counts;
-        let rate = answers as f64 / self.seconds;
-        print!("{rate:.0} answers/s  wrong {wrong}  lost {lost}  late {late}");
-        if let Some(server) = self.server {
-            let each = |seconds: f64| seconds * 1e6 / ((answers + wrong) as f64).max(1.0);
-            print!(
+    /// Right answers a second.
+    fn rate(&self) -> f64 {
+        self.counts.answers as f64 / self.seconds
+    }
+
+    /// CPU time of the server for each answer in microseconds.
+    fn cost(&self) -> Option<f64> {
+        self.server.map(|server| self.each(server.total()))
+    }
+
+    fn each(&self, seconds: f64) -> f64 {
+        seconds * 1e6 / ((self.counts.answers + self.counts.wrong) as f64).max(1.0)
+    }
+
+    fn line(&self) -> String {
+        let Counts { wrong, lost, late, .. } = self.counts;
+        let server = self.server.map_or(String::new(), |server| {
+            format!(
                 "  server {:.2} cores, {:.3} us/answer (user {:.3}, system {:.3})",
                 server.total() / self.seconds,
-                each(server.total()),
-                each(server.user),
-                each(server.system),
-            );
-        }
-        println!("  generator {:.2} cores", self.own.total() / self.seconds);
+                self.each(server.total()),
+                self.each(server.user),
+                self.each(server.system),
+            )
+        });
+        format!(
+            "{:.0} answers/s  wrong {wrong}  lost {lost}  late {late}{server}  generator {:.2} cores",
+            self.rate(),
+            self.own.total() / self.seconds
+        )
     }
 }
 
 /// One thread: goes round its sockets, takes answers, and sends as many queries again.
 fn load(
     options: &Options,
+    server: SocketAddr,
     queries: &[Vec<u8>],
     number: usize,
     counters: &Counters,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    let mut lines = (0..options.sockets)
-        .map(|_| Line::open(options.server))
-        .collect::<anyhow::Result<Vec<Line>>>()?;
+    let mut lines =
+        (0..options.sockets).map(|_| Line::open(server)).collect::<anyhow::Result<Vec<Line>>>()?;
     let mut sockets: Vec<_> = lines.iter().map(|line| readable(&line.socket)).collect();
     let window = usize::from(options.window);
     // Threads begin at different queries.

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! cargo bench --bench load -- reflect --listen 127.0.0.1:5399 --workers 1
-//! cargo bench --bench load -- fire 127.0.0.1:5300 --pid PID --name www.example.com --ecs 24
+//! cargo bench --bench load -- fire reflector=127.0.0.1:5399/PID meridian=127.0.0.1:5300/PID \
+//!     --name www.example.com --ecs 24 --rounds 5
 //! ```
 //!
 //! `fire` keeps a window of queries in flight on each of many sockets (a server spreads clients
 //! over its threads by their ports), checks every answer's id and response code, and prints
-//! answers per second and what CPU time the server took for each. Pin the two to different
-//! cores (`taskset -c`) and compare only runs that took turns on one machine: the reflector,
-//! this server, its peers.
+//! answers per second and what CPU time the server took for each. Servers take turns, so that
+//! what else the machine does meets all of them. Pin servers and generator to different cores
+//! (`taskset -c`).
 
 mod cpu;
 mod exchange;

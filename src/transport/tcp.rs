@@ -24,6 +24,9 @@ const BACKLOG: i32 = 1024;
 /// How long to wait when the process or the machine has no room for one more connection.
 const OUT_OF_ROOM: Duration = Duration::from_millis(50);
 
+/// Being out of room is said so often at most.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
 /// How long connections may take to send the answers in hand when the server stops.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -133,6 +136,7 @@ async fn accept<R: Respond>(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
+    let mut next_warning = Instant::now();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -148,7 +152,10 @@ async fn accept<R: Respond>(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept TCP connections for the moment");
+                if Instant::now() >= next_warning {
+                    tracing::warn!(%error, "cannot accept TCP connections, closing idle ones");
+                    next_warning = Instant::now() + WARNING_INTERVAL;
+                }
                 // Out of file descriptors, most likely: give one back.
                 if shared.seats.evict() {
                     shared.counters.evicted.fetch_add(1, Relaxed);
@@ -207,11 +214,38 @@ async fn serve<R: Respond>(
     }
 }
 
-/// Whether a failed accept concerns only the connection it would have given (`accept(2)`: network
-/// errors of the new socket are reported there).
+/// Whether a failed accept concerns only the connection it would have given: `accept(2)` reports
+/// network errors of the new socket there. All else may come again at once.
 fn is_of_one_connection(error: &io::Error) -> bool {
-    match error.raw_os_error() {
-        Some(code) => ![libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].contains(&code),
-        None => false,
+    const OF_ONE: [i32; 13] = [
+        libc::ECONNABORTED,
+        libc::ECONNRESET,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::EINTR,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::ENONET,
+        libc::ENOPROTOOPT,
+        libc::EOPNOTSUPP,
+        libc::EPERM,
+        libc::EPROTO,
+        libc::ETIMEDOUT,
+    ];
+    error.raw_os_error().is_some_and(|code| OF_ONE.contains(&code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_broke_does_not_hold_up_accepting_and_a_lack_of_room_does() {
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL] {
+            assert!(!is_of_one_connection(&io::Error::from_raw_os_error(code)));
+        }
+        for code in [libc::ECONNABORTED, libc::ENETDOWN, libc::EPROTO, libc::EPERM] {
+            assert!(is_of_one_connection(&io::Error::from_raw_os_error(code)));
+        }
     }
 }
