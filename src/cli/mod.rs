@@ -1,5 +1,6 @@
 //! The commands (configuration.md): what was typed, then what is done about it.
 
+pub mod demo;
 pub mod geoip;
 
 use std::process::ExitCode;

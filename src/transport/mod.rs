@@ -1,3 +1,45 @@
-//! Sockets: from the network to [`crate::engine::Engine::respond`] and back.
+//! Sockets: from the network to [`Engine::respond`](crate::engine::Engine::respond) and back.
 //!
-//! Knows UDP and TCP. Knows nothing of zones or policies.
+//! Knows UDP and TCP, how many of each, and how they begin and end. Knows nothing of zones or
+//! policies: whatever implements [`Respond`] can be served.
+//!
+//! ```text
+//! Bound::bind ─► (privileges are dropped) ─► Bound::start ─► Running ─► Running::stop
+//!                  UDP  one thread for each (address, worker)    udp
+//!                  TCP  one task for each connection             tcp, stream, seats
+//! ```
+
+mod listen;
+mod seats;
+pub mod stream;
+mod tcp;
+pub mod udp;
+
+pub use listen::{BindError, Bound, Protocol, Running};
+pub use tcp::TcpCounts;
+pub use udp::UdpCounts;
+
+use crate::engine::{Engine, Reply, Request, Scratch};
+
+/// What a transport asks for answers.
+///
+/// The engine is the one of the server; tests and benches bring their own, so that they measure
+/// and break the transport alone.
+pub trait Respond: Send + Sync + 'static {
+    /// Answers one message into `out`, without waiting; see
+    /// [`Engine::respond`](crate::engine::Engine::respond).
+    fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply;
+}
+
+impl Respond for Engine {
+    #[inline]
+    fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
+        Engine::respond(self, request, scratch, out)
+    }
+}
+
+/// A seed for one thread's draws, different at each call and not to be guessed from outside.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::thread::current().id())
+}

@@ -1,0 +1,3 @@
+//! `meridian demo`: the server with everything it needs inside, and regions to stop and start.
+
+pub mod region;

@@ -1,0 +1,230 @@
+//! From addresses to running listeners, in two steps: binding may need privileges that serving
+//! must not have.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::thread;
+
+use arc_swap::ArcSwap;
+
+use super::Respond;
+use super::stream::Limits;
+use super::tcp::{self, Acceptors, TcpCounts};
+use super::udp::{self, UdpCounts, Workers};
+
+/// How often a free port is looked for that is free for UDP and for TCP.
+const PORT_TRIES: usize = 32;
+
+/// Sockets on every address, bound and not yet answered from.
+///
+/// What arrives meanwhile waits in the kernel.
+#[derive(Debug)]
+pub struct Bound {
+    addresses: Vec<SocketAddr>,
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
+}
+
+/// Listeners that answer. Dropping it stops them at once; [`Running::stop`] does so in order.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    udp: Workers,
+    tcp: Acceptors,
+}
+
+/// An address could not be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} ({protocol}): {cause}{}", hint(*.address, .cause))]
+pub struct BindError {
+    /// Which.
+    pub address: SocketAddr,
+    /// For what.
+    pub protocol: Protocol,
+    /// What the kernel said.
+    pub cause: io::Error,
+}
+
+/// What an address is listened on for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Protocol {
+    Udp,
+    Tcp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Udp => "UDP",
+            Protocol::Tcp => "TCP",
+        })
+    }
+}
+
+impl Bound {
+    /// Binds every address for UDP, with one socket for each of `workers`, and for TCP; 0
+    /// workers means one for each core. Port 0 takes a port that is free for both.
+    pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Bound, BindError> {
+        let workers = match workers {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let mut bound = Bound { addresses: Vec::new(), udp: Vec::new(), tcp: Vec::new() };
+        for &address in addresses {
+            let (actual, udp, tcp) = both(address, workers)?;
+            bound.addresses.push(actual);
+            bound.udp.extend(udp);
+            bound.tcp.push(tcp);
+        }
+        Ok(bound)
+    }
+
+    /// The addresses in the order given, with the actual ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Begins to answer from whatever engine is in `engine` at each moment.
+    ///
+    /// Must be called inside a tokio runtime, which serves TCP. An engine that was replaced is
+    /// let go of by each thread at its next batch, or within a second when it has none: whoever
+    /// swaps should keep the old one until nobody else does, so that no thread that answers has
+    /// to free it.
+    pub fn start<R: Respond>(
+        self,
+        engine: &Arc<ArcSwap<R>>,
+        limits: Limits,
+    ) -> io::Result<Running> {
+        let tcp = Acceptors::start(self.tcp, engine, limits)?;
+        let udp = Workers::start(self.udp, engine)?;
+        Ok(Running { addresses: self.addresses, udp, tcp })
+    }
+}
+
+impl Running {
+    /// The addresses in the order given, with the actual ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What the UDP workers did so far.
+    pub fn udp_counts(&self) -> UdpCounts {
+        self.udp.counts()
+    }
+
+    /// What became of TCP connections so far.
+    pub fn tcp_counts(&self) -> TcpCounts {
+        self.tcp.counts()
+    }
+
+    /// Stops taking queries, lets answers in hand be sent, and waits until all is closed: UDP
+    /// for the batch in hand, TCP for a second at most.
+    pub async fn stop(mut self) {
+        self.udp.stop();
+        self.tcp.stop().await;
+    }
+}
+
+/// Binds one address for both protocols.
+fn both(
+    address: SocketAddr,
+    workers: usize,
+) -> Result<(SocketAddr, Vec<UdpSocket>, TcpListener), BindError> {
+    let failed = |protocol| move |cause| BindError { address, protocol, cause };
+    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let udp = udp::open(address, workers).map_err(failed(Protocol::Udp))?;
+        let actual = udp[0].local_addr().map_err(failed(Protocol::Udp))?;
+        match tcp::open(actual) {
+            Ok(tcp) => return Ok((actual, udp, tcp)),
+            // The kernel chose a port that is free for UDP only.
+            Err(cause) if cause.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            Err(cause) => return Err(failed(Protocol::Tcp)(cause)),
+        }
+    }
+}
+
+/// What to do about it, where we know.
+fn hint(address: SocketAddr, cause: &io::Error) -> String {
+    let port = address.port();
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("; another program uses it: `ss -lntup 'sport = :{port}'` shows which")
+        }
+        io::ErrorKind::PermissionDenied if port < 1024 => "; ports below 1024 need root or the \
+             capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE)"
+            .to_owned(),
+        io::ErrorKind::AddrNotAvailable => {
+            "; no interface of this machine has this address: `ip address` shows those it has"
+                .to_owned()
+        }
+        _ if cause.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            "; this machine has this address family switched off: leave the address out".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn port_0_takes_one_port_for_both_protocols_and_says_which() {
+        let addresses = ["127.0.0.1:0", "[::1]:0", "127.0.0.2:0"].map(local);
+        let bound = Bound::bind(&addresses, 3).unwrap();
+        assert_eq!(bound.udp.len(), 9);
+        for (index, address) in bound.addresses().iter().enumerate() {
+            assert_ne!(address.port(), 0);
+            assert_eq!(address.ip(), addresses[index].ip());
+            assert_eq!(bound.tcp[index].local_addr().unwrap(), *address);
+            for socket in &bound.udp[3 * index..3 * index + 3] {
+                assert_eq!(socket.local_addr().unwrap(), *address);
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_server_on_the_same_port_is_told_so() {
+        for workers in [1, 4] {
+            let first = Bound::bind(&[local("127.0.0.1:0")], workers).unwrap();
+            let address = first.addresses()[0];
+            let error = Bound::bind(&[address], workers).unwrap_err();
+            assert_eq!((error.address, error.protocol), (address, Protocol::Udp));
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("cannot listen on {address} (UDP): ")), "{text}");
+            assert!(text.contains("ss -lntup"), "{text}");
+            drop(first);
+            Bound::bind(&[address], workers).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_port_taken_for_tcp_alone_is_reported_as_such() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let error = Bound::bind(&[taken.local_addr().unwrap()], 2).unwrap_err();
+        assert_eq!(error.protocol, Protocol::Tcp);
+        assert_eq!(error.cause.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_reported_with_a_hint() {
+        let error = Bound::bind(&[local("192.0.2.1:0")], 1).unwrap_err();
+        assert!(error.to_string().contains("no interface of this machine"), "{error}");
+    }
+
+    #[test]
+    fn a_privileged_port_says_which_privilege() {
+        let cause = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert!(hint(local("127.0.0.1:53"), &cause).contains("CAP_NET_BIND_SERVICE"));
+        assert_eq!(hint(local("127.0.0.1:5300"), &cause), "");
+    }
+}

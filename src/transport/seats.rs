@@ -1,0 +1,219 @@
+//! Who may hold a connection: so many in all, so many for each client.
+//!
+//! Knows counts and times, no sockets. When all seats are taken the connection that has been
+//! without a whole message for longest gives way: an idle one, or one that dawdles.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::geo::address::truncate;
+
+/// All seats, taken and free.
+#[derive(Debug)]
+pub(super) struct Seats {
+    limit: usize,
+    per_client: usize,
+    start: Instant,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    taken: HashMap<u64, Arc<Place>>,
+    /// How many each client holds; never 0.
+    clients: HashMap<IpAddr, usize>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    client: IpAddr,
+    /// Microseconds from `Seats::start` to the last whole message, or to the taking.
+    active: AtomicU64,
+    evicted: Notify,
+}
+
+/// A seat taken; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    number: u64,
+    place: Arc<Place>,
+}
+
+/// A seat, or none for this client.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// Come in; `evicted` says whether another had to go.
+    Seated { seat: Seat, evicted: bool },
+    /// This client holds as many as it may.
+    Refused,
+}
+
+impl Seats {
+    /// `limit` seats in all, `per_client` for each client.
+    pub(super) fn new(limit: usize, per_client: usize, start: Instant) -> Arc<Seats> {
+        Arc::new(Seats { limit, per_client, start, table: Mutex::default() })
+    }
+
+    /// Takes a seat for a connection from `client`.
+    ///
+    /// IPv6 clients are one by /56: whoever has one address has many.
+    pub(super) fn admit(self: &Arc<Seats>, client: IpAddr, now: Instant) -> Admission {
+        let client = match client {
+            IpAddr::V4(_) => client,
+            IpAddr::V6(_) => truncate(client, 56),
+        };
+        let mut table = self.lock();
+        let held = table.clients.get(&client).copied().unwrap_or(0);
+        if held >= self.per_client || self.limit == 0 {
+            return Admission::Refused;
+        }
+        let evicted = table.taken.len() >= self.limit && table.evict();
+        *table.clients.entry(client).or_insert(0) += 1;
+        let number = table.next;
+        table.next += 1;
+        let active = AtomicU64::new(self.since_start(now));
+        let place = Arc::new(Place { client, active, evicted: Notify::new() });
+        table.taken.insert(number, Arc::clone(&place));
+        Admission::Seated { seat: Seat { seats: Arc::clone(self), number, place }, evicted }
+    }
+
+    /// Sends away the connection that was without a message for longest, and says whether there
+    /// was one.
+    pub(super) fn evict(&self) -> bool {
+        self.lock().evict()
+    }
+
+    /// How many are taken.
+    #[cfg(test)]
+    fn taken(&self) -> usize {
+        self.lock().taken.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Nothing in a critical section can panic half-way through a change.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn since_start(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.start).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Table {
+    fn evict(&mut self) -> bool {
+        let longest = self.taken.iter().min_by_key(|(number, place)| {
+            (place.active.load(Relaxed), **number) // of two equal ones the elder
+        });
+        let Some(number) = longest.map(|(number, _)| *number) else { return false };
+        if let Some(place) = self.free(number) {
+            place.evicted.notify_one();
+        }
+        true
+    }
+
+    /// Frees a seat, unless it is free already.
+    fn free(&mut self, number: u64) -> Option<Arc<Place>> {
+        let place = self.taken.remove(&number)?;
+        if let Some(held) = self.clients.get_mut(&place.client) {
+            *held -= 1;
+            if *held == 0 {
+                self.clients.remove(&place.client);
+            }
+        }
+        Some(place)
+    }
+}
+
+impl Seat {
+    /// Notes that a whole message came.
+    pub(super) fn active(&self, now: Instant) {
+        self.place.active.store(self.seats.since_start(now), Relaxed);
+    }
+
+    /// Ends when the seat is needed for another connection.
+    pub(super) async fn evicted(&self) {
+        self.place.evicted.notified().await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.seats.lock().free(self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn seated(admission: Admission) -> (Seat, bool) {
+        match admission {
+            Admission::Seated { seat, evicted } => (seat, evicted),
+            Admission::Refused => panic!("refused"),
+        }
+    }
+
+    async fn is_evicted(seat: &Seat) -> bool {
+        // A notification given before is there at the first poll.
+        tokio::select! {
+            biased;
+            () = seat.evicted() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_house_makes_room_by_closing_the_longest_idle() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let seats = Seats::new(3, 3, start);
+        let (first, _) = seated(seats.admit(ip("192.0.2.1"), at(0)));
+        let (second, _) = seated(seats.admit(ip("192.0.2.2"), at(10)));
+        let (third, evicted) = seated(seats.admit(ip("192.0.2.3"), at(20)));
+        assert!(!evicted);
+        first.active(at(30));
+        let (_fourth, evicted) = seated(seats.admit(ip("192.0.2.4"), at(40)));
+        assert!(evicted);
+        assert!(is_evicted(&second).await);
+        assert!(!is_evicted(&first).await && !is_evicted(&third).await);
+        assert_eq!(seats.taken(), 3);
+        drop(second); // its seat was given away: nothing more to free
+        assert_eq!(seats.taken(), 3);
+    }
+
+    #[test]
+    fn a_client_over_its_share_is_refused_until_it_gives_a_seat_back() {
+        let now = Instant::now();
+        let seats = Seats::new(10, 2, now);
+        let (one, _) = seated(seats.admit(ip("2001:db8::1"), now));
+        let _two = seated(seats.admit(ip("2001:db8:0:ff::1"), now));
+        assert!(matches!(seats.admit(ip("2001:db8:0:7::9"), now), Admission::Refused));
+        let _neighbour = seated(seats.admit(ip("2001:db8:0:100::1"), now));
+        drop(one);
+        let _three = seated(seats.admit(ip("2001:db8:0:7::9"), now));
+    }
+
+    #[test]
+    fn clients_that_left_leave_nothing_behind() {
+        let now = Instant::now();
+        let seats = Seats::new(4, 4, now);
+        for round in 0..100 {
+            let client = IpAddr::from([192, 0, 2, round]);
+            let _seat = seated(seats.admit(client, now));
+        }
+        assert_eq!(seats.taken(), 0);
+        assert!(seats.lock().clients.is_empty());
+    }
+}

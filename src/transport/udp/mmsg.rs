@@ -1,0 +1,560 @@
+//! Many datagrams in one system call: `recvmmsg(2)`, `sendmmsg(2)` and packet information.
+//!
+//! Knows the kernel's structures and nothing of DNS. This is the one file with `unsafe` code;
+//! upwards it is a safe [`Batch`] and two socket options.
+//!
+//! The calls go to the kernel without the C library's wrappers: glibc's are cancellation points,
+//! about ninety instructions for a pair of calls, and musl's send one datagram at a time.
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::io;
+use std::mem::size_of;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::{AsRawFd, RawFd};
+use std::ptr::{NonNull, null_mut};
+use std::slice;
+
+use libc::{c_int, c_long, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr, socklen_t};
+
+/// Datagrams received and answered by one pair of system calls, at most.
+pub const BATCH: usize = 32;
+
+/// Room for one reply in octets: no answer over UDP is longer.
+pub const REPLY: usize = 4096;
+
+/// Room for one received datagram in octets; a longer one is discarded. An odd number of cache
+/// lines, so that the starts of the datagrams of a batch do not all fall into one cache set.
+const QUERY: usize = 25 * 64;
+
+/// Room for one control message; packet information takes 32 (IPv4) or 40 (IPv6).
+const CONTROL: usize = 64;
+
+/// What the kernel reads and writes: headers and the buffers they point to.
+///
+/// One allocation that is only ever reached through the raw pointer in [`Batch`], because the
+/// headers keep pointers into it.
+#[repr(C, align(64))]
+struct Memory {
+    received: [mmsghdr; BATCH],
+    replies: [mmsghdr; BATCH],
+    received_parts: [iovec; BATCH],
+    reply_parts: [iovec; BATCH],
+    peers: [Peer; BATCH],
+    controls: [Control; BATCH],
+    queries: [[u8; QUERY]; BATCH],
+    /// The replies stand one after another without gaps.
+    answers: [u8; REPLY * BATCH],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+union Peer {
+    v4: libc::sockaddr_in,
+    v6: libc::sockaddr_in6,
+}
+
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; CONTROL]);
+
+/// One received datagram.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    /// What it holds; may be empty.
+    pub octets: &'a [u8],
+    /// Who sent it; the port is not 0.
+    pub peer: SocketAddr,
+    /// The address it was sent to, when the batch asks for packet information.
+    pub local: Option<IpAddr>,
+}
+
+/// Buffers and headers for up to [`BATCH`] datagrams and their replies, set up once.
+///
+/// The round is [`receive`](Batch::receive), [`reply`](Batch::reply), [`send`](Batch::send).
+/// None of them allocates.
+#[derive(Debug)]
+pub struct Batch {
+    memory: NonNull<Memory>,
+    /// Room for control data in each header: 0 without packet information.
+    control: usize,
+    /// How many of `received` the kernel filled last.
+    received: usize,
+    /// How many of `replies` wait to be sent.
+    queued: usize,
+}
+
+impl Batch {
+    /// Allocates the buffers. With `packet_information` (for sockets bound to a wildcard and set
+    /// up with [`want_packet_information`]) a reply leaves from the address that was asked.
+    pub fn new(packet_information: bool) -> Batch {
+        let layout = Layout::new::<Memory>();
+        // SAFETY: the layout's size is not zero.
+        let memory = unsafe { alloc_zeroed(layout) }.cast::<Memory>();
+        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
+        let control = if packet_information { CONTROL } else { 0 };
+        let batch = Batch { memory, control, received: 0, queued: 0 };
+        let memory = memory.as_ptr();
+        for index in 0..BATCH {
+            // SAFETY: `memory` is one live allocation of the right size, zeroed, and zero is a
+            // valid value of every field; no reference into it exists. All pointers stored here
+            // point into the same allocation and die with it.
+            unsafe {
+                let part = &raw mut (*memory).received_parts[index];
+                (*part).iov_base = (&raw mut (*memory).queries[index]).cast();
+                (*part).iov_len = QUERY;
+                let header = &raw mut (*memory).received[index].msg_hdr;
+                (*header).msg_name = (&raw mut (*memory).peers[index]).cast();
+                (*header).msg_namelen = size_of::<Peer>() as socklen_t;
+                (*header).msg_iov = part;
+                (*header).msg_iovlen = 1;
+                if packet_information {
+                    (*header).msg_control = (&raw mut (*memory).controls[index]).cast();
+                    (*header).msg_controllen = CONTROL as _;
+                }
+                let header = &raw mut (*memory).replies[index].msg_hdr;
+                (*header).msg_iov = &raw mut (*memory).reply_parts[index];
+                (*header).msg_iovlen = 1;
+            }
+        }
+        batch
+    }
+
+    /// Waits for a datagram, then takes with it what is already there. Returns how many came.
+    ///
+    /// Errors are the kernel's: `WouldBlock` when the socket's receive timeout ran out,
+    /// `Interrupted` by a signal.
+    pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
+        let memory = self.memory.as_ptr();
+        for index in 0..self.received {
+            // SAFETY: `memory` is live, `index` is under BATCH, and no reference into it exists
+            // while `self` is borrowed mutably.
+            unsafe {
+                // The kernel wrote the lengths it used; it must see the room again.
+                let header = &raw mut (*memory).received[index].msg_hdr;
+                (*header).msg_namelen = size_of::<Peer>() as socklen_t;
+                (*header).msg_controllen = self.control as _;
+            }
+        }
+        (self.received, self.queued) = (0, 0);
+        // SAFETY: BATCH headers stand at the pointer; each points to its own name, part and
+        // control buffer of the lengths it says, which live as long as `self`.
+        let count = unsafe {
+            libc::syscall(
+                libc::SYS_recvmmsg,
+                c_long::from(socket.as_raw_fd()),
+                &raw mut (*memory).received,
+                BATCH as c_long,
+                c_long::from(libc::MSG_WAITFORONE),
+                null_mut::<libc::timespec>(),
+            )
+        };
+        // A count is at most BATCH; only -1, the error, does not convert.
+        self.received = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        Ok(self.received)
+    }
+
+    /// Asks `answer` for a reply to each datagram received, in order. It writes into the buffer
+    /// it is given ([`REPLY`] octets) and returns the length, or `None` for no reply.
+    ///
+    /// Returns how many datagrams were discarded unasked: longer than the buffer, from port 0,
+    /// or without a sender.
+    #[inline]
+    pub fn reply(
+        &mut self,
+        mut answer: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>,
+    ) -> usize {
+        let memory = self.memory.as_ptr();
+        let (mut discarded, mut used) = (0, 0);
+        self.queued = 0;
+        for index in 0..self.received {
+            let Some(datagram) = self.datagram(index) else {
+                discarded += 1;
+                continue;
+            };
+            // SAFETY: each reply queued before took at most REPLY octets, so `used` is at most
+            // `index * REPLY` and REPLY more lie inside `answers`. They are initialised (zeroed
+            // or written before), disjoint from what `datagram` borrows, and lent out once.
+            let room = unsafe {
+                let start = (&raw mut (*memory).answers).cast::<u8>().add(used);
+                slice::from_raw_parts_mut(start, REPLY)
+            };
+            if let Some(length) = answer(datagram, room).filter(|length| *length <= REPLY) {
+                self.queue(index, used, length);
+                used += length;
+            }
+        }
+        discarded
+    }
+
+    /// How many replies wait to be sent.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Sends the replies and returns how many the kernel took.
+    ///
+    /// A reply that is refused (a firewall, no route, no buffer) is left out and the others go
+    /// on; when the socket's send timeout runs out, the rest of the batch is given up.
+    pub fn send(&mut self, socket: &UdpSocket) -> usize {
+        let memory = self.memory.as_ptr();
+        let (mut next, mut sent) = (0, 0);
+        while next < self.queued {
+            // SAFETY: headers `next..queued` were written by `queue` and point to buffers that
+            // live as long as `self`.
+            let count = unsafe {
+                let headers = (&raw mut (*memory).replies).cast::<mmsghdr>().add(next);
+                let fd = c_long::from(socket.as_raw_fd());
+                let waiting = (self.queued - next) as c_long;
+                libc::syscall(libc::SYS_sendmmsg, fd, headers, waiting, 0 as c_long)
+            };
+            match usize::try_from(count) {
+                Ok(count) if count > 0 => {
+                    next += count;
+                    sent += count;
+                }
+                _ => match io::Error::last_os_error().kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => break,
+                    _ => next += 1,
+                },
+            }
+        }
+        self.queued = 0;
+        sent
+    }
+
+    #[inline]
+    fn datagram(&self, index: usize) -> Option<Datagram<'_>> {
+        let memory = self.memory.as_ptr();
+        // SAFETY: `memory` is live; the kernel is done with it since `receive` returned, and
+        // while `self` is borrowed only the reply side is written.
+        let (header, peer) = unsafe { (&(*memory).received[index], &(*memory).peers[index]) };
+        if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+            return None;
+        }
+        let peer = peer.address(header.msg_hdr.msg_namelen)?;
+        if peer.port() == 0 {
+            return None;
+        }
+        let length = (header.msg_len as usize).min(QUERY);
+        // SAFETY: as above; `length` is at most the size of one query buffer.
+        let octets = unsafe {
+            slice::from_raw_parts((&raw const (*memory).queries[index]).cast::<u8>(), length)
+        };
+        let local = if self.control == 0 { None } else { local(&header.msg_hdr) };
+        Some(Datagram { octets, peer, local })
+    }
+
+    /// Puts the reply of `length` octets at `start` of `answers` behind those queued, addressed
+    /// to the sender of datagram `index`.
+    #[inline]
+    fn queue(&mut self, index: usize, start: usize, length: usize) {
+        let memory = self.memory.as_ptr();
+        // SAFETY: `memory` is live, `self` is borrowed mutably, and `index` and `queued` are
+        // under BATCH: at most one reply is queued for each datagram received.
+        unsafe {
+            let part = &raw mut (*memory).reply_parts[self.queued];
+            (*part).iov_base = (&raw mut (*memory).answers).cast::<u8>().add(start).cast();
+            (*part).iov_len = length;
+            let from = &raw const (*memory).received[index].msg_hdr;
+            let to = &raw mut (*memory).replies[self.queued].msg_hdr;
+            (*to).msg_name = (*from).msg_name;
+            (*to).msg_namelen = (*from).msg_namelen;
+            if self.control != 0 {
+                // What came with the query says where the reply leaves from.
+                let usable = (*from).msg_flags & libc::MSG_CTRUNC == 0;
+                (*to).msg_control = if usable { (*from).msg_control } else { null_mut() };
+                (*to).msg_controllen = if usable { (*from).msg_controllen } else { 0 };
+                free_interface(to);
+            }
+        }
+        self.queued += 1;
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout, not freed since; nothing in it needs
+        // dropping.
+        unsafe { dealloc(self.memory.as_ptr().cast(), Layout::new::<Memory>()) }
+    }
+}
+
+impl Peer {
+    /// The address in it, of which the kernel wrote `length` octets.
+    #[inline]
+    fn address(&self, length: socklen_t) -> Option<SocketAddr> {
+        let length = length as usize;
+        if length < size_of::<libc::sockaddr_in>() {
+            return None;
+        }
+        // SAFETY: the family is the first field of both; every bit pattern is a valid value of
+        // both structures.
+        match c_int::from(unsafe { self.v4.sin_family }) {
+            libc::AF_INET => {
+                // SAFETY: as above.
+                let v4 = unsafe { self.v4 };
+                let address = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
+                Some(SocketAddrV4::new(address, u16::from_be(v4.sin_port)).into())
+            }
+            libc::AF_INET6 if length >= size_of::<libc::sockaddr_in6>() => {
+                // SAFETY: as above.
+                let v6 = unsafe { self.v6 };
+                let address = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+                let port = u16::from_be(v6.sin6_port);
+                Some(SocketAddrV6::new(address, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The packet information in a header's control data.
+enum Information {
+    V4(*mut in_pktinfo),
+    V6(*mut in6_pktinfo),
+}
+
+/// Finds packet information, which we ask for alone and which so is the first control message.
+///
+/// SAFETY: `header.msg_control` must be null or point to `msg_controllen` live octets.
+unsafe fn information(header: *const msghdr) -> Option<Information> {
+    // SAFETY: by the caller; CMSG_FIRSTHDR is null when no whole control header fits, and its
+    // `cmsg_len` is checked before the data behind it is pointed at.
+    unsafe {
+        let control: *mut cmsghdr = libc::CMSG_FIRSTHDR(header);
+        if control.is_null() {
+            return None;
+        }
+        let holds =
+            |size: usize| (*control).cmsg_len as usize >= libc::CMSG_LEN(size as _) as usize;
+        match ((*control).cmsg_level, (*control).cmsg_type) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) if holds(size_of::<in_pktinfo>()) => {
+                Some(Information::V4(libc::CMSG_DATA(control).cast()))
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if holds(size_of::<in6_pktinfo>()) => {
+                Some(Information::V6(libc::CMSG_DATA(control).cast()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The address a datagram was sent to.
+#[inline]
+fn local(header: &msghdr) -> Option<IpAddr> {
+    // SAFETY: the header was filled by the kernel and points to its own control buffer.
+    unsafe {
+        match information(header)? {
+            Information::V4(info) => {
+                let address = info.read_unaligned().ipi_spec_dst.s_addr;
+                Some(Ipv4Addr::from(address.to_ne_bytes()).into())
+            }
+            Information::V6(info) => {
+                Some(Ipv6Addr::from(info.read_unaligned().ipi6_addr.s6_addr).into())
+            }
+        }
+    }
+}
+
+/// Lets routing choose the interface of a reply: it need not be the one the query came in by.
+/// Only a link-local source address means nothing without its interface.
+///
+/// SAFETY: as for [`information`].
+unsafe fn free_interface(header: *const msghdr) {
+    // SAFETY: by the caller; `information` points inside the control data.
+    unsafe {
+        match information(header) {
+            Some(Information::V4(info)) => (&raw mut (*info).ipi_ifindex).write_unaligned(0),
+            Some(Information::V6(info)) => {
+                let address = Ipv6Addr::from(info.read_unaligned().ipi6_addr.s6_addr);
+                if !address.is_unicast_link_local() {
+                    (&raw mut (*info).ipi6_ifindex).write_unaligned(0);
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+/// Asks the kernel to say with each datagram which address it was sent to (RFC 3542 section 6;
+/// `ip(7)`).
+pub fn want_packet_information(socket: &impl AsRawFd, address: IpAddr) -> io::Result<()> {
+    match address {
+        IpAddr::V4(_) => set(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        IpAddr::V6(_) => set(socket.as_raw_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
+    }
+}
+
+/// Makes a socket deaf to path MTU news.
+///
+/// A forged "fragmentation needed" would make the kernel send answers in small fragments, and
+/// the second fragment is where a cache is poisoned. IPv6 routers never fragment, so there an
+/// answer over the minimum MTU is fragmented at that size, which passes everywhere.
+pub fn ignore_path_mtu(socket: &impl AsRawFd, address: IpAddr) -> io::Result<()> {
+    let fd = socket.as_raw_fd();
+    match address {
+        IpAddr::V4(_) => set(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT),
+        IpAddr::V6(_) => {
+            let level = libc::IPPROTO_IPV6;
+            set(fd, level, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_OMIT)?;
+            set(fd, level, libc::IPV6_MTU, 1280)
+        }
+    }
+}
+
+fn set(fd: RawFd, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
+    let length = size_of::<c_int>() as socklen_t;
+    // SAFETY: `value` is a live integer of the length given.
+    match unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), length) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(server: &str, packet_information: bool) -> (UdpSocket, UdpSocket, Batch) {
+        let server = UdpSocket::bind(server).unwrap();
+        let address = server.local_addr().unwrap();
+        if packet_information {
+            want_packet_information(&server, address.ip()).unwrap();
+        }
+        let to: IpAddr = match address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        let client = UdpSocket::bind((to, 0)).unwrap();
+        client.connect((to, address.port())).unwrap();
+        (server, client, Batch::new(packet_information))
+    }
+
+    /// Receives until `count` datagrams came, echoing each.
+    fn echo(batch: &mut Batch, server: &UdpSocket, count: usize) -> usize {
+        let (mut received, mut discarded) = (0, 0);
+        while received < count {
+            received += batch.receive(server).unwrap();
+            discarded += batch.reply(|datagram, out| {
+                out[..datagram.octets.len()].copy_from_slice(datagram.octets);
+                Some(datagram.octets.len())
+            });
+            let queued = batch.queued();
+            assert_eq!(batch.send(server), queued);
+        }
+        discarded
+    }
+
+    fn next(client: &UdpSocket) -> Vec<u8> {
+        let mut buffer = [0; 2 * REPLY];
+        let length = client.recv(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    }
+
+    #[test]
+    fn more_datagrams_than_a_batch_come_back_each_to_its_sender() {
+        for address in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
+            let wildcard = address.contains("0.0.0.0") || address.contains("[::]");
+            let (server, client, mut batch) = pair(address, wildcard);
+            let other = UdpSocket::bind((client.local_addr().unwrap().ip(), 0)).unwrap();
+            other.connect(client.peer_addr().unwrap()).unwrap();
+            for round in 0..3u8 {
+                for number in 0..40 {
+                    client.send(&[round, number, 1]).unwrap();
+                    other.send(&[round, number, 2, 9]).unwrap();
+                }
+                assert_eq!(echo(&mut batch, &server, 80), 0);
+                for number in 0..40 {
+                    assert_eq!(next(&client), [round, number, 1]);
+                    assert_eq!(next(&other), [round, number, 2, 9]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn datagrams_up_to_the_buffer_are_answered_and_longer_ones_discarded() {
+        let (server, client, mut batch) = pair("127.0.0.1:0", false);
+        for length in [0, 1, QUERY - 1, QUERY, QUERY + 1, 9000] {
+            client.send(&vec![7; length]).unwrap();
+            client.send(b"after").unwrap();
+            let discarded = echo(&mut batch, &server, 2);
+            assert_eq!(discarded, usize::from(length > QUERY));
+            if length <= QUERY {
+                assert_eq!(next(&client).len(), length);
+            }
+            assert_eq!(next(&client), b"after");
+        }
+    }
+
+    #[test]
+    fn replies_are_compacted_when_some_datagrams_get_none() {
+        let (server, client, mut batch) = pair("127.0.0.1:0", false);
+        for number in 0..BATCH as u8 {
+            client.send(&[number]).unwrap();
+        }
+        let mut received = 0;
+        while received < BATCH {
+            received += batch.receive(&server).unwrap();
+            batch.reply(|datagram, out| {
+                out.fill(datagram.octets[0]);
+                match datagram.octets[0] % 4 {
+                    0 => Some(REPLY),
+                    1 => Some(0),
+                    2 => Some(REPLY + 1), // says more than it may: no reply
+                    _ => None,
+                }
+            });
+            batch.send(&server);
+        }
+        for number in (0..BATCH as u8).filter(|number| number % 4 < 2) {
+            let expected = if number % 4 == 0 { vec![number; REPLY] } else { Vec::new() };
+            assert_eq!(next(&client), expected);
+        }
+    }
+
+    #[test]
+    fn a_reply_that_cannot_be_sent_does_not_hold_up_the_others() {
+        let (server, client, mut batch) = pair("127.0.0.1:0", false);
+        let (other, its_client, _) = pair("127.0.0.1:0", false);
+        other.connect(its_client.local_addr().unwrap()).unwrap();
+        // A socket that is shut for writing refuses every reply: the worst case.
+        socket2::SockRef::from(&other).shutdown(std::net::Shutdown::Write).unwrap();
+        for _ in 0..3 {
+            client.send(b"x").unwrap();
+        }
+        let mut received = 0;
+        while received < 3 {
+            received += batch.receive(&server).unwrap();
+            batch.reply(|_, _| Some(1));
+            assert!(batch.queued() > 0);
+            assert_eq!(batch.send(&other), 0);
+            assert_eq!(batch.queued(), 0);
+        }
+    }
+
+    #[test]
+    fn the_local_address_is_the_one_that_was_asked() {
+        for (bind, asked) in
+            [("0.0.0.0:0", "127.0.0.7"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "::1")]
+        {
+            let (server, _, mut batch) = pair(bind, true);
+            let asked: IpAddr = asked.parse().unwrap();
+            let client = UdpSocket::bind((asked, 0)).unwrap();
+            // Connected: a reply from any other address would never arrive.
+            client.connect((asked, server.local_addr().unwrap().port())).unwrap();
+            client.send(b"where").unwrap();
+            batch.receive(&server).unwrap();
+            batch.reply(|datagram, out| {
+                assert_eq!(datagram.local, Some(asked));
+                out[0] = 1;
+                Some(1)
+            });
+            assert_eq!(batch.send(&server), 1);
+            assert_eq!(next(&client), [1]);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The threads that answer datagrams.
+
+use std::io;
+use std::net::{IpAddr, Shutdown, UdpSocket};
+use std::ops::Add;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Cache};
+
+use super::mmsg::Batch;
+use crate::engine::{Reply, Request, Scratch, Transport};
+use crate::transport::{Respond, seed};
+
+/// What the UDP workers did since they started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UdpCounts {
+    /// Datagrams that came.
+    pub received: u64,
+    /// Replies the kernel took.
+    pub answered: u64,
+    /// Datagrams not looked at: longer than 1,600 octets, or from port 0.
+    pub discarded: u64,
+    /// Replies the kernel did not take: no buffer, no route, forbidden.
+    pub unsent: u64,
+    /// Batches lost to a defect in answering; the worker went on.
+    pub panics: u64,
+}
+
+impl Add for UdpCounts {
+    type Output = UdpCounts;
+
+    fn add(self, other: UdpCounts) -> UdpCounts {
+        UdpCounts {
+            received: self.received + other.received,
+            answered: self.answered + other.answered,
+            discarded: self.discarded + other.discarded,
+            unsent: self.unsent + other.unsent,
+            panics: self.panics + other.panics,
+        }
+    }
+}
+
+/// Running threads, stopped and joined by [`Workers::stop`] or when dropped.
+#[derive(Debug)]
+pub(in crate::transport) struct Workers {
+    workers: Vec<Worker>,
+    stop: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    socket: Arc<UdpSocket>,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One thread's counts. Only that thread writes, so plain loads and stores do; two cache lines
+/// of its own, because processors fetch lines in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Counters {
+    received: AtomicU64,
+    answered: AtomicU64,
+    discarded: AtomicU64,
+    unsent: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl Workers {
+    /// Starts one thread for each socket.
+    pub(in crate::transport) fn start<R: Respond>(
+        sockets: Vec<UdpSocket>,
+        engine: &Arc<ArcSwap<R>>,
+    ) -> io::Result<Workers> {
+        let mut running = Workers { workers: Vec::new(), stop: Arc::default() };
+        for (number, socket) in sockets.into_iter().enumerate() {
+            let socket = Arc::new(socket);
+            let counters = Arc::<Counters>::default();
+            let local = socket.local_addr()?.ip();
+            let thread = thread::Builder::new().name(format!("udp-{number}")).spawn({
+                let (engine, stop) = (Arc::clone(engine), Arc::clone(&running.stop));
+                let (socket, counters) = (Arc::clone(&socket), Arc::clone(&counters));
+                move || work(&socket, local, &engine, &counters, &stop)
+            })?;
+            running.workers.push(Worker { socket, counters, thread: Some(thread) });
+        }
+        Ok(running)
+    }
+
+    /// The sum over all threads.
+    pub(in crate::transport) fn counts(&self) -> UdpCounts {
+        self.workers.iter().fold(UdpCounts::default(), |sum, worker| sum + worker.counters.read())
+    }
+
+    /// Lets every thread finish the batch in hand, and waits for them.
+    pub(in crate::transport) fn stop(&mut self) {
+        self.stop.store(true, Relaxed);
+        for worker in &self.workers {
+            // Wakes a thread that waits in `recvmmsg`, for good: the socket stays shut, so it
+            // does not matter whether the thread waits already. On a socket without a peer
+            // Linux does this and then says "not connected".
+            let _ = socket2::SockRef::from(&*worker.socket).shutdown(Shutdown::Read);
+        }
+        for worker in &mut self.workers {
+            if let Some(thread) = worker.thread.take() {
+                // An error would be a panic outside the answering of batches; there is no one
+                // left to hand it to.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Counters {
+    fn read(&self) -> UdpCounts {
+        UdpCounts {
+            received: self.received.load(Relaxed),
+            answered: self.answered.load(Relaxed),
+            discarded: self.discarded.load(Relaxed),
+            unsent: self.unsent.load(Relaxed),
+            panics: self.panics.load(Relaxed),
+        }
+    }
+}
+
+fn count(counter: &AtomicU64, more: usize) {
+    counter.store(counter.load(Relaxed) + more as u64, Relaxed);
+}
+
+/// Answers until told to stop, whatever happens to a batch.
+fn work<R: Respond>(
+    socket: &UdpSocket,
+    local: IpAddr,
+    engine: &Arc<ArcSwap<R>>,
+    counters: &Counters,
+    stop: &AtomicBool,
+) {
+    while !stop.load(Relaxed) {
+        // Were the thread to die, the kernel would go on handing its socket a share of the
+        // clients, who would hear nothing.
+        let result =
+            catch_unwind(AssertUnwindSafe(|| answer(socket, local, engine, counters, stop)));
+        if result.is_err() {
+            count(&counters.panics, 1);
+            tracing::error!("a defect lost a batch of queries; the worker goes on");
+        }
+    }
+}
+
+fn answer<R: Respond>(
+    socket: &UdpSocket,
+    local: IpAddr,
+    engine: &Arc<ArcSwap<R>>,
+    counters: &Counters,
+    stop: &AtomicBool,
+) {
+    let mut engine = Cache::new(Arc::clone(engine));
+    let mut scratch = Scratch::new(seed());
+    let mut batch = Batch::new(local.is_unspecified());
+    let local = (!local.is_unspecified()).then_some(local);
+    let mut failures = 0;
+    while !stop.load(Relaxed) {
+        match batch.receive(socket) {
+            Ok(received) => {
+                failures = 0;
+                count(&counters.received, received);
+            }
+            Err(error) => {
+                failures = after(&error, failures);
+                // Lets go of an engine that was replaced while nobody asked.
+                engine.load();
+                continue;
+            }
+        }
+        let now = engine.load();
+        let discarded = batch.reply(|datagram, out| {
+            let request = Request {
+                message: datagram.octets,
+                client: datagram.peer,
+                local: local.or(datagram.local),
+                transport: Transport::Udp,
+            };
+            match now.respond(&request, &mut scratch, out) {
+                Reply::Message(length) => Some(length),
+                Reply::Drop => None,
+            }
+        });
+        let queued = batch.queued();
+        let sent = batch.send(socket);
+        count(&counters.answered, sent);
+        if discarded > 0 {
+            count(&counters.discarded, discarded);
+        }
+        if sent < queued {
+            count(&counters.unsent, queued - sent);
+        }
+    }
+}
+
+/// What follows a failed receive, the `failures`-th in a row: a timeout or a signal is none, one
+/// error is somebody's ICMP message, many are a kernel in need and worth waiting for.
+fn after(error: &io::Error, failures: u32) -> u32 {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => failures,
+        _ => {
+            thread::sleep(pause(failures));
+            failures.saturating_add(1)
+        }
+    }
+}
+
+/// Nothing for the first failure, then one millisecond, doubled up to 64.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        _ => Duration::from_millis(1 << (failures - 1).min(6)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_in_a_row_are_waited_for_longer_but_never_long() {
+        let waits: Vec<u128> = (0..10).map(|failures| pause(failures).as_millis()).collect();
+        assert_eq!(waits, [0, 1, 2, 4, 8, 16, 32, 64, 64, 64]);
+        assert_eq!(pause(u32::MAX).as_millis(), 64);
+    }
+}
