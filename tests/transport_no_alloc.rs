@@ -1,0 +1,92 @@
+//! A UDP worker allocates and frees nothing while it answers.
+#![allow(unsafe_code)] // an allocator cannot be written without
+#![allow(clippy::unwrap_used)] // also outside #[test] functions everything here is a test
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use meridian::engine::{Reply, Request, Scratch};
+use meridian::transport::stream::Limits;
+use meridian::transport::{Bound, Respond};
+
+thread_local! {
+    /// Whether this thread has answered a query; set up is behind it.
+    static ANSWERING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Allocations and frees of threads that answer.
+static COUNTED: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+fn note() {
+    if ANSWERING.get() {
+        COUNTED.fetch_add(1, Relaxed);
+    }
+}
+
+// SAFETY: everything is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: by the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        note();
+        // SAFETY: by the caller.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct Echo;
+
+impl Respond for Echo {
+    fn respond(&self, request: &Request<'_>, _: &mut Scratch, out: &mut [u8]) -> Reply {
+        ANSWERING.set(true);
+        out[..request.message.len()].copy_from_slice(request.message);
+        Reply::Message(request.message.len())
+    }
+}
+
+#[test]
+fn answering_over_udp_allocates_nothing() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+        let bound = Bound::bind(&[address.parse().unwrap()], 2).unwrap();
+        let mut server = bound.addresses()[0];
+        if server.ip().is_unspecified() {
+            let local = if server.is_ipv4() { "127.0.0.1" } else { "::1" };
+            server.set_ip(local.parse().unwrap());
+        }
+        let limits = Limits { connections: 1, per_client: 1, idle: Duration::from_secs(1) };
+        let inside = runtime.enter();
+        let running = bound.start(&Arc::new(ArcSwap::from_pointee(Echo)), limits).unwrap();
+        drop(inside);
+        for _ in 0..20 {
+            let client = UdpSocket::bind((server.ip(), 0)).unwrap();
+            client.connect(server).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            for number in 0..100u8 {
+                client.send(&[number; 40]).unwrap();
+                client.send(&[number; 3000]).unwrap(); // discarded
+                let mut answer = [0; 64];
+                assert_eq!(client.recv(&mut answer).unwrap(), 40);
+                assert_eq!(answer[..40], [number; 40]);
+            }
+        }
+        assert_eq!(COUNTED.load(Relaxed), 0, "{address}");
+        runtime.block_on(running.stop());
+        // The same threads free their buffers now, which shows that they are counted.
+        assert_ne!(COUNTED.swap(0, Relaxed), 0);
+    }
+}
