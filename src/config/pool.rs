@@ -1,6 +1,6 @@
 //! Pools: regions, and the load balancers in them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::wire::Name;
 
@@ -70,6 +70,8 @@ pub struct Member {
     /// Where checks connect: the member's own port, else the monitor's. `None` when it is not
     /// checked: the pool has no monitor, or the data is neither address nor name.
     pub check_port: Option<u16>,
+    /// Where checks connect instead of to the member itself.
+    pub check: Option<SocketAddr>,
     /// Where it is written.
     pub span: Span,
 }
@@ -214,17 +216,30 @@ impl Member {
             StringOr::String(text) => {
                 let data = address(&Spanned { value: text, range: range.clone() }, reader)?;
                 let span = reader.span(&range);
-                return Some(Member { data, weight: 1, check_port: None, span });
+                return Some(Member { data, weight: 1, check_port: None, check: None, span });
             }
             StringOr::Table(spec) => spec,
         };
         let weight = reader.integer("weight", spec.weight.as_ref(), 0..=1_000_000, 1);
-        let own_port = port(spec.port.as_ref(), reader);
+        let check = spec.check.as_ref().and_then(|text| check(text, reader));
+        let own_port = match (check, &spec.port) {
+            (Some(_), Some(port)) => {
+                let help = "remove `port`: `check` names a port of its own";
+                reader.invalid(&port.range, "`port` and `check` say two things", help);
+                None
+            }
+            (Some(at), None) => Some(at.port()),
+            (None, own) => port(own.as_ref(), reader),
+        };
         let data = match (&spec.address, &spec.cname, &spec.rdata) {
             (Some(text), None, None) => address(text, reader)?,
             (None, Some(text), None) => MemberData::Cname(cname(text, reader)?),
             (None, None, Some(text)) => {
                 let unused = [("weight", &spec.weight), ("port", &spec.port)];
+                if let Some(check) = &spec.check {
+                    let help = "records of other types are never checked";
+                    reader.invalid(&check.range, "`check` has no meaning for `rdata`", help);
+                }
                 for (key, value) in unused {
                     if let Some(value) = value {
                         let message = format!("`{key}` has no meaning for `rdata`");
@@ -241,8 +256,22 @@ impl Member {
             }
         };
         let weight = u32::try_from(weight).unwrap_or(1);
-        Some(Member { data, weight, check_port: own_port, span: reader.span(&range) })
+        Some(Member { data, weight, check_port: own_port, check, span: reader.span(&range) })
     }
+}
+
+fn check(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    let at: Option<SocketAddr> = text.value.parse().ok();
+    if at.is_none_or(|at| at.port() == 0 || at.ip().is_unspecified()) {
+        let message = format!("`{}` is not an address with a port", text.value);
+        reader.invalid(
+            &text.range,
+            message,
+            "write it as \"10.0.0.5:8080\" or \"[2001:db8::5]:8080\"",
+        );
+        return None;
+    }
+    at
 }
 
 fn address(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<MemberData> {
