@@ -70,10 +70,7 @@ fn a_chain_is_followed_across_zones_and_back() {
     let told = bed().ask("across.one.example. A");
     assert_eq!(
         told.answer(),
-        [
-            "across.one.example. 3600 CNAME www.two.example.",
-            "www.two.example. 60 A 192.0.2.2"
-        ]
+        ["across.one.example. 3600 CNAME www.two.example.", "www.two.example. 60 A 192.0.2.2"]
     );
     let told = bed().ask("back.one.example. A");
     assert_eq!(

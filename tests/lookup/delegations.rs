@@ -38,8 +38,7 @@ www   A   192.0.2.78
 #[test]
 fn a_name_at_or_below_a_cut_is_referred_without_authority() {
     let bed = Bed::new(&[PARENT]);
-    for question in
-        ["plain.example.com. A", "plain.example.com. NS", "a.b.plain.example.com. ANY"]
+    for question in ["plain.example.com. A", "plain.example.com. NS", "a.b.plain.example.com. ANY"]
     {
         let told = bed.ask(question);
         assert_eq!((told.rcode().as_str(), told.flags().as_str()), ("NoError", ""));

@@ -43,10 +43,7 @@ fn an_rrset_is_answered_whole_and_with_authority() {
 #[test]
 fn ttls_that_differ_within_an_rrset_become_the_smallest() {
     let told = Bed::new(&[ZONE]).ask("www.example.com. TXT");
-    assert_eq!(
-        told.answer(),
-        ["www.example.com. 60 TXT hello", "www.example.com. 60 TXT again"]
-    );
+    assert_eq!(told.answer(), ["www.example.com. 60 TXT hello", "www.example.com. 60 TXT again"]);
 }
 
 #[test]
@@ -130,10 +127,7 @@ fn a_wildcard_does_not_answer_beside_or_below_names_that_exist() {
 #[test]
 fn a_wildcard_is_a_name_too() {
     let bed = Bed::new(&[ZONE]);
-    assert_eq!(
-        bed.ask("*.wild.example.com. A").answer(),
-        ["*.wild.example.com. 3600 A 192.0.2.4"]
-    );
+    assert_eq!(bed.ask("*.wild.example.com. A").answer(), ["*.wild.example.com. 3600 A 192.0.2.4"]);
     // The closest encloser of this is the wildcard itself, and it has no wildcard below it.
     assert_eq!(bed.ask("x.*.wild.example.com. A").rcode(), "NXDomain");
     assert_eq!(
