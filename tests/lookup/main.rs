@@ -9,6 +9,7 @@ mod compression;
 mod delegations;
 mod edns;
 mod names;
+mod oracle;
 mod refusals;
 mod sources;
 mod steered;

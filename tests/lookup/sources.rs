@@ -115,6 +115,8 @@ fn what_was_built_can_be_listed() {
     assert_eq!(zone_of("x.c.example.com.").as_deref(), Some("c.example.com."));
     assert_eq!(zone_of("x.y.example.com.").as_deref(), Some("example.com."));
     assert_eq!(zone_of("com."), None);
+    assert!(zones.names().any(|listed| listed == name("app.example.com.")));
+    assert_eq!(zones.names().count(), zones.name_count());
     let steered: Vec<_> = zones.steered().collect();
     assert_eq!(steered, [(name("*.app.example.com."), RecordId(7))]);
 }
