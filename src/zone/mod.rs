@@ -3,6 +3,7 @@
 //! A steered name holds a [`RecordId`], an integer; this layer never sees a policy.
 
 mod build;
+pub mod check;
 pub mod lookup;
 pub mod master;
 pub mod rdata;

@@ -130,7 +130,7 @@ fn string_len(rest: &[u8]) -> Option<usize> {
 }
 
 /// The octets of the uncompressed name at the front.
-pub(super) fn name_len(rest: &[u8]) -> Option<usize> {
+pub(crate) fn name_len(rest: &[u8]) -> Option<usize> {
     let mut at = 0;
     while at < MAX_NAME {
         match rest.get(at)? {

@@ -22,6 +22,7 @@ pub use measure::{Malformed, NamePositions, name_positions, validate};
 
 pub(crate) use base::unescape;
 pub(crate) use error::excerpt;
+pub(crate) use measure::name_len;
 pub(crate) use number::period;
 pub(crate) use read::read;
 
