@@ -104,7 +104,8 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
     read(&Disk, path)
 }
 
-/// Reads the server's file and all it names from `files`. The errors come with the lints.
+/// Reads the server's file and all it names from `files`. The errors come with the lints, errors
+/// first, then by file and place.
 pub fn read(files: &dyn Files, path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
     let mut found = Vec::new();
     let loaded = read_all(files, path, &mut found);
@@ -120,7 +121,13 @@ pub fn read(files: &dyn Files, path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
             Ok(Loaded { config, sources, lints: diagnostics })
         }
         _ => {
-            diagnostics.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
+            diagnostics.sort_by_key(|diagnostic| {
+                let place = diagnostic
+                    .primary
+                    .as_ref()
+                    .map(|label| (label.span.source().path().to_owned(), label.span.range().start));
+                (std::cmp::Reverse(diagnostic.severity), place)
+            });
             Err(diagnostics)
         }
     }
@@ -262,7 +269,7 @@ impl ServerTables {
                 "admin" => file.admin = decode::decode(table, &mut misfits),
                 _ => file.log = decode::decode(table, &mut misfits),
             }
-            reader.misfits(&format!("[{name}]"), misfits, |_| vec![]);
+            reader.misfits(&format!("[{name}]"), &misfits, |_| vec![]);
         }
         server::refuse_not_yet(
             file.tls.unwrap_or_default(),
@@ -314,7 +321,7 @@ fn define(source: &Arc<Source>, defined: &mut Definitions, found: &mut Vec<Diagn
                     defined.records.push(Definition { name, spec });
                 }
             }
-            reader.misfits(&table, misfits, |key| schema::kinds_with_key(group, key));
+            reader.misfits(&table, &misfits, |key| schema::kinds_with_key(group, key));
         }
     }
 }

@@ -28,53 +28,76 @@ impl<'a> Reader<'a> {
 
     /// Parses the file as TOML. `None` when it is not; all mistakes are reported.
     pub(super) fn parse<'s>(&mut self, source: &'s Arc<Source>) -> Option<DeTable<'s>> {
-        let (table, errors) = DeTable::parse_recoverable(source.text());
+        let (table, mut errors) = DeTable::parse_recoverable(source.text());
         if errors.is_empty() {
             return Some(table.into_inner());
         }
-        let mut reported_until = 0;
+        let start = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+        errors.sort_by_key(start);
+        let mut done_until = None;
         for error in errors {
-            let range = error.span().unwrap_or(0..0);
-            // A mistake throws the parser off for the rest of its line or table header, and what
-            // it reports there would only confuse.
-            if range.start < reported_until {
-                continue;
+            // A mistake throws the parser off for the rest of its line or table, and what it
+            // reports there would only confuse.
+            let is_next = done_until.is_none_or(|until| start(&error) > until);
+            // The same with a value over several lines that does not end: for all that follows.
+            let runs_on = ["missing comma", "missing key", "unclosed"]
+                .iter()
+                .any(|message| error.message().starts_with(message));
+            if is_next || (!runs_on && Some(start(&error)) == done_until) {
+                done_until = Some(self.syntax_error(error.message(), error.span().unwrap_or(0..0)));
             }
-            reported_until = self.syntax_error(error.message(), range);
+            if runs_on {
+                break;
+            }
         }
         None
     }
 
     /// Reports a TOML error; gives the place before which further ones only follow from it.
     fn syntax_error(&mut self, message: &str, range: Range<usize>) -> usize {
-        let text = self.source.text();
-        let line_end = |at: usize| text[at..].find('\n').map_or(text.len(), |n| at + n + 1);
-        let span = self.span(&range);
-        if message != "duplicate key" {
-            let end = line_end(span.range().end);
-            let d = Diagnostic::error("syntax", format!("not valid TOML: {message}"));
-            self.found.push(d.at(&span, ""));
-            return end;
+        if message == "duplicate key" {
+            return self.duplicate_key(range);
         }
-        let what = span.text().to_owned();
-        let line_start = text[..span.range().start].rfind('\n').map_or(0, |at| at + 1);
+        let span = self.span(&range);
+        let bare = message.starts_with("string values must be quoted");
+        let (message, help) = match span.text() {
+            "" if bare => ("a value is missing".to_owned(), None),
+            word if bare => {
+                ("a string without quotes".to_owned(), Some(format!("write \"{word}\"")))
+            }
+            _ => (message.to_owned(), None),
+        };
+        let d = Diagnostic::error("syntax", format!("not valid TOML: {message}")).at(&span, "");
+        self.found.push(help.into_iter().fold(d, Diagnostic::help));
+        self.line_end(span.range().end)
+    }
+
+    fn duplicate_key(&mut self, range: Range<usize>) -> usize {
+        let span = self.span(&range);
+        let (start, end) = (span.range().start, span.range().end);
+        let text = self.source.text();
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
         let is_header = text[line_start..].trim_start().starts_with('[');
-        let kind = if is_header { "table" } else { "key" };
-        let mut d =
-            Diagnostic::error("duplicate-key", format!("the {kind} `{what}` is there twice"))
-                .at(&span, "again here");
+        let (kind, advice, done_until) = match is_header {
+            // Every key of the second table is a duplicate too.
+            true => {
+                let next = text[end..].find("\n[").map_or(text.len(), |n| end + n + 1);
+                ("table", "rename one, or merge the two", next)
+            }
+            false => ("key", "remove one of them", self.line_end(end)),
+        };
+        let message = format!("the {kind} `{}` is there twice", span.text());
+        let mut d = Diagnostic::error("duplicate-key", message).at(&span, "again here");
         if let Some(first) = first_of(text, line_start, span.range()) {
             d = d.and(&self.span(&first), "first here");
         }
-        let end = if is_header {
-            // Every key of the second table is a duplicate too.
-            text[span.range().end..].find("\n[").map_or(text.len(), |n| span.range().end + n + 1)
-        } else {
-            line_end(span.range().end)
-        };
-        let advice = if is_header { "rename one, or merge the two" } else { "remove one of them" };
         self.found.push(d.help(advice));
-        end
+        done_until
+    }
+
+    fn line_end(&self, at: usize) -> usize {
+        let text = self.source.text();
+        text[at..].find('\n').map_or(text.len(), |n| at + n + 1)
     }
 
     pub(super) fn span(&self, range: &Range<usize>) -> Span {
@@ -184,10 +207,23 @@ impl<'a> Reader<'a> {
     pub(super) fn misfits(
         &mut self,
         table: &str,
-        misfits: Vec<Misfit>,
+        misfits: &[Misfit],
         of_kinds: impl Fn(&str) -> Vec<String>,
     ) {
-        for Misfit { range, key, kind } in misfits {
+        // A key that is missing because it is mistyped, or because a name fell apart at its dots,
+        // is one mistake and not two.
+        let explains = |missing: &str, misfit: &Misfit| match &misfit.kind {
+            MisfitKind::UnknownKey(key, known, is_table) => {
+                *is_table || suggest::nearest(key, known.iter().copied()) == Some(missing)
+            }
+            _ => false,
+        };
+        let explained = |missing: &str| misfits.iter().any(|misfit| explains(missing, misfit));
+        let is_own = |misfit: &&Misfit| match misfit.kind {
+            MisfitKind::MissingKey(key) => !explained(key),
+            _ => true,
+        };
+        for Misfit { range, key, kind } in misfits.iter().filter(is_own).cloned() {
             let span = self.span(&range.unwrap_or(0..0));
             self.found.push(match kind {
                 MisfitKind::UnknownKey(key, known, is_table) => {
@@ -195,9 +231,7 @@ impl<'a> Reader<'a> {
                     let kinds = of_kinds(&key);
                     if !kinds.is_empty() {
                         let kinds = suggest::list(kinds.iter().map(String::as_str));
-                        let mut d = d;
-                        d.help = vec![format!("`{key}` belongs to kind {kinds}")];
-                        d
+                        Diagnostic { help: vec![format!("`{key}` belongs to kind {kinds}")], ..d }
                     } else if is_table {
                         d.help("if the dot is part of a name, put the name in quotes")
                     } else {
@@ -219,7 +253,7 @@ impl<'a> Reader<'a> {
                     format!("kind `{word}` is not yet supported"),
                 )
                 .at(&span, "")
-                .help(format!("supported are {}", suggest::list(known.iter().copied()))),
+                .help(format!("use {}", suggest::list(known.iter().copied()))),
                 MisfitKind::MissingKey(key) => {
                     Diagnostic::error("missing-key", format!("`{key}` is missing in {table}"))
                         .at(&span, format!("needs `{key}`"))
