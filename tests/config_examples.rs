@@ -12,7 +12,7 @@ fn root() -> &'static Path {
 }
 
 fn template() -> String {
-    fs::read_to_string(root().join("config/meridian.toml")).unwrap()
+    fs::read_to_string(root().join("config/meridian.toml")).expect("the template")
 }
 
 /// The template with every option switched on: `#key = value` without the `#`.
@@ -93,9 +93,9 @@ fn the_template_names_every_key() {
 
 /// The keys that are set, with their tables.
 fn options(text: &str) -> BTreeSet<(String, String)> {
-    let file: toml::Table = text.parse().unwrap();
+    let file: toml::Table = text.parse().expect("TOML");
     let keys = |(table, value): (&String, &toml::Value)| {
-        let keys = value.as_table().unwrap().keys();
+        let keys = value.as_table().expect("a table").keys();
         keys.map(|key| (table.clone(), key.clone())).collect::<Vec<_>>()
     };
     file.iter().flat_map(keys).collect()
@@ -129,8 +129,8 @@ fn every_example_says_what_to_dig_and_has_its_own_names() {
 }
 
 fn example_files() -> Vec<PathBuf> {
-    let folder = fs::read_dir(root().join("config/policies")).unwrap();
-    let paths = folder.map(|entry| entry.unwrap().path());
+    let folder = fs::read_dir(root().join("config/policies")).expect("the examples");
+    let paths = folder.map(|entry| entry.expect("an entry").path());
     paths.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect()
 }
 

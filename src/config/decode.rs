@@ -410,6 +410,7 @@ mod tests {
     fn dates_and_huge_integers_are_refused() {
         assert_eq!(misfits("port = 1979-05-27")[0].0, "1979-05-27");
         assert_eq!(misfits("port = 99999999999999999999")[0].0, "99999999999999999999");
+        assert!(misfits("port = +1_000").is_empty());
         assert!(misfits("port = 0xff\nkind = 'round-robin'\ninner = { must = 'x' }").is_empty());
     }
 }

@@ -10,6 +10,7 @@
 pub mod diagnostic;
 pub mod files;
 pub mod latency;
+pub mod member;
 pub mod monitor;
 pub mod names;
 pub mod place;
@@ -27,6 +28,7 @@ mod lint;
 mod reader;
 mod schema;
 mod suggest;
+mod syntax;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,13 +44,14 @@ use spec::{MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};
+pub use member::{Member, MemberData};
 pub use monitor::{Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls};
 pub use names::{Target, TargetRef};
 pub use place::Match;
 pub use policy::{
     BiasedTarget, Destination, Geo, OnDown, Policy, PolicyKind, Rule, Spread, WeightedTarget,
 };
-pub use pool::{Balance, Location, Member, MemberData, Pool, PoolState};
+pub use pool::{Balance, Location, Pool, PoolState};
 pub use record::{OnAllDown, Record};
 pub use schema::schema;
 pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};
@@ -93,7 +96,8 @@ impl Config {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Every file that was read: the server's own first, then the policy files.
+    /// Every file that was read: the server's own first, then the policy files, then the latency
+    /// tables. Zone files and databases are read elsewhere.
     pub sources: Vec<Arc<Source>>,
     /// What is probably not meant.
     pub lints: Vec<Diagnostic>,
@@ -195,6 +199,13 @@ fn read_all(
         return None;
     }
     let records = all_records?;
+    for policy in policies.iter().flatten() {
+        if let PolicyKind::Latency { table: Some(table), .. } = &policy.kind
+            && !sources.contains(&table.source)
+        {
+            sources.push(Arc::clone(&table.source));
+        }
+    }
     found.extend(Lints { graph, monitors: &monitors, records: &records }.collect());
     let config = Config {
         server: own.server,
