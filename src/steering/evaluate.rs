@@ -150,9 +150,10 @@ impl Walk<'_> {
         let pool = self.model().pool(id);
         let standing = &self.view.standings[id.0 as usize];
         let offer = standing.offer(pool, self.resort, Some(self.asker.rtype));
-        let up = standing.members.iter().filter(|up| **up).count();
-        let mut note =
-            format!("{up} of {} members up, needs {}", pool.members.len(), pool.min_healthy);
+        let mut counted = pool.members.iter().zip(&standing.members).collect::<Vec<_>>();
+        counted.retain(|(member, _)| member.data.is_counted());
+        let up = counted.iter().filter(|(_, up)| **up).count();
+        let mut note = format!("{up} of {} up, needs {}", counted.len(), pool.min_healthy);
         if standing.state != Default::default() {
             note = format!("state = \"{}\" by the operator; {note}", state_word(standing.state));
         }

@@ -178,7 +178,8 @@ pub(super) fn gather(
 
 fn answer(told: Told, client: std::net::IpAddr) -> AnswerFacts {
     AnswerFacts {
-        rcode: told.rcode.to_str().to_owned(),
+        // NoError, NXDomain, ServFail: the names of RFC 9499 but for case.
+        rcode: format!("{:?}", told.rcode).to_uppercase(),
         records: told.answers,
         authority: told.authorities,
         shared_by: told.scope.map(|scope| format!("{}/{scope}", truncate(client, scope))),
