@@ -3,10 +3,50 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
+use std::process::ExitCode;
 
+use super::arguments::{Databases, Geoip, GeoipCommand};
+use super::report;
+use crate::config;
 use crate::geo::database::Info;
-use crate::geo::provenance::Origin;
+use crate::geo::provenance;
+use crate::server::Origin;
+use crate::server::build::world;
 use crate::geo::{Database, DatabaseError, Network, country, provenance};
+
+pub(super) fn run(arguments: &Geoip) -> anyhow::Result<ExitCode> {
+    let (GeoipCommand::Lookup { databases: from, .. } | GeoipCommand::Info { databases: from }) =
+        &arguments.command;
+    let Some((databases, networks)) = read(from)? else {
+        return Ok(ExitCode::from(super::FAILED));
+    };
+    let out = &mut io::stdout().lock();
+    match &arguments.command {
+        GeoipCommand::Lookup { addresses, .. } => lookup(&databases, &networks, addresses, out)?,
+        GeoipCommand::Info { .. } => info(&databases, out)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The databases named on the command line, else those of the configuration with the operator's
+/// networks. `None` when the configuration has errors; they have been printed.
+fn read(from: &Databases) -> anyhow::Result<Option<(Vec<Database>, Vec<Network>)>> {
+    if !from.database.is_empty() {
+        return Ok(Some((open(&from.database)?, Vec::new())));
+    }
+    let mut found = Vec::new();
+    let world = match config::load(&from.config.config) {
+        Ok(loaded) => world::build(&loaded.config, Origin::Disk, &mut found),
+        Err(diagnostics) => {
+            found = diagnostics;
+            None
+        }
+    };
+    if world.is_none() {
+        report::print(&found);
+    }
+    Ok(world.map(|world| (world.databases, world.networks)))
+}
 
 /// Opens the databases in their order; the first that cannot be used ends it.
 pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<Database>, DatabaseError> {

@@ -1,11 +1,53 @@
 //! The commands (configuration.md): what was typed, then what is done about it.
+//!
+//! Results go to stdout, errors and logs to stderr; the exit code is part of the contract.
 
+mod arguments;
+mod check;
 pub mod demo;
+mod explain;
+mod generate;
 pub mod geoip;
+mod logging;
+mod report;
+mod serve;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+/// The command could not be carried out: wrong files, wrong arguments, no server.
+const FAILED: u8 = 2;
+
 /// Runs the command line this process was started with.
 pub fn run() -> ExitCode {
-    ExitCode::SUCCESS
+    // The one TLS provider of the process; a second call would be refused, and is not made.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let done = match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Geoip(arguments) => geoip::run(&arguments),
+        Command::Schema => generate::schema(),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { directory } => generate::man(directory.as_deref()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("meridian: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Whether the reader of our output has gone, as `head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -26,7 +26,7 @@ mod duration;
 mod lint;
 mod reader;
 mod schema;
-mod suggest;
+pub mod suggest;
 
 use std::path::Path;
 use std::sync::Arc;

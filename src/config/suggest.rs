@@ -4,10 +4,7 @@
 ///
 /// Near is: at most a third of the letters changed (swapped neighbours are one change), case
 /// aside. The first of several equally near ones wins.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
     candidates
@@ -23,7 +20,7 @@ pub(crate) fn nearest<'a>(
 }
 
 /// The candidates as `` `a`, `b` or `c` ``.
-pub(crate) fn list<'a>(candidates: impl IntoIterator<Item = &'a str>) -> String {
+pub fn list<'a>(candidates: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = candidates.into_iter().map(|c| format!("`{c}`")).collect();
     match quoted.split_last() {
         None => String::new(),

@@ -93,12 +93,7 @@ impl Scratch {
 impl<S: Steer> Engine<S> {
     /// Answers one message into `out` (at least 65,535 octets for streams, the configured UDP
     /// size for datagrams; never writes past its end).
-    pub fn respond(
-        &self,
-        request: &Request<'_>,
-        scratch: &mut Scratch,
-        out: &mut [u8],
-    ) -> Reply {
+    pub fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
         let settings = &self.snapshot.settings;
         let query = match Query::parse(request.message, &mut scratch.name, settings.ecs_enabled) {
             Ok(query) => query,

@@ -7,24 +7,12 @@ use crate::zone::RecordId;
 /// Something that answers for steered records: [`Live`], or a table made up by a test.
 pub trait Steer {
     /// The answer of `record` to a question of `qtype` (not ANY) from `client`.
-    fn serve(
-        &self,
-        record: RecordId,
-        qtype: Type,
-        client: Client,
-        spin: &mut Spin,
-    ) -> Served<'_>;
+    fn serve(&self, record: RecordId, qtype: Type, client: Client, spin: &mut Spin) -> Served<'_>;
 }
 
 impl Steer for Live {
     #[inline]
-    fn serve(
-        &self,
-        record: RecordId,
-        qtype: Type,
-        client: Client,
-        spin: &mut Spin,
-    ) -> Served<'_> {
+    fn serve(&self, record: RecordId, qtype: Type, client: Client, spin: &mut Spin) -> Served<'_> {
         Live::serve(self, record, qtype, client, spin)
     }
 }

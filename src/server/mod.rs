@@ -1,1 +1,16 @@
-//! Start, stop, and the one place that turns configuration into runtime objects.
+//! The running server: what the files mean, the start, the tasks that keep answers current, and
+//! the stop.
+//!
+//! ```text
+//! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners
+//! ```
+//!
+//! [`build`] is the only place that turns configuration into runtime objects.
+
+pub mod build;
+pub mod event;
+pub mod serve;
+
+pub use build::{Generation, Origin, build};
+pub use event::Event;
+pub use serve::{Server, StartError};

@@ -11,7 +11,7 @@ use crate::steering::answers::{Answers, Draft, Outcome};
 use crate::steering::compile::{Compiled, World, latency_nodes};
 use crate::steering::latency::Choice;
 use crate::steering::live::{Live, Slot};
-use crate::steering::model::{Model, OnAllDown, PoolId, PoolState};
+use crate::steering::model::{Model, OnAllDown, PoolId, PoolState, Record};
 use crate::steering::plan::PlanId;
 use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
 use crate::steering::spread;
@@ -105,28 +105,17 @@ impl Steering {
         let slots = slots.into();
         Steering { model, compiled, bindings, slots, bindings_of_pool, pools_of_check }
     }
-
-    /// The types that a record's pools and addresses have, and whether some are aliases.
-    pub fn types(&self, record: RecordId) -> (&[Type], bool) {
-        let binding = &self.bindings[self.slots[record.0 as usize].answers as usize];
-        (&binding.types, binding.has_alias)
-    }
 }
 
 impl Binding {
-    fn new(model: &Model, compiled: &Compiled, record: &crate::steering::model::Record) -> Binding {
-        let pools = model.pools_under(record.target);
-        let mut types: BTreeSet<Type> =
-            pools.iter().flat_map(|pool| model.pool(*pool).types()).collect();
-        if let OnAllDown::Addresses(addresses) = &record.on_all_down {
-            types.extend(addresses.iter().map(|a| if a.is_ipv4() { Type::A } else { Type::AAAA }));
-        }
+    fn new(model: &Model, compiled: &Compiled, record: &Record) -> Binding {
+        let (types, has_alias) = model.record_types(record);
         Binding {
             target: compiled.number(record.target),
             ttl: record.ttl,
             on_all_down: record.on_all_down.clone(),
-            types: types.into_iter().collect(),
-            has_alias: pools.iter().any(|pool| model.pool(*pool).is_alias()),
+            types,
+            has_alias,
             records: Vec::new(),
         }
     }
@@ -180,12 +169,17 @@ impl Control {
         };
         control.standings =
             (0..pools as u32).map(|pool| control.standing_of(PoolId(pool))).collect();
+        for (pool, standing) in (0..).map(PoolId).zip(&control.standings) {
+            if !standing.is_up(Resort::Healthy) {
+                control.changes.push(Change::Pool { pool, is_up: false });
+            }
+        }
         for node in latency_nodes(&control.steering.compiled.plans) {
             let choice = Choice::new(&control.view().estimates(node));
             control.choices.insert(node, choice);
         }
         control.regroup(|_| true);
-        control.settle();
+        control.resolve_touched();
         control
     }
 
@@ -248,9 +242,24 @@ impl Control {
         self.move_choices(|choice, estimates, up| choice.next(estimates, up));
     }
 
+    /// Whether something changed since the last [`Control::settle`].
+    pub fn has_unsettled(&self) -> bool {
+        !self.touched.is_empty() || !self.changes.is_empty()
+    }
+
     /// Works out the answers that changes since the last call have touched. Returns what an
-    /// operator wants to hear of.
+    /// operator wants to hear of; the first time also what was so at the start.
     pub fn settle(&mut self) -> Vec<Change> {
+        self.resolve_touched();
+        std::mem::take(&mut self.changes)
+    }
+
+    /// What the checks say of a target.
+    pub fn verdict(&self, check: CheckId) -> Verdict {
+        self.verdicts.get(&check).copied().unwrap_or_default()
+    }
+
+    fn resolve_touched(&mut self) {
         if !self.touched.is_empty() {
             self.move_choices(|choice, estimates, up| choice.settle(estimates, up));
         }
@@ -265,13 +274,12 @@ impl Control {
                 self.changes.push(Change::Panic { records, begun: panic });
             }
         }
-        std::mem::take(&mut self.changes)
     }
 
     fn standing_of(&self, id: PoolId) -> Standing {
         let pool = self.steering.model.pool(id);
         let state = self.forced.get(&id).copied().unwrap_or(pool.state);
-        Standing::of(pool, state, |check| self.verdicts.get(&check).copied().unwrap_or_default())
+        Standing::of(pool, state, |check| self.verdict(check))
     }
 
     fn restand(&mut self, id: PoolId) {

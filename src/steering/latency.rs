@@ -228,10 +228,13 @@ mod tests {
         };
         let dublin = Some(Coordinates { latitude: 53.3, longitude: -6.3 });
         let client = Some("192.0.2.1/32".parse().unwrap());
-        let row = |text: &str, ms| Row { clients: text.parse().unwrap(), pool: PoolId(0), ms };
+        let row = |clients, ms| Row { clients, pool: PoolId(0), ms };
         let mut table = Table::default();
         assert_eq!(network_ms(&table, &berlin, client, PoolId(0), dublin), Some(30));
-        table.rows = vec![row("country:DE", 21.4), row("continent:EU", 99.0)];
+        table.rows = vec![
+            row(Match::Country(crate::geo::Country(*b"DE")), 21.4),
+            row(Match::Continent(crate::geo::Continent::EU), 99.0),
+        ];
         assert_eq!(network_ms(&table, &berlin, client, PoolId(0), dublin), Some(21));
         assert_eq!(network_ms(&table, &berlin, client, PoolId(1), dublin), Some(30));
         assert_eq!(network_ms(&table, &Location::default(), client, PoolId(1), dublin), None);

@@ -3,6 +3,7 @@
 //! Built by `server::build` from the configuration and not changed afterwards. References are
 //! indexes and were checked there: no target dangles and no policy reaches itself.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::geo::Coordinates;
@@ -282,6 +283,18 @@ impl Model {
             }
         });
         found
+    }
+
+    /// The types a record can answer, in rising order, and whether some of its pools are
+    /// aliases, which answer every type.
+    pub fn record_types(&self, record: &Record) -> (Vec<Type>, bool) {
+        let pools = self.pools_under(record.target);
+        let mut types: BTreeSet<Type> =
+            pools.iter().flat_map(|pool| self.pool(*pool).types()).collect();
+        if let OnAllDown::Addresses(addresses) = &record.on_all_down {
+            types.extend(addresses.iter().filter_map(|a| MemberData::Address(*a).rtype()));
+        }
+        (types.into_iter().collect(), pools.iter().any(|pool| self.pool(*pool).is_alias()))
     }
 
     fn walk(&self, target: Target, visit: &mut impl FnMut(Target)) {

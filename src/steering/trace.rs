@@ -6,7 +6,7 @@ use crate::health::{CheckId, Verdict};
 use crate::steering::model::PoolState;
 
 /// One target that was looked into.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
     /// Its name in the file.
     pub name: String,
@@ -17,15 +17,13 @@ pub struct Trace {
     /// How it decided: the rule that matched, the estimate in force, the state of the pool.
     pub note: String,
     /// A policy's targets in the order they were considered.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub considered: Vec<Considered>,
     /// A pool's members.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberTrace>,
 }
 
 /// One target of a policy, and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Considered {
     /// What put it in this place: a rule, a weight, a distance, an estimate.
     pub by: String,
@@ -50,14 +48,13 @@ pub enum Fate {
 }
 
 /// A member, as it was when the pool was looked into.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MemberTrace {
     /// Its name in the file.
     pub name: String,
     /// The type of its record, or `CNAME`.
     pub rtype: String,
     /// What its check says; none without a check.
-    #[serde(skip)]
     pub check: Option<(CheckId, Verdict)>,
     /// Whether it may stand in an answer to the question.
     pub is_offered: bool,

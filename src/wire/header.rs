@@ -33,11 +33,7 @@ impl Header {
     pub fn parse(message: &[u8]) -> Option<Header> {
         let octets: &[u8; HEADER] = message.first_chunk()?;
         let word = |at: usize| u16::from_be_bytes([octets[at], octets[at + 1]]);
-        Some(Header {
-            id: word(0),
-            flags: word(2),
-            counts: [word(4), word(6), word(8), word(10)],
-        })
+        Some(Header { id: word(0), flags: word(2), counts: [word(4), word(6), word(8), word(10)] })
     }
 
     /// Whether it is a response, which a server never answers.

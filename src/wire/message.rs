@@ -129,9 +129,7 @@ fn finish(
     }
     match edns.read_options(options, want_subnet) {
         Ok(()) => Ok(Query { header, question, edns: Some(edns) }),
-        Err(Malformed) => {
-            Err(formerr(header, Some(question), Some(Edns { subnet: None, ..edns })))
-        }
+        Err(Malformed) => Err(formerr(header, Some(question), Some(Edns { subnet: None, ..edns }))),
     }
 }
 
@@ -142,12 +140,7 @@ fn formerr(header: Header, question: Option<Question>, edns: Option<Edns>) -> Re
 
 #[cold]
 fn badvers(header: Header, question: Question, edns: Edns) -> Rejected {
-    Rejected::Refusal {
-        header,
-        rcode: Rcode::BADVERS,
-        question: Some(question),
-        edns: Some(edns),
-    }
+    Rejected::Refusal { header, rcode: Rcode::BADVERS, question: Some(question), edns: Some(edns) }
 }
 
 /// The full job: any counts, any records, any opcode.

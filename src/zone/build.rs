@@ -264,7 +264,9 @@ impl Builder {
             let ttl = match rtype {
                 // Signatures over different RRsets only look like an RRset (RFC 4034 section 3).
                 Type::RRSIG => None,
-                _ => self.entries[at..end].iter().map(|e| self.records[e.record as usize].ttl).min(),
+                _ => {
+                    self.entries[at..end].iter().map(|e| self.records[e.record as usize].ttl).min()
+                }
             };
             if let Some(set) = self.make_set(at..end, ttl) {
                 let index = self.sets.len() as u32;

@@ -11,6 +11,8 @@ pub use mistake::{Finding, Mistake};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
+
 use self::index::{Index, NodeId};
 use super::Record;
 use super::rdata::name_positions;
@@ -42,7 +44,7 @@ pub fn check(apex: &Name, mut records: Vec<Record>, steered: &HashSet<Name>) -> 
         apex,
         records: &records,
         duplicates: HashSet::new(),
-        ttls: HashMap::new(),
+        ttls: HashMap::default(),
         reported: HashSet::new(),
         found: Checked::default(),
     };
@@ -68,7 +70,7 @@ struct Check<'a> {
     index: Index<'a>,
     /// Numbers of the records that repeat an earlier one.
     duplicates: HashSet<usize>,
-    ttls: HashMap<(NodeId, Type), RrsetTtl>,
+    ttls: HashMap<(NodeId, Type), RrsetTtl, RandomState>,
     /// What is said once for each name.
     reported: HashSet<(NodeId, Type)>,
     found: Checked,
@@ -82,9 +84,9 @@ struct RrsetTtl {
 
 impl Check<'_> {
     fn run(&mut self) {
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::<_, RandomState>::default();
         for (number, record) in self.records.iter().enumerate() {
-            let Some(node) = self.index.node_of(record.owner.as_wire()) else {
+            let Some(node) = self.index.node_of_record(number) else {
                 let mistake =
                     Mistake::OutsideZone { owner: record.owner.clone(), apex: self.apex.clone() };
                 self.error(record, mistake);
@@ -138,7 +140,7 @@ impl Check<'_> {
             return Vec::new();
         }
         let lower = |(number, record): (usize, &Record)| {
-            let node = self.index.node_of(record.owner.as_wire())?;
+            let node = self.index.node_of_record(number)?;
             let rrset = self.ttls.get(&(node, record.rtype))?;
             (record.ttl > rrset.lowest).then_some((number, rrset.lowest))
         };

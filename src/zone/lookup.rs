@@ -46,12 +46,7 @@ impl Zones {
     /// (RFC 4035 section 3.1.4.1). A wildcard that owns NS or DNAME is data like any other:
     /// RFC 4592 sections 4.2 and 4.4 leave open what else it would be.
     #[inline]
-    pub fn lookup(
-        &self,
-        name: &LowerName,
-        qtype: Type,
-        hashes: &mut Hashes,
-    ) -> Option<Found<'_>> {
+    pub fn lookup(&self, name: &LowerName, qtype: Type, hashes: &mut Hashes) -> Option<Found<'_>> {
         self.table.hash(name, hashes);
         let (node, without) = self.closest(name, hashes)?;
         Some(if without == 0 { self.at(node, qtype) } else { self.below(node, qtype) })
@@ -86,11 +81,7 @@ impl Zones {
             && let Some(rrset) = self.rrset(node, Type::CNAME)
         {
             // RFC 8482 section 4.2: a CNAME answers ANY, and is not followed.
-            return if qtype == Type::ANY {
-                Outcome::Answer(rrset)
-            } else {
-                Outcome::Alias(rrset)
-            };
+            return if qtype == Type::ANY { Outcome::Answer(rrset) } else { Outcome::Alias(rrset) };
         }
         if qtype == Type::ANY && (node.set_count != 0 || node.steered != NONE) {
             return Outcome::Any;

@@ -13,7 +13,7 @@ type Set<'a> = HashSet<Key<'a>, foldhash::fast::RandomState>;
 
 /// A name that owns records, by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct NodeId(u32);
+pub(super) struct NodeId(usize);
 
 /// What stands at a name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +40,8 @@ pub(super) struct Index<'a> {
     apex: &'a [u8],
     nodes: Vec<Node>,
     ids: Map<'a, NodeId>,
+    /// The node of each record, by the record's number; `None` outside the zone.
+    of_records: Vec<Option<NodeId>>,
     owners: Vec<&'a [u8]>,
     steered: &'a HashSet<Name>,
     /// Whether any name but the apex is delegated; whether any has a DNAME record.
@@ -59,39 +61,48 @@ impl<'a> Index<'a> {
         let mut index = Index {
             apex: apex.as_wire(),
             nodes: Vec::new(),
-            ids: Map::default(),
+            // Names are fewer than records, seldom by much; growing would hash all of them again.
+            ids: Map::with_capacity_and_hasher(records.len(), Default::default()),
+            of_records: Vec::with_capacity(records.len()),
             owners: Vec::new(),
             steered,
             cuts: false,
             dnames: false,
             existing: OnceCell::new(),
         };
-        for record in records.iter().filter(|record| record.owner.is_within(apex)) {
-            index.add(record);
+        for record in records {
+            let id = record.owner.is_within(apex).then(|| index.add(record));
+            index.of_records.push(id);
         }
         for record in records.iter().filter(|record| record.rtype == Type::NS) {
             let target = Name::from_wire(&record.rdata).ok();
             if let Some(id) = target.and_then(|target| index.node_of(target.as_wire())) {
-                index.nodes[id.0 as usize].server = true;
+                index.nodes[id.0].server = true;
             }
         }
         index
     }
 
-    fn add(&mut self, record: &'a Record) {
+    fn add(&mut self, record: &'a Record) -> NodeId {
         let wire = record.owner.as_wire();
-        let next = u32::try_from(self.nodes.len()).expect("a master file is shorter than 2^32");
+        let next = self.nodes.len();
         let id = *self.ids.entry(Key(wire)).or_insert(NodeId(next));
         if id.0 == next {
             self.nodes.push(Node::default());
             self.owners.push(wire);
         }
-        let node = &mut self.nodes[id.0 as usize];
+        let node = &mut self.nodes[id.0];
         node.records += 1;
         node.types |= bit(record.rtype);
         let apex = wire.len() == self.apex.len();
         self.cuts |= record.rtype == Type::NS && !apex;
         self.dnames |= record.rtype == Type::DNAME;
+        id
+    }
+
+    /// The node of the record with this number; `None` when it stands outside the zone.
+    pub(super) fn node_of_record(&self, number: usize) -> Option<NodeId> {
+        self.of_records.get(number).copied().flatten()
     }
 
     /// The node of a name that owns records in the zone.
@@ -101,17 +112,17 @@ impl<'a> Index<'a> {
 
     /// How many records stand there.
     pub(super) fn records_at(&self, id: NodeId) -> u32 {
-        self.nodes[id.0 as usize].records
+        self.nodes[id.0].records
     }
 
     /// Whether a record of this type, one of SOA, NS, CNAME, DNAME, stands there.
     pub(super) fn has(&self, id: NodeId, rtype: Type) -> bool {
-        self.nodes[id.0 as usize].types & bit(rtype) != 0
+        self.nodes[id.0].types & bit(rtype) != 0
     }
 
     /// Whether an NS record of the zone points there.
     pub(super) fn is_server(&self, id: NodeId) -> bool {
-        self.nodes[id.0 as usize].server
+        self.nodes[id.0].server
     }
 
     /// The highest delegation above a name of the zone.
@@ -139,7 +150,7 @@ impl<'a> Index<'a> {
             return true;
         }
         if let Some(id) = self.node_of(name.as_wire()) {
-            return self.nodes[id.0 as usize].types & ADDRESS != 0;
+            return self.nodes[id.0].types & ADDRESS != 0;
         }
         let existing = self.existing.get_or_init(|| self.all_existing());
         let encloser = ancestors(name.as_wire(), self.apex)
@@ -152,7 +163,7 @@ impl<'a> Index<'a> {
             Some((_, encloser)) => {
                 let wildcard = [b"\x01*", encloser].concat();
                 let node = self.node_of(&wildcard);
-                node.is_some_and(|id| self.nodes[id.0 as usize].types & ADDRESS != 0)
+                node.is_some_and(|id| self.nodes[id.0].types & ADDRESS != 0)
                     || Name::from_wire(&wildcard).is_ok_and(|name| self.steered.contains(&name))
             }
         }
@@ -180,7 +191,7 @@ impl<'a> Index<'a> {
 
     fn highest<'b>(&self, names: impl Iterator<Item = &'b [u8]>, rtype: Type) -> Option<Name> {
         let found = names.filter_map(|wire| self.node_of(wire).filter(|id| self.has(*id, rtype)));
-        Name::from_wire(self.owners[found.last()?.0 as usize]).ok()
+        Name::from_wire(self.owners[found.last()?.0]).ok()
     }
 }
 

@@ -24,6 +24,10 @@ use super::Record;
 use crate::wire::{Name, NameError};
 
 /// The records of a zone, in the order of its files.
+///
+/// In the configuration a zone is named by its file's first `$ORIGIN`, or by the file's name. In
+/// the file itself only the SOA record says where the zone starts, so that is what counts: a file
+/// that starts with `$ORIGIN com.` and has its SOA record at `example` holds `example.com.`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MasterFile {
     /// The zone's name: the owner of the first SOA record. Without one, the origin at the first
@@ -39,7 +43,7 @@ pub struct MasterFile {
 ///
 /// # Errors
 ///
-/// When the file's name is no domain name, say why; `$ORIGIN` cannot mend it.
+/// When the file's name is no domain name.
 pub fn default_origin(path: &Path) -> Result<Name, NameError> {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     file.strip_suffix(".zone").unwrap_or(&file).parse()

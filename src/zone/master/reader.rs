@@ -7,6 +7,7 @@ use super::error::{ParseError, Problem};
 use super::files::Files;
 use super::generate::{self, Budget, Template};
 use super::scanner::{EntryStart, Fault, Scanner, SyntaxError, Token};
+use crate::wire::types::UnknownType;
 use crate::wire::{Name, Type};
 use crate::zone::rdata::{self, DataError, excerpt};
 use crate::zone::{Record, Site};
@@ -135,11 +136,25 @@ impl Reader {
         let Some(owner) = source.owner.clone() else {
             return Err(scanner.missing(Problem::NoOwner));
         };
-        let header = header(scanner)?;
+        let header = self.header(scanner)?;
         self.data.clear();
-        rdata::read(header.rtype, scanner, &source.origin, &mut self.data)
-            .map_err(|fault| fault.map(|error| in_data(header.rtype, error)))?;
+        if let Err(fault) = rdata::read(header.rtype, scanner, &source.origin, &mut self.data) {
+            if header.rtype == Type::SOA {
+                // A stand-in, so that records that lean on its TTL are not mistakes too.
+                self.soa_ttl = Some(0);
+            }
+            return Err(fault.map(|error| in_data(header.rtype, error)));
+        }
         self.add(source, owner, &header, site).map_err(|problem| header.end.fault(problem))
+    }
+
+    /// Reads what stands between owner and data.
+    fn header<'a>(&mut self, scanner: &mut Scanner<'a>) -> Step<Header<'a>> {
+        let header = header(scanner)?;
+        if header.ttl.is_some() {
+            self.last_ttl = header.ttl;
+        }
+        Ok(header)
     }
 
     /// Adds the record whose data was just read.
@@ -160,9 +175,6 @@ impl Reader {
         }
         if self.first_origin.is_none() {
             self.first_origin = Some(source.origin.clone());
-        }
-        if header.ttl.is_some() {
-            self.last_ttl = header.ttl;
         }
         let known = header.ttl.or(self.default_ttl).or(self.last_ttl).or(self.soa_ttl);
         let Some(ttl) = known else {
@@ -189,11 +201,11 @@ impl Reader {
             source.origin = origin;
             Ok(())
         } else if is(b"$TTL") {
+            // A stand-in, so that records that lean on it are not mistakes too.
+            self.default_ttl = Some(0);
             let argument = argument(scanner, "the default TTL")?;
-            let ttl = ttl(&argument)?;
-            end(scanner)?;
-            self.default_ttl = Some(ttl);
-            Ok(())
+            self.default_ttl = Some(ttl(&argument)?);
+            end(scanner)
         } else if is(b"$INCLUDE") {
             self.include(source, scanner)
         } else if is(b"$GENERATE") {
@@ -235,7 +247,7 @@ impl Reader {
         let values = generate::values(range.raw).map_err(|problem| range.fault(problem))?;
         let lhs = argument(scanner, "the owner")?;
         let owners = Template::parse(lhs.raw).map_err(|problem| lhs.fault(problem))?;
-        let header = header(scanner)?;
+        let header = self.header(scanner)?;
         let rhs = rest(scanner)?;
         let data = Template::parse(&rhs.error).map_err(|problem| at(&rhs, problem))?;
         let (mut owner, mut text) = (Vec::new(), Vec::new());
@@ -295,7 +307,7 @@ fn header<'a>(scanner: &mut Scanner<'a>) -> Step<Header<'a>> {
         let rtype: Type = match text.parse() {
             Ok(rtype) => rtype,
             Err(_) => {
-                let unknown = crate::wire::types::UnknownType(excerpt(token.raw));
+                let unknown = UnknownType(excerpt(token.raw));
                 return Err(token.fault(unknown.into()));
             }
         };

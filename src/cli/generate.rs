@@ -1,0 +1,38 @@
+//! `meridian schema`, `completions` and `man`: texts that follow from the code.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::arguments::Arguments;
+use crate::config;
+
+pub(super) fn schema() -> anyhow::Result<ExitCode> {
+    io::stdout().write_all(config::schema().as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "meridian", &mut text);
+    io::stdout().write_all(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn man(directory: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let command = Arguments::command();
+    match directory {
+        None => {
+            let mut text = Vec::new();
+            clap_mangen::Man::new(command).render(&mut text)?;
+            io::stdout().write_all(&text)?;
+        }
+        Some(directory) => clap_mangen::generate_to(command, directory)
+            .with_context(|| format!("cannot write manual pages to {}", directory.display()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,59 @@
+//! Reading a configuration for a command, and telling a person what is wrong with it.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use crate::config::{self, Diagnostic, Loaded, Severity};
+use crate::server::{Generation, Origin, build};
+
+/// Reads and builds what stands on disk. `None` when there are errors; they have been printed.
+/// Lints are printed too.
+pub(super) fn generation(path: &Path) -> Option<(config::Config, Generation)> {
+    let loaded = match config::load(path) {
+        Ok(loaded) => loaded,
+        Err(diagnostics) => {
+            print(&diagnostics);
+            return None;
+        }
+    };
+    built(loaded, Origin::Disk)
+}
+
+/// Builds what was read, as [`generation`].
+pub(super) fn built(
+    loaded: Loaded,
+    origin: Origin<'_>,
+) -> Option<(config::Config, Generation)> {
+    let config = loaded.config.clone();
+    match build(loaded, origin) {
+        Ok(generation) => {
+            print(&generation.lints);
+            Some((config, generation))
+        }
+        Err(diagnostics) => {
+            print(&diagnostics);
+            None
+        }
+    }
+}
+
+/// Prints findings to stderr, with a closing line that counts them.
+pub(super) fn print(diagnostics: &[Diagnostic]) {
+    if diagnostics.is_empty() {
+        return;
+    }
+    eprint!("{}", config::render(diagnostics, is_coloured(&std::io::stderr())));
+    let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
+    let (errors, lints) = (count(Severity::Error), count(Severity::Lint));
+    eprintln!("\n{}, {}", plural(errors, "error"), plural(lints, "lint"));
+}
+
+/// Whether output there may have colours: a terminal, and NO_COLOR (no-color.org) not set.
+pub(super) fn is_coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// `1 error`, `2 errors`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

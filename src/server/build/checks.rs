@@ -1,0 +1,130 @@
+//! Monitors and members to checks: one for each distinct address, port and monitor.
+
+use std::collections::HashMap;
+use std::fs;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::{self, Config, MemberData, MonitorKind};
+use crate::health::{
+    Authorities, Check, CheckId, Exchange, Expect, Kind, Monitor, Request, StatusRange, Target,
+    Thresholds, Trust,
+};
+
+/// All checks, and which check watches which member.
+#[derive(Debug)]
+pub(super) struct Checks {
+    /// The index is the [`CheckId`].
+    pub(super) list: Vec<Check>,
+    /// By pool and member; members that are not checked are not in it.
+    pub(super) of_member: HashMap<(usize, usize), CheckId>,
+}
+
+/// `None` when there are mistakes; they are in `found`.
+pub(super) fn build(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Checks> {
+    let mut monitors = Vec::with_capacity(config.monitors.len());
+    let mut complete = true;
+    for monitor in &config.monitors {
+        match self::monitor(monitor) {
+            Ok(monitor) => monitors.push(Arc::new(monitor)),
+            Err(diagnostic) => {
+                found.push(diagnostic);
+                complete = false;
+            }
+        }
+    }
+    if !complete {
+        return None;
+    }
+    let mut checks = Checks { list: Vec::new(), of_member: HashMap::new() };
+    let mut known: HashMap<(Target, usize), CheckId> = HashMap::new();
+    for (pool_index, pool) in config.pools.iter().enumerate() {
+        let Some(monitor) = pool.monitor else {
+            continue;
+        };
+        for (member_index, member) in pool.members.iter().enumerate() {
+            let host = match &member.data {
+                MemberData::Address(address) => address.to_string(),
+                MemberData::Cname(name) => name.to_string(),
+                MemberData::Rdata(_) => continue,
+            };
+            let Some(port) = member.check_port else {
+                continue;
+            };
+            let target = match Target::new(&host, port) {
+                Ok(target) => target,
+                Err(error) => {
+                    let message = format!("member `{host}` cannot be checked: {error}");
+                    found.push(Diagnostic::error("bad-target", message).at(&member.span, ""));
+                    complete = false;
+                    continue;
+                }
+            };
+            let check = *known.entry((target.clone(), monitor)).or_insert_with(|| {
+                checks.list.push(Check { target, monitor: monitors[monitor].clone() });
+                CheckId(checks.list.len() as u32 - 1)
+            });
+            checks.of_member.insert((pool_index, member_index), check);
+        }
+    }
+    complete.then_some(checks)
+}
+
+fn monitor(monitor: &config::Monitor) -> Result<Monitor, Diagnostic> {
+    let bad = |what: String| Diagnostic::error("bad-monitor", what).at(&monitor.span, "");
+    let kind = match &monitor.kind {
+        MonitorKind::Tcp(_) => Kind::Tcp,
+        MonitorKind::Http(http) => {
+            let headers = http.headers.iter().map(|(name, value)| (&**name, &**value));
+            let request = Request::new(&http.method, &http.path, http.host.as_deref(), headers)
+                .map_err(|error| bad(error.to_string()))?;
+            let wanted = http.expect.header.iter().map(|(name, value)| (&**name, &**value));
+            let expect = Expect {
+                status: http
+                    .expect
+                    .status
+                    .iter()
+                    .map(|range| format!("{}-{}", range.start(), range.end()).parse())
+                    .collect::<Result<Vec<StatusRange>, _>>()
+                    .map_err(|error| bad(error.to_string()))?,
+                body: http.expect.body.clone(),
+                json: http.expect.json.clone(),
+                latency: http.expect.latency,
+                ..Expect::default()
+            }
+            .with_headers(wanted)
+            .map_err(|error| bad(error.to_string()))?;
+            let exchange = Exchange { request, expect };
+            match &http.tls {
+                None => Kind::Http(exchange),
+                Some(tls) => Kind::Https(exchange, trust(tls)?),
+            }
+        }
+    };
+    let count = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+    Ok(Monitor {
+        name: monitor.name.clone(),
+        kind,
+        interval: monitor.interval,
+        timeout: monitor.timeout,
+        thresholds: Thresholds { fall: count(monitor.fall), rise: count(monitor.rise) },
+    })
+}
+
+fn trust(tls: &config::Tls) -> Result<Trust, Diagnostic> {
+    if !tls.verify {
+        return Ok(Trust::Anyone);
+    }
+    let Some(ca) = &tls.ca else {
+        return Ok(Trust::default());
+    };
+    let pem = fs::read(&ca.value)
+        .map_err(|error| Diagnostic::unreadable(&ca.value, &error).at(&ca.span, ""))?;
+    Authorities::from_pem(&pem).map(Trust::Authorities).map_err(|error| {
+        let message = format!("{}: {error}", super::shown(&ca.value));
+        Diagnostic::error("bad-authority", message)
+            .at(&ca.span, "")
+            .help("give a PEM file of certificate authorities")
+    })
+}

@@ -1,0 +1,117 @@
+//! From configuration to runtime objects, with every mistake that only the whole can show.
+//!
+//! What one file can show is wrong was said by `config`; here zone files, GeoIP databases and
+//! the cloud's regions come in. All mistakes are collected before any is reported.
+
+mod checks;
+mod model;
+pub mod world;
+mod zones;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::files::Memory;
+use crate::config::{Config, Loaded};
+use crate::engine::{Settings, Snapshot};
+use crate::geo::{Atlas, Database, Network};
+use crate::health::Check;
+use crate::steering::compile::World;
+use crate::steering::control::Steering;
+use crate::steering::model::PolicyId;
+
+/// Where zone files and databases come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// The paths in the configuration.
+    Disk,
+    /// Memory: zone files by the same paths, and the embedded GeoIP database for any path.
+    Embedded(&'a Memory),
+}
+
+/// Everything that one generation of the configuration becomes.
+#[derive(Debug)]
+pub struct Generation {
+    /// What the engine answers from.
+    pub snapshot: Arc<Snapshot>,
+    /// What steers.
+    pub steering: Arc<Steering>,
+    /// Where clients are.
+    pub atlas: Atlas,
+    /// The databases behind the atlas, for those who explain.
+    pub databases: Vec<Database>,
+    /// The operator's own networks.
+    pub networks: Vec<Network>,
+    /// What is checked; the index is the [`CheckId`](crate::health::CheckId).
+    pub checks: Vec<Check>,
+    /// What is probably not meant, from all layers.
+    pub lints: Vec<Diagnostic>,
+}
+
+/// Builds a generation.
+///
+/// # Errors
+///
+/// All mistakes together with all lints, each with its place.
+pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagnostic>> {
+    let Loaded { config, lints, .. } = loaded;
+    let mut found = lints;
+    let checks = checks::build(&config, &mut found);
+    let model = model::build(&config, &checks, &mut found);
+    let zones = zones::build(&config, &model, origin, &mut found);
+    let world = world::build(&config, origin, &mut found);
+    let (Some(checks), Some(model), Some(zones), Some(world)) = (checks, model, zones, world)
+    else {
+        found.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
+        return Err(found);
+    };
+    let atlas = &world.atlas;
+    let steering = Steering::new(
+        model,
+        World { locations: atlas.locations(), v4: atlas.v4(), v6: atlas.v6() },
+    );
+    if !world.databases.is_empty() {
+        found.extend(unreached_rules(&config, &steering));
+    }
+    let settings =
+        Settings { edns_udp_size: config.limits.edns_udp_size, ecs_enabled: config.ecs_enabled };
+    Ok(Generation {
+        snapshot: Arc::new(Snapshot { zones, settings }),
+        steering: Arc::new(steering),
+        atlas: world.atlas,
+        databases: world.databases,
+        networks: world.networks,
+        checks: checks.list,
+        lints: found,
+    })
+}
+
+/// Lints for geo rules that no client of the world matches first.
+fn unreached_rules(config: &Config, steering: &Steering) -> Vec<Diagnostic> {
+    let mut lints = Vec::new();
+    for (PolicyId(policy), rule) in &steering.compiled.unreached {
+        let policy = &config.policies[*policy as usize];
+        let crate::config::PolicyKind::Geo(geo) = &policy.kind else {
+            continue;
+        };
+        let span = &geo.rules[*rule].span;
+        lints.push(
+            Diagnostic::lint(
+                "unreachable-rule",
+                format!("no client matches this rule of `{}` first", policy.name),
+            )
+            .at(span, "no place in the GeoIP data comes here")
+            .help(
+                "a narrower rule takes its clients, or the databases do not know the place: see \
+                 `meridian geoip info`",
+            ),
+        );
+    }
+    lints
+}
+
+/// A path as messages show it.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,179 @@
+//! Zone files to the name table, with the names that records steer.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::files::{Disk, Files, Memory};
+use crate::config::server::FilePath;
+use crate::config::source::{Source, Span};
+use crate::config::{self, Config};
+use crate::server::build::Origin;
+use crate::steering::model::Model;
+use crate::wire::Name;
+use crate::zone::check::{self, Finding};
+use crate::zone::master::{self, MasterFile, ParseError};
+use crate::zone::{BuildError, RecordId, Site, Steered, ZoneSource, Zones};
+
+/// `None` when there are mistakes; they are in `found`. Without a model, names that records steer
+/// are taken as having addresses, and zones and records are not put together.
+pub(super) fn build(
+    config: &Config,
+    model: &Option<Model>,
+    origin: Origin<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Zones> {
+    let steered: HashSet<Name> = config.records.iter().map(|record| record.name.clone()).collect();
+    let mut texts = Texts { origin, sources: HashMap::new() };
+    let mut sources = Vec::new();
+    let mut complete = true;
+    for file in &config.server.zones {
+        let parsed = match parse(file, origin) {
+            Ok(parsed) => parsed,
+            Err(diagnostics) => {
+                found.extend(diagnostics.into_iter().map(|problem| problem.shown(&mut texts)));
+                complete = false;
+                continue;
+            }
+        };
+        let checked = check::check(&parsed.apex, parsed.records, &steered);
+        complete &= checked.errors.is_empty();
+        let fallback = &file.path;
+        found.extend(checked.errors.iter().map(|finding| texts.finding(finding, fallback, false)));
+        found.extend(checked.warnings.iter().map(|finding| texts.finding(finding, fallback, true)));
+        sources.push(ZoneSource { apex: parsed.apex, records: checked.records });
+    }
+    let model = model.as_ref()?;
+    if !complete {
+        return None;
+    }
+    let steered = (0..).zip(&model.records).map(|(index, record)| {
+        let (types, cname) = model.record_types(record);
+        Steered { owner: record.owner.clone(), record: RecordId(index), types, cname }
+    });
+    match Zones::build(sources, steered.collect()) {
+        Ok(zones) => Some(zones),
+        Err(errors) => {
+            found.extend(errors.into_iter().map(|error| texts.build_error(&error, config)));
+            None
+        }
+    }
+}
+
+/// Something wrong with a zone file, before its text was looked up.
+enum Problem {
+    Entry(ParseError),
+    File(Diagnostic),
+}
+
+impl Problem {
+    fn shown(self, texts: &mut Texts<'_>) -> Diagnostic {
+        match self {
+            Problem::Entry(error) => {
+                let message = error.problem.to_string();
+                let d = Diagnostic::error("zone-file", message);
+                match texts.span_of(&error) {
+                    Some(span) => d.at(&span, ""),
+                    None => Diagnostic::error("zone-file", error.to_string()),
+                }
+            }
+            Problem::File(diagnostic) => diagnostic,
+        }
+    }
+}
+
+fn parse(file: &FilePath, origin: Origin<'_>) -> Result<MasterFile, Vec<Problem>> {
+    let path = &file.path;
+    let name = master::default_origin(path).map_err(|error| {
+        let message = format!(
+            "the name of {} is no domain name ({error}): name the file after its zone",
+            super::shown(path)
+        );
+        vec![Problem::File(Diagnostic::error("zone-file", message))]
+    })?;
+    let parsed = match origin {
+        Origin::Disk => master::parse_file(path, name),
+        Origin::Embedded(files) => match files.read(path) {
+            Ok(text) => master::parse_text(&text, path, name),
+            Err(error) => {
+                return Err(vec![Problem::File(Diagnostic::unreadable(path, &error))]);
+            }
+        },
+    };
+    parsed.map_err(|errors| errors.into_iter().map(Problem::Entry).collect())
+}
+
+/// Texts of zone files, read again to show where something is wrong.
+struct Texts<'a> {
+    origin: Origin<'a>,
+    sources: HashMap<PathBuf, Option<Arc<Source>>>,
+}
+
+impl Texts<'_> {
+    fn source(&mut self, path: &Path) -> Option<Arc<Source>> {
+        let origin = self.origin;
+        let read = || {
+            let text = match origin {
+                Origin::Disk => Disk.read(path),
+                Origin::Embedded(files) => Memory::read(files, path),
+            };
+            Some(Source::new(path, String::from_utf8_lossy(&text.ok()?)))
+        };
+        self.sources.entry(path.to_owned()).or_insert_with(read).clone()
+    }
+
+    fn place(&mut self, site: &Site) -> Option<Span> {
+        Some(self.source(&site.file)?.at(site.line, site.column))
+    }
+
+    fn span_of(&mut self, error: &ParseError) -> Option<Span> {
+        let source = self.source(&error.site.file)?;
+        let place = source.at(error.site.line, error.site.column);
+        // Octets count as the parser saw them only where the text is what was read.
+        let exact = error.span.start == place.range().start && !error.span.is_empty();
+        Some(if exact { Span::new(&source, error.span.clone()) } else { place })
+    }
+
+    fn finding(&mut self, finding: &Finding, file: &Path, is_lint: bool) -> Diagnostic {
+        let message = finding.mistake.to_string();
+        let new = if is_lint { Diagnostic::lint } else { Diagnostic::error };
+        match finding.site.as_ref().and_then(|site| self.place(site)) {
+            Some(span) => new("zone", message).at(&span, ""),
+            None => new("zone", format!("{}: {message}", super::shown(file))),
+        }
+    }
+
+    fn build_error(&mut self, error: &BuildError, config: &Config) -> Diagnostic {
+        let (code, owner, site) = match error {
+            BuildError::ZoneTwice { .. } => ("zone-twice", None, None),
+            BuildError::NoSoa { .. } => ("zone", None, None),
+            BuildError::RecordOutside { site, .. } => ("zone", None, Some(site)),
+            BuildError::SetTooLarge { .. } | BuildError::TooMuchData => ("zone", None, None),
+            BuildError::SteeredOutside { owner } => ("record-outside-zones", Some(owner), None),
+            BuildError::SteeredTwice { owner } => ("record-twice", Some(owner), None),
+            BuildError::SteeredBelowCut { owner, .. } => ("record-delegated", Some(owner), None),
+            BuildError::SteeredBelowDname { owner, .. } => {
+                ("record-below-dname", Some(owner), None)
+            }
+            BuildError::TypeTwice { owner, site, .. } => ("type-twice", Some(owner), Some(site)),
+            BuildError::SteeredBesideCname { owner, site }
+            | BuildError::SteeredCnameBesideData { owner, site, .. } => {
+                ("record-beside-cname", Some(owner), Some(site))
+            }
+            BuildError::SteeredCnameAtApex { owner } => ("cname-at-apex", Some(owner), None),
+        };
+        let mut d = Diagnostic::error(code, error.to_string());
+        let record = |owner: &Name| config.records.iter().find(|record| record.name == *owner);
+        let place = site.and_then(|site| self.place(site));
+        match (owner.and_then(record), place) {
+            (Some(config::Record { span, .. }), Some(place)) => {
+                d = d.at(span, "steered here").and(&place, "and in the zone file");
+            }
+            (Some(config::Record { span, .. }), None) => d = d.at(span, ""),
+            (None, Some(place)) => d = d.at(&place, ""),
+            (None, None) => {}
+        }
+        d
+    }
+}

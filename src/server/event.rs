@@ -1,0 +1,58 @@
+//! What happens in a running server that a person may want to hear of.
+
+use std::fmt;
+
+use crate::health::Verdict;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A check changed its verdict.
+    Verdict {
+        /// What is checked: `192.0.2.10:80`.
+        target: String,
+        /// The monitor.
+        monitor: String,
+        /// What it says now.
+        verdict: Verdict,
+        /// Why the last check failed, if it did.
+        reason: Option<String>,
+    },
+    /// A pool came up or went down.
+    Pool {
+        /// Its name.
+        pool: String,
+        /// Whether it is up now.
+        is_up: bool,
+    },
+    /// Nothing that these records lead to is up for some clients, or something is again.
+    Panic {
+        /// Their names.
+        records: Vec<String>,
+        /// Whether it has begun.
+        begun: bool,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Verdict { target, monitor, verdict, reason } => {
+                write!(f, "{target} is {verdict} (monitor {monitor})")?;
+                match reason {
+                    Some(reason) => write!(f, ": {reason}"),
+                    None => Ok(()),
+                }
+            }
+            Event::Pool { pool, is_up } => {
+                write!(f, "pool {pool} is {}", if *is_up { "up" } else { "down" })
+            }
+            Event::Panic { records, begun: true } => {
+                write!(f, "nothing is up for {}: answering as on_all_down says", records.join(", "))
+            }
+            Event::Panic { records, begun: false } => {
+                write!(f, "something is up again for {}", records.join(", "))
+            }
+        }
+    }
+}
