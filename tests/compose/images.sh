@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The images of docker-compose.yml; sourced by run.sh.
 #
 # Where a registry can be reached they are built as a user builds them: the Dockerfile from its
@@ -55,18 +56,23 @@ build_local_images() {
   fi
   echo "images: with the program $binary"
 
-  quietly docker build --target runtime --build-arg RUNTIME_IMAGE="$base" -t meridian-runtime . \
-    || return
-  staged=$(mktemp -d)
+  build_image meridian-runtime --target runtime --build-arg RUNTIME_IMAGE="$base" . || return
+  staged=$(mktemp -d) || return
   install -m 0755 "$binary" "$staged/meridian" &&
     printf 'FROM meridian-runtime\nCOPY meridian /usr/local/bin/meridian\n' > "$staged/Dockerfile" &&
-    quietly docker build -t meridian "$staged"
+    build_image meridian "$staged"
   local built=$?
   rm -r "$staged"
   [ "$built" = 0 ] || return
-  quietly docker build --build-arg BASE_IMAGE="$base" -t meridian-client tests/compose/client \
-    || return
+  build_image meridian-client --build-arg BASE_IMAGE="$base" tests/compose/client || return
+  # What these replaced.
+  quietly docker image prune --force --filter label=meridian-compose-test
   export NGINX_IMAGE=$base HAPROXY_IMAGE=$base BUSYBOX_IMAGE=$base
+}
+
+# build_image NAME ARGUMENT…
+build_image() {
+  quietly docker build --label meridian-compose-test --tag "$@"
 }
 
 # make_base RELEASE IMAGE: what `debian:RELEASE-slim` is, and BASE_PACKAGES.

@@ -66,6 +66,7 @@ main() {
 story() {
   local region
   step "all services start" start || return
+  step "meridian check finds nothing to remark" configuration_is_clean || return
   for region in "${REGIONS[@]}"; do
     step "a client in $region is sent to $region" eventually answers "$region" "$region" || return
   done
@@ -74,6 +75,7 @@ story() {
   done
   step "over TCP as well" answers europe europe +tcp || return
   step "a subnet that only the database knows" answers 81.2.69.0/24 europe || return
+  step "the answer says for which clients it holds" says_scope europe 24 || return
   step "a client without a subnet goes by its own address" answers "" europe || return
   step "the zone's own records are served" zone_is_served || return
   step "curl reaches its region by name" eventually reaches_by_name europe || return
@@ -104,6 +106,7 @@ story() {
   step "both start: clients of asia-pacific are sent home" \
     after start_containers asia-pacific north-america -- answers asia-pacific asia-pacific || return
   step "clients of north-america too" eventually answers north-america north-america || return
+  step "told to stop, the server ends as it should" server_stops || return
 }
 
 # step WHAT COMMAND…: carries out a command, and counts and prints how it went, and how long it took.
@@ -168,6 +171,14 @@ answers() {
   [ "$(dig_client "$client" "$@" "$NAME" A)" = "${address[$region]}" ]
 }
 
+# says_scope CLIENT LENGTH: how much of the client's subnet the answer is good for (RFC 7871).
+says_scope() {
+  local said
+  said=$(docker exec "${container[client]}" \
+    dig @meridian +tries=1 +time=5 +subnet="${SUBNET[$1]}" "$NAME" A)
+  [[ $said == *"; CLIENT-SUBNET: ${SUBNET[$1]}/$2"$'\n'* ]]
+}
+
 # holds CLIENT REGION: twenty answers in a row, none lost, none another.
 holds() {
   local names=() count
@@ -180,6 +191,16 @@ holds() {
     echo "     instead of 20 ${address[$2]}: $given"
     return 1
   }
+}
+
+configuration_is_clean() {
+  quietly docker exec "${container[meridian]}" \
+    meridian check --config tests/compose/config/meridian.toml
+}
+
+server_stops() {
+  quietly docker stop "${container[meridian]}" &&
+    [ "$(docker inspect --format '{{.State.ExitCode}}' "${container[meridian]}")" = 0 ]
 }
 
 zone_is_served() {
