@@ -9,10 +9,10 @@ use super::arguments::{Databases, Geoip, GeoipCommand};
 use super::report;
 use crate::config;
 use crate::geo::database::Info;
-use crate::geo::provenance;
-use crate::server::Origin;
-use crate::server::build::world;
+use crate::geo::provenance::Origin;
 use crate::geo::{Database, DatabaseError, Network, country, provenance};
+use crate::server;
+use crate::server::build::world;
 
 pub(super) fn run(arguments: &Geoip) -> anyhow::Result<ExitCode> {
     let (GeoipCommand::Lookup { databases: from, .. } | GeoipCommand::Info { databases: from }) =
@@ -36,7 +36,7 @@ fn read(from: &Databases) -> anyhow::Result<Option<(Vec<Database>, Vec<Network>)
     }
     let mut found = Vec::new();
     let world = match config::load(&from.config.config) {
-        Ok(loaded) => world::build(&loaded.config, Origin::Disk, &mut found),
+        Ok(loaded) => world::build(&loaded.config, server::Origin::Disk, &mut found),
         Err(diagnostics) => {
             found = diagnostics;
             None

@@ -20,10 +20,7 @@ pub(super) fn generation(path: &Path) -> Option<(config::Config, Generation)> {
 }
 
 /// Builds what was read, as [`generation`].
-pub(super) fn built(
-    loaded: Loaded,
-    origin: Origin<'_>,
-) -> Option<(config::Config, Generation)> {
+pub(super) fn built(loaded: Loaded, origin: Origin<'_>) -> Option<(config::Config, Generation)> {
     let config = loaded.config.clone();
     match build(loaded, origin) {
         Ok(generation) => {

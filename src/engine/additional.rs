@@ -15,15 +15,14 @@ pub(super) fn add(
     owner: u16,
     apex: u16,
 ) -> Result<(), Full> {
-    // Far back in a long message the RRset was written without pointers into itself, and the
-    // places of its names are not those of the template.
-    let reachable = start + rrset.len() <= BEYOND_POINTERS;
     for additional in rrset.additional() {
         let owner = match additional.place {
             NamePlace::Owner => Owner::Pointer(owner),
             NamePlace::Apex => Owner::Pointer(apex),
-            NamePlace::Data(at) if reachable => Owner::Pointer(0xc000 | (start as u16 + at)),
-            NamePlace::Data(_) => Owner::Name(additional.owner),
+            NamePlace::Data(at) => match start + usize::from(at) {
+                reached @ ..BEYOND_POINTERS => Owner::Pointer(0xc000 | reached as u16),
+                _ => Owner::Name(additional.owner),
+            },
         };
         // Nothing in the data of these types is compressed: no pointer to an apex is written.
         let added = message.rrset(Section::Additional, additional.rrset, owner, apex);

@@ -1,7 +1,9 @@
 //! The sections of an answer: from the name asked for to the end of its aliases.
 
+use std::net::SocketAddr;
+
 use crate::steering::{Answer, Client};
-use crate::wire::{Rcode, Type};
+use crate::wire::{Rcode, Subnet, Type};
 use crate::zone::rrset::Owner;
 use crate::zone::{Found, Outcome, RecordId, Zone};
 
@@ -13,10 +15,14 @@ use super::{Engine, Scratch, Steer, additional};
 pub(super) struct Answering<'a, 'o, S> {
     pub(super) engine: &'a Engine<S>,
     pub(super) qtype: Type,
-    pub(super) client: Client,
+    /// The sender of the packet.
+    pub(super) sender: SocketAddr,
+    /// The client's subnet, when it has a length.
+    pub(super) subnet: Option<&'a Subnet>,
     pub(super) scratch: &'a mut Scratch,
     pub(super) message: &'a mut Message<'o>,
-    /// The longest ECS scope of the steered records so far; 0 without any.
+    /// The longest ECS scope of the steered records so far; 0 without any, and where the sender
+    /// decides.
     pub(super) scope: u8,
 }
 
@@ -127,9 +133,15 @@ impl<S: Steer> Answering<'_, '_, S> {
         place: Place,
         apex: u16,
     ) -> Result<Step, Full> {
+        let client = Client::new(match self.subnet {
+            Some(subnet) => subnet.address,
+            None => self.sender.ip(),
+        });
         let spin = &mut self.scratch.spin;
-        let served = self.engine.live.serve(record, self.qtype, self.client, spin);
-        self.scope = self.scope.max(served.scope);
+        let served = self.engine.live.serve(record, self.qtype, client, spin);
+        if self.subnet.is_some() {
+            self.scope = self.scope.max(served.scope);
+        }
         match served.answer {
             Answer::Records { bytes, count } => {
                 self.message.records(Section::Answer, bytes, count, place.pointer())?;

@@ -33,8 +33,6 @@ pub(super) struct Message<'o> {
     /// AA stays clear: the answer to a question of class ANY is never authoritative (RFC 1035
     /// section 6.2).
     any_class: bool,
-    edns: Option<Edns>,
-    udp_size: u16,
 }
 
 impl<'o> Message<'o> {
@@ -44,13 +42,12 @@ impl<'o> Message<'o> {
     pub(super) fn begin(
         request: &Request<'_>,
         question: Option<Question>,
-        edns: Option<Edns>,
+        edns: Option<&Edns>,
         settings: &Settings,
         out: &'o mut [u8],
     ) -> Option<Message<'o>> {
-        let udp_size = settings.edns_udp_size.max(MIN_UDP_SIZE);
         let limit = match (request.transport, edns) {
-            (Transport::Udp, Some(edns)) => edns.udp_size.min(udp_size),
+            (Transport::Udp, Some(edns)) => edns.udp_size.min(udp_size(settings)),
             (Transport::Udp, None) => MIN_UDP_SIZE,
             (Transport::Tcp, _) => u16::MAX,
         };
@@ -72,8 +69,6 @@ impl<'o> Message<'o> {
             counts: [questions, 0, 0, 0],
             flags: 0,
             any_class: question.is_some_and(|question| question.qclass == Class::ANY),
-            edns,
-            udp_size,
         })
     }
 
@@ -167,17 +162,30 @@ impl<'o> Message<'o> {
         Ok(())
     }
 
-    /// Writes OPT, when the query had one, and the header.
+    /// Writes OPT, when the query had one, and the header. `edns` and `settings` are those that
+    /// the message was begun with.
     #[inline]
-    pub(super) fn finish(mut self, header: Header, rcode: Rcode, scope: u8) -> Reply {
-        if let Some(edns) = self.edns {
+    pub(super) fn finish(
+        mut self,
+        header: Header,
+        edns: Option<&Edns>,
+        settings: &Settings,
+        rcode: Rcode,
+        scope: u8,
+    ) -> Reply {
+        if let Some(edns) = edns {
             // The room for it was kept.
             let out = &mut self.out[self.at..];
-            self.at += edns.write_response(self.udp_size, rcode, scope, out);
+            self.at += edns.write_response(udp_size(settings), rcode, scope, out);
             self.counts[Section::Additional as usize] += 1;
         }
         let flags = header.response_flags(self.flags, rcode);
         header::write(self.out, header.id, flags, self.counts);
         Reply::Message(self.at)
     }
+}
+
+/// The largest UDP message sent.
+fn udp_size(settings: &Settings) -> u16 {
+    settings.edns_udp_size.max(MIN_UDP_SIZE)
 }

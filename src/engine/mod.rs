@@ -14,7 +14,7 @@ mod steer;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::steering::{Client, Live, Spin};
+use crate::steering::{Live, Spin};
 use crate::wire::{LowerName, Query};
 use crate::zone::Hashes;
 
@@ -99,25 +99,24 @@ impl<S: Steer> Engine<S> {
             Ok(query) => query,
             Err(rejected) => return refusal::reply(rejected, request, settings, out),
         };
-        let Some(mut message) =
-            Message::begin(request, Some(query.question), query.edns, settings, out)
+        let edns = query.edns.as_ref();
+        let Some(mut message) = Message::begin(request, Some(query.question), edns, settings, out)
         else {
             return Reply::Drop;
         };
         if let Some(rcode) = refusal::of_question(query.question) {
-            return message.finish(query.header, rcode, 0);
+            return message.finish(query.header, edns, settings, rcode, 0);
         }
-        let subnet = query.edns.and_then(|edns| edns.subnet).filter(|subnet| subnet.source > 0);
         let (rcode, scope) = Answering {
             engine: self,
             qtype: query.question.qtype,
-            client: Client::new(subnet.map_or(request.client.ip(), |subnet| subnet.address)),
+            sender: request.client,
+            subnet: edns.and_then(|edns| edns.subnet.as_ref()).filter(|subnet| subnet.source > 0),
             scratch,
             message: &mut message,
             scope: 0,
         }
         .write();
-        let scope = if subnet.is_some() { scope } else { 0 };
-        message.finish(query.header, rcode, scope)
+        message.finish(query.header, edns, settings, rcode, scope)
     }
 }

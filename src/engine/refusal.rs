@@ -16,8 +16,8 @@ pub(super) fn reply(
     let Rejected::Refusal { header, rcode, question, edns } = rejected else {
         return Reply::Drop;
     };
-    match Message::begin(request, question, edns, settings, out) {
-        Some(message) => message.finish(header, rcode, 0),
+    match Message::begin(request, question, edns.as_ref(), settings, out) {
+        Some(message) => message.finish(header, edns.as_ref(), settings, rcode, 0),
         None => Reply::Drop,
     }
 }

@@ -10,6 +10,7 @@ use crate::geo::Coordinates;
 use crate::health::CheckId;
 use crate::steering::latency::Table;
 use crate::steering::matching::Match;
+use crate::steering::resolve::Item;
 use crate::wire::{Name, Type};
 
 /// An index into [`Model::pools`].
@@ -295,6 +296,17 @@ impl Model {
             types.extend(addresses.iter().filter_map(|a| MemberData::Address(*a).rtype()));
         }
         (types.into_iter().collect(), pools.iter().any(|pool| self.pool(*pool).is_alias()))
+    }
+
+    /// The target of an alias member; `None` for any other item.
+    pub fn alias_of(&self, item: Option<&Item>) -> Option<Name> {
+        match item {
+            Some(Item::Member(pool, index)) => match &self.pool(*pool).members[*index].data {
+                MemberData::Alias(target) => Some(target.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn walk(&self, target: Target, visit: &mut impl FnMut(Target)) {

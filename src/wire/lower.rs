@@ -53,10 +53,12 @@ impl LowerName {
             place += 1 + usize::from(length);
         }
         let name = &rest[..=place];
-        let buffer = &mut self.octets[..name.len()];
-        buffer.copy_from_slice(name);
-        // Length octets are at most 63 and so never in A to Z.
-        buffer.make_ascii_lowercase();
+        self.octets[..name.len()].copy_from_slice(name);
+        // Length octets are at most 63 and so never in A to Z. Sixteen octets at a time take a
+        // few instructions; what they lower behind the name means nothing.
+        for octets in self.octets.as_chunks_mut::<16>().0.iter_mut().take(place / 16 + 1) {
+            octets.make_ascii_lowercase();
+        }
         self.len = name.len() as u8;
         self.labels = labels as u8;
         Ok(at + name.len())

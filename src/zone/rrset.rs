@@ -96,7 +96,8 @@ pub enum NamePlace {
     Owner,
     /// It is the apex of the RRset's zone.
     Apex,
-    /// So many octets from the start of the RRset as [`Rrset::write`] wrote it.
+    /// So many octets from the start of the RRset as [`Rrset::write`] wrote it, when that is where
+    /// a pointer reaches; farther back it may be elsewhere.
     Data(u16),
 }
 
@@ -111,13 +112,6 @@ impl<'z> Rrset<'z> {
     #[inline]
     pub fn count(&self) -> u16 {
         self.set.count
-    }
-
-    /// Octets it takes in a message, where its owner is written as a pointer.
-    #[inline]
-    #[allow(clippy::len_without_is_empty)] // it has at least one record
-    pub fn len(&self) -> usize {
-        usize::from(self.set.len)
     }
 
     /// Time to live of the first record in seconds; in all types but RRSIG it is that of all.
@@ -153,10 +147,10 @@ impl<'z> Rrset<'z> {
         let octets = self.octets();
         let end = at + octets.len();
         let Owner::Pointer(owner) = owner else {
-            return self.write_in_full(out, at, owner, apex);
+            return self.write_far(out, at, owner, apex);
         };
         if end > BEYOND_POINTERS && self.set.patch_count != 0 {
-            return self.write_in_full(out, at, Owner::Pointer(owner), apex);
+            return self.write_far(out, at, Owner::Pointer(owner), apex);
         }
         let out = out.get_mut(at..end)?;
         out.copy_from_slice(octets);
@@ -238,17 +232,19 @@ impl<'z> Rrset<'z> {
         octets.get(12..12 + len).unwrap_or(&[])
     }
 
-    /// Writes the RRset with no pointers into itself: far back in a long message they would not
-    /// reach.
+    /// Writes the RRset where a pointer may not reach: the owner may be in full, and names that
+    /// would be pointed to too far back are.
+    ///
+    /// What still is a pointer into the RRset leads to where it should. A name is only in full
+    /// when it would point to `BEYOND_POINTERS` or later; so all names before that place are
+    /// where the template has them, unless the owner is in full, when nothing is.
     #[cold]
-    fn write_in_full(
-        &self,
-        out: &mut [u8],
-        at: usize,
-        owner: Owner<'_>,
-        apex: u16,
-    ) -> Option<usize> {
+    fn write_far(&self, out: &mut [u8], at: usize, owner: Owner<'_>, apex: u16) -> Option<usize> {
         let octets = self.octets();
+        let reach = match owner {
+            Owner::Pointer(_) => BEYOND_POINTERS.saturating_sub(at),
+            Owner::Name(_) => 0,
+        };
         let mut sink = Sink { out, at };
         let mut record = 0;
         while let Some(fixed) = octets.get(record + 2..).and_then(<[u8]>::first_chunk::<10>) {
@@ -264,7 +260,12 @@ impl<'z> Rrset<'z> {
             let here = |patch: &&Patch| (data..end).contains(&usize::from(patch.at));
             for patch in self.patches().iter().filter(here) {
                 sink.put(&octets[place..usize::from(patch.at)])?;
-                self.put_name(&mut sink, *patch, apex)?;
+                match patch.to {
+                    to if usize::from(to) < reach => {
+                        sink.put(&(0xc000 | (at as u16 + to)).to_be_bytes())?;
+                    }
+                    _ => self.put_name(&mut sink, *patch, apex)?,
+                }
                 place = usize::from(patch.at) + 2;
             }
             sink.put(&octets[place..end])?;
@@ -275,7 +276,8 @@ impl<'z> Rrset<'z> {
         Some(sink.at)
     }
 
-    /// Writes the rest of a name that a pointer of the template stands for.
+    /// Writes the rest of a name that a pointer of the template stands for, in full but for the
+    /// apex.
     fn put_name(&self, sink: &mut Sink<'_>, mut patch: Patch, apex: u16) -> Option<()> {
         let octets = self.octets();
         loop {

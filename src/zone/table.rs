@@ -81,9 +81,12 @@ impl Table {
         let mut hash = self.seed;
         let labels = name.labels();
         hashes.0[labels & 127] = hash;
+        let mut rest = name.prefix(labels);
         for index in (0..labels).rev() {
+            let (front, label) = rest.split_at_checked(name.start(index)).unwrap_or_default();
+            rest = front;
             let mut hasher = FoldHasher::with_seed(hash, self.shared);
-            hasher.write(name.label(index));
+            hasher.write(label);
             hash = hasher.finish();
             hashes.0[index & 127] = hash;
         }

@@ -128,6 +128,11 @@ impl Zones {
         })
     }
 
+    /// All names that exist, in lower case and in no order.
+    pub fn names(&self) -> impl Iterator<Item = Name> {
+        self.nodes.iter().filter_map(|node| Name::from_wire(self.name_of(node)).ok())
+    }
+
     /// How many names exist: owners of records, steered names, empty non-terminals.
     pub fn name_count(&self) -> usize {
         self.nodes.len()

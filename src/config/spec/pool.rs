@@ -69,6 +69,8 @@ pub struct MemberSpec {
     /// Where its checks connect, if not at the monitor's port.
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<Spanned<i64>>,
+    /// Address and port where its checks connect, if not at the member itself: 10.0.0.5:8080.
+    pub check: Option<Spanned<String>>,
 }
 
 /// How an answer is made of the members that are up.

@@ -44,10 +44,11 @@ pub(super) fn build(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Chec
             continue;
         };
         for (member_index, member) in pool.members.iter().enumerate() {
-            let host = match &member.data {
-                MemberData::Address(address) => address.to_string(),
-                MemberData::Cname(name) => name.to_string(),
-                MemberData::Rdata(_) => continue,
+            let host = match (&member.data, member.check) {
+                (MemberData::Rdata(_), _) => continue,
+                (_, Some(elsewhere)) => elsewhere.ip().to_string(),
+                (MemberData::Address(address), None) => address.to_string(),
+                (MemberData::Cname(name), None) => name.to_string(),
             };
             let Some(port) = member.check_port else {
                 continue;

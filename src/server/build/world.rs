@@ -18,11 +18,7 @@ pub struct World {
 
 /// Opens the databases and compiles the atlas. `None` when there are mistakes; they are in
 /// `found`.
-pub fn build(
-    config: &Config,
-    origin: Origin<'_>,
-    found: &mut Vec<Diagnostic>,
-) -> Option<World> {
+pub fn build(config: &Config, origin: Origin<'_>, found: &mut Vec<Diagnostic>) -> Option<World> {
     let mut databases = Vec::new();
     let mut complete = true;
     match origin {

@@ -1,0 +1,72 @@
+//! `meridian explain`: which answer a client gets, and every reason.
+//!
+//! The answer is the engine's own, to a real message; the reasons are
+//! [`evaluate`](crate::steering::evaluate)'s. Facts are gathered first and then shown, as text or
+//! as JSON.
+
+mod ask;
+mod facts;
+mod text;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::bail;
+
+use super::arguments::Explain;
+use super::report;
+use crate::config::suggest;
+use crate::health::{CheckId, Store};
+use crate::server::Generation;
+use crate::steering::control::Control;
+use crate::steering::model::{PoolId, PoolState};
+
+/// No such name is served.
+const NO_SUCH_NAME: u8 = 1;
+
+pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
+    let Some((config, generation)) = report::generation(&arguments.config.config) else {
+        return Ok(ExitCode::from(super::FAILED));
+    };
+    let now = SystemTime::now();
+    let known = Store::new(&config.server.state).load();
+    let records: Vec<_> = generation.checks.iter().map(|check| known.of(check, now)).collect();
+    let mut control = Control::new(
+        generation.steering.clone(),
+        (0..)
+            .map(CheckId)
+            .zip(&records)
+            .filter_map(|(check, record)| Some((check, record.as_ref()?.state.verdict))),
+    );
+    for (check, record) in (0..).map(CheckId).zip(&records) {
+        if let Some(ms) = record.and_then(|record| record.server_ms) {
+            control.set_server_ms(check, f64::from(ms));
+        }
+    }
+    for name in &arguments.down {
+        control.force(pool_named(&generation, name)?, Some(PoolState::Down));
+    }
+    control.evaluate_latency();
+    control.settle();
+    let facts = facts::gather(&generation, &control, &records, arguments, now)?;
+    let out = &mut io::stdout().lock();
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *out, &facts)?;
+        writeln!(out)?;
+    } else {
+        text::write(&facts, out)?;
+    }
+    Ok(if facts.exists { ExitCode::SUCCESS } else { ExitCode::from(NO_SUCH_NAME) })
+}
+
+fn pool_named(generation: &Generation, name: &str) -> anyhow::Result<PoolId> {
+    let pools = &generation.steering.model.pools;
+    if let Some(index) = pools.iter().position(|pool| pool.name == name) {
+        return Ok(PoolId(index as u32));
+    }
+    match suggest::nearest(name, pools.iter().map(|pool| &*pool.name)) {
+        Some(near) => bail!("there is no pool `{name}`; did you mean `{near}`?"),
+        None => bail!("there is no pool `{name}`"),
+    }
+}

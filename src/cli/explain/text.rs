@@ -1,0 +1,110 @@
+//! The facts as text, in the order of deciding.
+
+use std::io::{self, Write};
+
+use super::facts::{ConsideredFacts, Facts, MemberFacts, TargetFacts};
+use crate::steering::trace::Fate;
+
+/// Writes the whole explanation.
+pub(super) fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{} {} for {}", facts.name, facts.rtype, facts.client.subnet)?;
+    writeln!(out)?;
+    write!(out, "client    {} (from {})", facts.client.subnet, facts.client.source)?;
+    if !facts.client.subnet.starts_with(&facts.client.looked_up) {
+        write!(out, ", looked up as {}", facts.client.looked_up)?;
+    }
+    writeln!(out)?;
+    location(facts, out)?;
+    for step in &facts.steps {
+        writeln!(out)?;
+        write!(out, "name      {}", step.name)?;
+        if let Some(zone) = &step.zone {
+            write!(out, " in zone {zone}")?;
+        }
+        writeln!(out, ": {}", step.found)?;
+        if let Some(steered) = &step.steered {
+            writeln!(out, "          record at {}, ttl {}", steered.site, steered.ttl)?;
+            if let Some(exception) = &steered.exception {
+                writeln!(out, "          ! {exception}")?;
+            }
+            target(&steered.decision, "", 0, out)?;
+            writeln!(out, "outcome   {}", steered.outcome)?;
+        }
+    }
+    writeln!(out)?;
+    writeln!(out, "answer    {}", facts.answer.rcode)?;
+    for record in facts.answer.records.iter().chain(&facts.answer.authority) {
+        writeln!(out, "          {record}")?;
+    }
+    match (facts.answer.scope, &facts.answer.shared_by) {
+        (Some(scope), Some(prefix)) => {
+            writeln!(out, "scope     /{scope}: shared by the clients in {prefix}")
+        }
+        _ => writeln!(out, "scope     none: the reply carries no client subnet"),
+    }
+}
+
+fn location(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
+    if facts.location.fields.is_empty() {
+        return writeln!(out, "location  unknown: no network and no database speaks of it");
+    }
+    let mut label = "location";
+    for field in &facts.location.fields {
+        writeln!(out, "{label:<8}  {:<11} {:<20} {}", field.field, field.value, field.from)?;
+        label = "";
+    }
+    if facts.location.is_anycast {
+        writeln!(out, "          anycast: the address has no position")?;
+    }
+    Ok(())
+}
+
+fn target(facts: &TargetFacts, mark: &str, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+    let indent = "  ".repeat(depth);
+    write!(out, "          {indent}{mark}{} {}", facts.kind, facts.name)?;
+    if !facts.site.is_empty() {
+        write!(out, " ({})", facts.site)?;
+    }
+    if !facts.note.is_empty() {
+        write!(out, ": {}", facts.note)?;
+    }
+    writeln!(out)?;
+    for considered in &facts.considered {
+        self::considered(considered, depth + 1, out)?;
+    }
+    for member in &facts.members {
+        self::member(member, depth + 1, out)?;
+    }
+    Ok(())
+}
+
+fn considered(facts: &ConsideredFacts, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mark = match &facts.fate {
+        Fate::Taken => format!("-> [{}] ", facts.by),
+        Fate::Shares(share) => format!("-> [{}, {:.1} %] ", facts.by, share * 100.0),
+        Fate::PassedOver(_) => format!("x  [{}] ", facts.by),
+        Fate::NotNeeded => format!("   [{}] ", facts.by),
+    };
+    target(&facts.target, &mark, depth, out)?;
+    match &facts.fate {
+        Fate::PassedOver(why) => {
+            let indent = "  ".repeat(depth + 1);
+            writeln!(out, "          {indent}passed over: {why}")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+    let indent = "  ".repeat(depth);
+    let mark = if facts.is_offered { "+" } else { "-" };
+    write!(
+        out,
+        "          {indent}{mark} {} {} {} by {}",
+        facts.rtype, facts.name, facts.state, facts.by
+    )?;
+    match facts.checked_seconds_ago {
+        Some(seconds) => writeln!(out, ", last checked {seconds} s ago"),
+        None => writeln!(out),
+    }
+}

@@ -1,0 +1,16 @@
+//! What the server answers, seen from outside: a message in, a message out.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod bed;
+
+mod additional;
+mod aliases;
+mod compression;
+mod delegations;
+mod edns;
+mod names;
+mod oracle;
+mod refusals;
+mod sources;
+mod steered;
+mod truncation;

@@ -1,0 +1,110 @@
+//! Messages that are no questions for a zone.
+
+use hickory_proto::op::{Message, OpCode};
+use hickory_proto::rr::DNSClass;
+use meridian::engine::Transport;
+
+use crate::bed::{Bed, query};
+
+const ZONE: &str = "\
+$ORIGIN example.com.
+@ 60 SOA ns hostmaster 1 7200 900 1209600 300
+@ 60 NS ns.elsewhere.
+www 60 A 192.0.2.1
+";
+
+fn bed() -> Bed {
+    Bed::new(&[ZONE])
+}
+
+#[test]
+fn a_name_outside_of_all_zones_is_refused() {
+    for question in ["example.net. A", "com. NS", ". NS", "notexample.com. A", "elsewhere. DS"] {
+        let told = bed().ask(question);
+        assert_eq!((told.rcode().as_str(), told.flags().as_str()), ("Refused", ""));
+        assert_eq!(told.message.queries.len(), 1);
+        assert!(told.authority().is_empty());
+    }
+    assert_eq!(Bed::new(&[]).ask("example.com. A").rcode(), "Refused");
+}
+
+#[test]
+fn classes_but_in_are_refused_and_class_any_is_never_authoritative() {
+    let mut message = query("www.example.com. A");
+    message.queries[0].query_class = DNSClass::CH;
+    assert_eq!(bed().send(&message, Transport::Udp).rcode(), "Refused");
+    message.queries[0].query_class = DNSClass::ANY;
+    let told = bed().send(&message, Transport::Udp);
+    assert_eq!((told.answer().len(), told.flags().as_str()), (1, ""));
+}
+
+#[test]
+fn transfers_are_refused_and_other_meta_types_are_no_questions() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        assert_eq!(bed().send(&query("example.com. AXFR"), transport).rcode(), "Refused");
+        assert_eq!(bed().send(&query("example.com. IXFR"), transport).rcode(), "Refused");
+    }
+    assert_eq!(bed().ask("example.com. TYPE253").rcode(), "NotImp");
+    assert_eq!(bed().ask("example.com. TYPE249").rcode(), "NotImp");
+    assert_eq!(bed().ask("example.com. TYPE128").rcode(), "FormErr");
+    assert_eq!(bed().ask("example.com. TYPE0").rcode(), "FormErr");
+}
+
+#[test]
+fn opcodes_but_query_are_not_implemented() {
+    for opcode in [OpCode::Notify, OpCode::Update, OpCode::Status] {
+        let mut message = query("example.com. SOA");
+        message.metadata.op_code = opcode;
+        let told = bed().send(&message, Transport::Udp);
+        assert_eq!(told.rcode(), "NotImp");
+        assert_eq!(told.message.metadata.op_code, opcode);
+    }
+}
+
+#[test]
+fn a_response_and_a_stump_get_silence() {
+    let mut octets = query("www.example.com. A").to_vec().unwrap();
+    assert_eq!(bed().octets(&octets[..11], Transport::Udp), None);
+    octets[2] |= 0x80;
+    assert_eq!(bed().octets(&octets, Transport::Udp), None);
+}
+
+#[test]
+fn a_malformed_message_gets_formerr_with_its_id_and_rd() {
+    let whole = query("www.example.com. A").to_vec().unwrap();
+    let mut two = whole.clone();
+    two[5] = 2;
+    let mut none = whole[..12].to_vec();
+    none[5] = 0;
+    let mut trailing = whole.clone();
+    trailing.push(0);
+    let mut overrun = whole.clone();
+    overrun[7] = 1;
+    let mut pointer = whole[..12].to_vec();
+    pointer.extend([0xc0, 12, 0, 1, 0, 1]);
+    let header_only = whole[..12].to_vec();
+    for octets in [two, none, trailing, overrun, pointer, header_only] {
+        let reply = bed().octets(&octets, Transport::Udp).unwrap();
+        let message = Message::from_vec(&reply).unwrap();
+        assert_eq!(format!("{:?}", message.metadata.response_code), "FormErr", "{octets:x?}");
+        assert_eq!(message.metadata.id, 0x4d44);
+        assert!(message.metadata.recursion_desired);
+    }
+}
+
+#[test]
+fn an_output_buffer_too_small_for_any_reply_is_silence() {
+    use meridian::engine::{Reply, Request};
+    let bed = bed();
+    let message = query("www.example.com. A").to_vec().unwrap();
+    let transport = Transport::Udp;
+    let request = Request { message: &message, client: bed.client, local: None, transport };
+    for len in 0..64 {
+        let mut out = vec![0; len];
+        let reply = bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out);
+        match reply {
+            Reply::Drop => assert!(len < message.len()),
+            Reply::Message(used) => assert!(used <= len),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! A query allocates nothing, whatever its answer.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+#![allow(unsafe_code)] // an allocator is unsafe by its trait
+
+#[path = "lookup/bed.rs"]
+mod bed;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use bed::{Bed, Made, edns_query, query, subnet_query};
+use meridian::engine::{Reply, Request, Transport};
+
+/// The system's allocator, which counts what this thread asks of it.
+struct Counting;
+
+thread_local!(static COUNT: Cell<u64> = const { Cell::new(0) });
+
+// SAFETY: every call goes to the system's allocator as it came; the count is a thread-local
+// number that needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn zone() -> String {
+    let mut zone = "\
+$ORIGIN example.com.
+$TTL 60
+@       SOA ns hostmaster 1 7200 900 1209600 300
+@       NS  ns
+ns      A   192.0.2.53
+ns      AAAA 2001:db8::53
+@       MX  10 ns
+static  A   192.0.2.1
+*.wild  A   192.0.2.4
+*.walias CNAME static
+a       CNAME b
+b       CNAME www
+out     CNAME x.elsewhere.
+loop    CNAME loop
+old     DNAME wild
+cut     NS  ns.cut
+ns.cut  A   192.0.2.54
+svc     HTTPS 1 . alpn=h2
+svc     A   192.0.2.5
+"
+    .to_owned();
+    for n in 0..2000 {
+        zone.push_str(&format!("big MX {n} host{n}.dep\n"));
+        if n < 100 {
+            zone.push_str(&format!("host{n}.dep A 192.0.2.{n}\n"));
+        }
+    }
+    zone
+}
+
+/// How often answering this allocates or frees.
+fn cost(bed: &Bed, message: &[u8], transport: Transport, out: &mut [u8]) -> (u64, Reply) {
+    let request = Request { message, client: bed.client, local: None, transport };
+    let mut scratch = bed.scratch.borrow_mut();
+    let before = COUNT.get();
+    let reply = bed.engine.respond(&request, &mut scratch, out);
+    (COUNT.get() - before, reply)
+}
+
+#[test]
+fn no_answer_allocates() {
+    let made = vec![
+        Made::new("www.example.com.", 20, &["30 A 192.0.2.1", "30 A 192.0.2.2"]),
+        Made::new("cdn.example.com.", 16, &["30 CNAME www.example.com."]),
+        Made::failing("down.example.com."),
+    ];
+    let bed = Bed::steered(&[&zone()], made);
+    let mut out = vec![0; 65_535];
+    for question in [
+        "static.example.com. A",
+        "example.com. MX",
+        "example.com. NS",
+        "example.com. SOA",
+        "www.example.com. A",
+        "www.example.com. AAAA",
+        "cdn.example.com. A",
+        "down.example.com. A",
+        "x.wild.example.com. A",
+        "x.walias.example.com. A",
+        "x.cut.example.com. A",
+        "cut.example.com. DS",
+        "nope.example.com. A",
+        "static.example.com. TXT",
+        "a.example.com. A",
+        "out.example.com. A",
+        "loop.example.com. A",
+        "x.old.example.com. A",
+        "svc.example.com. HTTPS",
+        "static.example.com. ANY",
+        "big.example.com. MX",
+        "example.com. AXFR",
+        "elsewhere. A",
+    ] {
+        let mut bad = query(question);
+        bad.add_query(bad.queries[0].clone());
+        let mut version = edns_query(question, 1232);
+        version.edns.as_mut().unwrap().set_version(1);
+        let mut trailing = query(question).to_vec().unwrap();
+        trailing.push(0);
+        for message in [
+            query(question).to_vec().unwrap(),
+            edns_query(question, 1232).to_vec().unwrap(),
+            subnet_query(question, "192.0.2.0", 24).to_vec().unwrap(),
+            subnet_query(question, "2001:db8::", 56).to_vec().unwrap(),
+            bad.to_vec().unwrap(),
+            version.to_vec().unwrap(),
+            trailing,
+        ] {
+            for transport in [Transport::Udp, Transport::Tcp] {
+                let (count, reply) = cost(&bed, &message, transport, &mut out);
+                assert!(matches!(reply, Reply::Message(_)));
+                assert_eq!(count, 0, "{question} {transport:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_count_counts() {
+    let before = COUNT.get();
+    drop(std::hint::black_box(vec![1, 2, 3]));
+    assert_eq!(COUNT.get() - before, 2);
+}
