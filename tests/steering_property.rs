@@ -12,7 +12,6 @@ use meridian::steering::answers::Outcome;
 use meridian::steering::compile::World;
 use meridian::steering::control::{Control, Steering};
 use meridian::steering::evaluate::{Asker, evaluate};
-use meridian::steering::latency::{Row, Table};
 use meridian::steering::matching::Match;
 use meridian::steering::model::*;
 use meridian::steering::resolve::{Item, Resolved, Ring, Source, View};
@@ -214,9 +213,9 @@ fn random_model(random: &mut Random) -> Model {
             },
             3 => Kind::Latency {
                 targets: some(random),
-                table: Table {
+                table: LatencyTable {
                     rows: (0..random.below(4))
-                        .map(|_| Row {
+                        .map(|_| LatencyRow {
                             clients: random_match(random),
                             pool: PoolId(random.below(model.pools.len() as u32)),
                             ms: f64::from(random.below(200)),

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::steering::live::{Answer, Client, Served, Spin};
 use crate::steering::model::{MemberData, Model};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
+use crate::steering::served::{Answer, Client, Served, Spin};
 use crate::steering::spread::{self, Candidate};
 use crate::steering::table::{ClassTable, Groups};
 use crate::wire::{Class, Type};

@@ -6,26 +6,8 @@
 use ipnet::IpNet;
 
 use crate::geo::{Coordinates, Location};
-use crate::steering::matching::{Match, Specificity};
-use crate::steering::model::PoolId;
-
-/// Measured round-trip times: which clients, which pool, how long.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Table {
-    /// In the order of the file.
-    pub rows: Vec<Row>,
-}
-
-/// One measured time.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The clients.
-    pub clients: Match,
-    /// The pool they reach.
-    pub pool: PoolId,
-    /// The round trip in milliseconds, finite and not negative.
-    pub ms: f64,
-}
+use crate::steering::matching::Specificity;
+use crate::steering::model::{LatencyTable, PoolId};
 
 /// Milliseconds that stay when there is no distance (fit to measured cloud-region medians).
 const BASE_MS: f64 = 8.0;
@@ -36,9 +18,9 @@ const MS_PER_KM: f64 = 0.0155;
 const DISTANCE_STEP_MS: f64 = 5.0;
 
 /// The network part in whole milliseconds for one client and pool: the most specific row, else
-/// from the distance; `None` when neither is known. `around` is as in [`Match::covers`].
+/// from the distance; `None` when neither is known. `around` is as in [`Match::covers`](crate::steering::matching::Match::covers).
 pub fn network_ms(
-    table: &Table,
+    table: &LatencyTable,
     location: &Location,
     around: Option<IpNet>,
     pool: PoolId,
@@ -169,6 +151,8 @@ fn lowest(estimates: &Estimates, up: impl Fn(usize) -> bool) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::steering::matching::Match;
+    use crate::steering::model::LatencyRow;
 
     const ALL: fn(usize) -> bool = |_| true;
 
@@ -228,8 +212,8 @@ mod tests {
         };
         let dublin = Some(Coordinates { latitude: 53.3, longitude: -6.3 });
         let client = Some("192.0.2.1/32".parse().unwrap());
-        let row = |clients, ms| Row { clients, pool: PoolId(0), ms };
-        let mut table = Table::default();
+        let row = |clients, ms| LatencyRow { clients, pool: PoolId(0), ms };
+        let mut table = LatencyTable::default();
         assert_eq!(network_ms(&table, &berlin, client, PoolId(0), dublin), Some(30));
         table.rows = vec![
             row(Match::Country(crate::geo::Country(*b"DE")), 21.4),

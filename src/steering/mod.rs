@@ -1,7 +1,15 @@
 //! Steering: which region a client is sent to (steering.md).
 //!
-//! Two implementations of one meaning: `evaluate` walks the tree of policies for one client
-//! and records why; the compiled tables serve queries. Never sees a message or a socket.
+//! Two implementations of one meaning: [`evaluate`] walks the tree of policies for one client
+//! and records why; the compiled tables serve queries. A property test holds them equal. Never
+//! sees a message or a socket.
+//!
+//! ```text
+//! at load    model ─► compile (preference, plan) ─► table: client -> class, class -> plan
+//! on change  control: plan + standing + latency ─► resolve ─► answers ─► Live
+//! a query    Live::serve: client -> class -> answer, and its scope
+//! explain    evaluate ─► trace
+//! ```
 
 pub mod answers;
 pub mod compile;
@@ -14,9 +22,11 @@ pub mod model;
 pub mod plan;
 pub mod preference;
 pub mod resolve;
+pub mod served;
 pub mod spread;
 pub mod standing;
 pub mod table;
 pub mod trace;
 
-pub use live::{Answer, Client, Live, Served, Spin};
+pub use live::Live;
+pub use served::{Answer, Client, Served, Spin};

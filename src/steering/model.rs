@@ -8,9 +8,7 @@ use std::net::IpAddr;
 
 use crate::geo::Coordinates;
 use crate::health::CheckId;
-use crate::steering::latency::Table;
 use crate::steering::matching::Match;
-use crate::steering::resolve::Item;
 use crate::wire::{Name, Type};
 
 /// An index into [`Model::pools`].
@@ -167,7 +165,7 @@ pub enum Kind {
         /// In the order that decides between equals.
         targets: Vec<Target>,
         /// Measured times; empty where none were given.
-        table: Table,
+        table: LatencyTable,
     },
 }
 
@@ -189,6 +187,24 @@ pub struct Rule {
     pub to: Destination,
     /// `file:line`.
     pub site: String,
+}
+
+/// Measured round-trip times: which clients, which pool, how long.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LatencyTable {
+    /// In the order of the file.
+    pub rows: Vec<LatencyRow>,
+}
+
+/// One measured time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatencyRow {
+    /// The clients.
+    pub clients: Match,
+    /// The pool they reach.
+    pub pool: PoolId,
+    /// The round trip in milliseconds, finite and not negative.
+    pub ms: f64,
 }
 
 /// Where a geo rule sends its clients.
@@ -296,17 +312,6 @@ impl Model {
             types.extend(addresses.iter().filter_map(|a| MemberData::Address(*a).rtype()));
         }
         (types.into_iter().collect(), pools.iter().any(|pool| self.pool(*pool).is_alias()))
-    }
-
-    /// The target of an alias member; `None` for any other item.
-    pub fn alias_of(&self, item: Option<&Item>) -> Option<Name> {
-        match item {
-            Some(Item::Member(pool, index)) => match &self.pool(*pool).members[*index].data {
-                MemberData::Alias(target) => Some(target.clone()),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 
     fn walk(&self, target: Target, visit: &mut impl FnMut(Target)) {

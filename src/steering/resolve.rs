@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::steering::latency::Choice;
-use crate::steering::model::{Balance, Model, PolicyId, PoolId, Spread};
+use crate::steering::model::{Balance, MemberData, Model, PolicyId, PoolId, Spread};
 use crate::steering::plan::{Paths, Plan, PlanId, Plans, effective};
 use crate::steering::spread::{self, Candidate};
 use crate::steering::standing::{Offer, Resort, Standing};
-use crate::wire::Type;
+use crate::wire::{Name, Type};
 
 /// What is answered to one class of clients for one type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +44,19 @@ pub enum Item {
     Member(PoolId, usize),
     /// An address of `on_all_down`.
     Address(IpAddr),
+}
+
+impl Item {
+    /// The target of an alias; `None` for anything else.
+    pub fn alias<'m>(&self, model: &'m Model) -> Option<&'m Name> {
+        match self {
+            Item::Member(pool, index) => match &model.pool(*pool).members[*index].data {
+                MemberData::Alias(target) => Some(target),
+                MemberData::Address(_) | MemberData::Data { .. } => None,
+            },
+            Item::Address(_) => None,
+        }
+    }
 }
 
 /// What a ring is the ring of.
@@ -209,14 +222,10 @@ impl View<'_> {
 
     /// A ring of distinct records. An alias stands alone in an answer (RFC 2181 section 10.1).
     fn ring(&self, items: Vec<Item>, take: usize, source: Source) -> Resolved {
-        let is_alias = |item: &Item| match item {
-            Item::Member(id, _) => self.model.pool(*id).is_alias(),
-            Item::Address(_) => false,
-        };
         match items.first() {
             None => Resolved::NoData,
             Some(first) => {
-                let take = if is_alias(first) { 1 } else { take };
+                let take = if first.alias(self.model).is_some() { 1 } else { take };
                 Resolved::Ring(Ring { items, take, source })
             }
         }

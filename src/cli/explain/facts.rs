@@ -300,7 +300,7 @@ impl Case<'_> {
         };
         let alias = match &evaluation.outcome {
             Decided::Resolved(Resolved::Ring(ring)) if self.arguments.rtype != Type::CNAME => {
-                model.alias_of(ring.items.first())
+                ring.items.first().and_then(|item| item.alias(model)).cloned()
             }
             _ => None,
         };

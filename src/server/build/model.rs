@@ -7,11 +7,10 @@ use crate::config::source::Span;
 use crate::config::{self, Config, Match as Place, PolicyKind, suggest};
 use crate::geo::{Continent, Coordinates, Country, country, region};
 use crate::server::build::checks::Checks;
-use crate::steering::latency::{Row, Table};
 use crate::steering::matching::Match;
 use crate::steering::model::{
-    Balance, Destination, Kind, Member, MemberData, Model, OnAllDown, OnDown, Policy, PolicyId,
-    Pool, PoolId, PoolState, Record, Rule, Spread, Target,
+    Balance, Destination, Kind, LatencyRow, LatencyTable, Member, MemberData, Model, OnAllDown,
+    OnDown, Policy, PolicyId, Pool, PoolId, PoolState, Record, Rule, Spread, Target,
 };
 use crate::wire::{Name, Type};
 use crate::zone::rdata;
@@ -212,12 +211,12 @@ fn kind(kind: &PolicyKind) -> Kind {
         },
         PolicyKind::Latency { targets: list, table } => Kind::Latency {
             targets: targets(list),
-            table: Table {
+            table: LatencyTable {
                 rows: table
                     .iter()
                     .flat_map(|table| &table.rows)
                     .filter_map(|row| {
-                        Some(Row {
+                        Some(LatencyRow {
                             clients: place(&row.place.value)?,
                             pool: PoolId(row.pool as u32),
                             ms: row.milliseconds,

@@ -14,8 +14,8 @@ use crate::steering::Client;
 use crate::steering::answers::Outcome;
 use crate::steering::latency::{self, Choice};
 use crate::steering::model::{
-    Balance, Destination, Kind, Model, OnAllDown, OnDown, Policy, PolicyId, Pool, PoolId, Record,
-    Rule, Spread, Target,
+    Balance, Destination, Kind, LatencyTable, Model, OnAllDown, OnDown, Policy, PolicyId, Pool,
+    PoolId, Record, Rule, Spread, Target,
 };
 use crate::steering::plan::Paths;
 use crate::steering::preference::{biased_km, distance_km};
@@ -379,7 +379,7 @@ impl Walk<'_> {
         &self,
         id: PolicyId,
         targets: &[Target],
-        table: &latency::Table,
+        table: &LatencyTable,
     ) -> (Found, String, Vec<Considered>) {
         let around = Some(IpNet::from(self.asker.client.address));
         let mut paths: Vec<Paths> = Vec::new();
