@@ -8,8 +8,14 @@ mod bed;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use std::sync::Arc;
+
 use bed::{Bed, Made, edns_query, query, subnet_query};
-use meridian::engine::{Reply, Request, Transport};
+use meridian::config::{self, Memory};
+use meridian::engine::{Engine, Reply, Request, Scratch, Transport};
+use meridian::health::{CheckId, Verdict};
+use meridian::server::{self, Origin};
+use meridian::steering::control::Control;
 
 /// The system's allocator, which counts what this thread asks of it.
 struct Counting;
@@ -135,6 +141,108 @@ fn no_answer_allocates() {
                 let (count, reply) = cost(&bed, &message, transport, &mut out);
                 assert!(matches!(reply, Reply::Message(_)));
                 assert_eq!(count, 0, "{question} {transport:?}");
+            }
+        }
+    }
+}
+
+const POLICIES: &str = r#"
+[monitor.m]
+kind = "tcp"
+port = 80
+[pool.na]
+monitor = "m"
+location = "aws:us-east-1"
+members = ["192.0.2.1", "192.0.2.2", "2001:db8::1", { rdata = "HTTPS 1 . alpn=h2" }]
+[pool.eu]
+monitor = "m"
+location = "aws:eu-west-1"
+members = ["192.0.2.3", { address = "192.0.2.4", weight = 3 }]
+balance = "weighted"
+[pool.ap]
+location = "aws:ap-southeast-1"
+members = ["192.0.2.5", "192.0.2.6"]
+balance = "sticky"
+[pool.cdn]
+members = [{ cname = "static.example.com" }]
+[policy.geo]
+kind = "geo"
+rules = [{ match = "continent:NA", to = "na" }, { match = "continent:EU", to = "eu" }]
+default = "ap"
+[policy.near]
+kind = "nearest"
+targets = ["na", "eu", "ap"]
+[policy.fast]
+kind = "latency"
+targets = ["na", "eu", "ap"]
+[policy.shares]
+kind = "weighted"
+targets = [{ to = "geo", weight = 2 }, { to = "cdn", weight = 1 }]
+[policy.loyal]
+kind = "sticky"
+targets = ["na", "eu", "ap"]
+[policy.round]
+kind = "round-robin"
+targets = ["na", "eu"]
+[record."geo.example.com"]
+use = "geo"
+[record."near.example.com"]
+use = "near"
+[record."fast.example.com"]
+use = "fast"
+[record."shares.example.com"]
+use = "shares"
+[record."loyal.example.com"]
+use = "loyal"
+[record."round.example.com"]
+use = "round"
+[record."*.any.example.com"]
+use = "na"
+on_all_down = "servfail"
+"#;
+
+#[test]
+fn no_steered_answer_allocates_whatever_is_up() {
+    let files = Memory::from_iter([
+        ("meridian.toml", "[server]\nzones = [\"example.com.zone\"]\npolicies = [\"p.toml\"]\n"),
+        ("p.toml", POLICIES),
+        ("example.com.zone", &*zone()),
+    ]);
+    let loaded = config::read(&files, "meridian.toml".as_ref()).unwrap();
+    let generation = server::build(loaded, Origin::Embedded(&files)).unwrap();
+    let mut control = Control::new(generation.steering.clone(), []);
+    let mut scratch = Scratch::new(1);
+    let mut out = vec![0; 65_535];
+    for down in [&[][..], &[0, 1, 2], &[0, 1, 2, 3, 4]] {
+        for check in 0..generation.checks.len() as u32 {
+            let verdict = if down.contains(&check) { Verdict::Down } else { Verdict::Up };
+            control.set_verdict(CheckId(check), verdict);
+        }
+        control.settle();
+        let live = Arc::new(control.live().clone());
+        let engine = Engine { snapshot: generation.snapshot.clone(), live };
+        for label in ["geo", "near", "fast", "shares", "loyal", "round", "x.any"] {
+            for (rtype, subnet, length) in [
+                ("A", "81.2.69.0", 24),
+                ("AAAA", "128.101.0.0", 24),
+                ("HTTPS", "133.11.0.0", 16),
+                ("TXT", "2001:200::", 56),
+                ("A", "2002:5102:4500::", 40),
+            ] {
+                let question = format!("{label}.example.com. {rtype}");
+                for message in [query(&question), subnet_query(&question, subnet, length)] {
+                    let message = message.to_vec().unwrap();
+                    let request = Request {
+                        message: &message,
+                        client: "81.2.69.142:5353".parse().unwrap(),
+                        local: None,
+                        transport: Transport::Udp,
+                    };
+                    let before = COUNT.get();
+                    let reply = engine.respond(&request, &mut scratch, &mut out[..1232]);
+                    assert_eq!(COUNT.get() - before, 0, "{question} {subnet}");
+                    assert!(matches!(reply, Reply::Message(_)));
+                }
             }
         }
     }

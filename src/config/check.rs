@@ -168,15 +168,18 @@ fn located(graph: Graph<'_>, target: &TargetRef, why: &str, found: &mut Vec<Diag
     if pools.is_empty() || pools.iter().any(located) {
         return;
     }
-    let what = match target.target {
-        Target::Pool(_) => "the pool has no location",
-        Target::Policy(_) => "no pool below this policy has a location",
+    let (name, what) = match target.target {
+        Target::Pool(index) => {
+            (graph.pools[index].as_ref().map(|pool| &pool.name), "the pool has no location")
+        }
+        Target::Policy(index) => (
+            graph.policies[index].as_ref().map(|policy| &policy.name),
+            "no pool below this policy has a location",
+        ),
     };
-    let mut d = Diagnostic::error(
-        "no-location",
-        format!("`{}` has no location", target.span.text().trim_matches(['"', '\''])),
-    )
-    .at(&target.span, what);
+    let name = name.map_or("", String::as_str);
+    let mut d = Diagnostic::error("no-location", format!("`{name}` has no location"))
+        .at(&target.span, what);
     for pool in pools.iter().filter_map(|index| graph.pools[*index].as_ref()) {
         d = d.and(&pool.span, "defined here");
     }

@@ -110,7 +110,7 @@ impl Diagnostic {
                 .path(source.path().to_string_lossy().into_owned())
                 .annotations(annotations.map(|(kind, label)| {
                     let text = Some(label.text.as_str()).filter(|text| !text.is_empty());
-                    kind.span(label.span.range()).label(text)
+                    kind.span(visible(&label.span)).label(text)
                 }))
         });
         let mut group = Group::with_title(title).elements(snippets);
@@ -141,6 +141,16 @@ impl fmt::Display for Diagnostic {
     /// As annotated source, without colours.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
+    }
+}
+
+/// The octets to underline: of an empty place, the character that stands there.
+fn visible(span: &Span) -> std::ops::Range<usize> {
+    let range = span.range();
+    let next = span.source().text()[range.start..].chars().next();
+    match next.filter(|c| range.is_empty() && !c.is_control()) {
+        Some(c) => range.start..range.start + c.len_utf8(),
+        None => range,
     }
 }
 
@@ -190,8 +200,8 @@ error[duplicate-name]: `a` is defined twice
         let error = io::Error::from(io::ErrorKind::NotFound);
         assert_eq!(
             Diagnostic::unreadable(Path::new("x/y.toml"), &error).to_string(),
-            "error[unreadable]: cannot read x/y.toml: there is no such file\n  |\n  = help: check \
-             the path, or create the file"
+            "error[unreadable]: cannot read x/y.toml: there is no such file\n |\n = help: check the \
+             path, or create the file"
         );
     }
 }

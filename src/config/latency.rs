@@ -1,20 +1,21 @@
 //! Latency tables: what the operator measured between places and pools (CSV: match, pool, ms).
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
 use super::files::Files;
 use super::names::{Names, Target};
 use super::place::Match;
 use super::reader::Reader;
-use super::source::Located;
+use super::source::{Located, Source};
 use super::spec::Spanned;
 
 /// The rows of a latency table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatencyTable {
     /// The file.
-    pub path: PathBuf,
+    pub source: Arc<Source>,
     /// In the order of the file. No two rows of one pool are equally specific and hold a place
     /// that one client can be in both of.
     pub rows: Vec<LatencyRow>,
@@ -53,12 +54,15 @@ impl LatencyTable {
         let before = reader.found.len();
         let mut table = Reader::new(&source, reader.found);
         let mut rows: Vec<LatencyRow> = Vec::new();
+        let mut of_place: HashMap<(usize, Match), Vec<Located<Match>>> = HashMap::new();
         let mut start = 0;
         for line in source.text().split_inclusive('\n') {
             let row = Row::split(line, start);
             start += line.len();
             if let Some(row) = row.and_then(|row| row.resolve(line, names, &mut table)) {
-                refuse_tie(&rows, &row, table.found);
+                let known = of_place.entry((row.pool, row.place.value.broad())).or_default();
+                refuse_tie(known, &row.place, table.found);
+                known.push(row.place.clone());
                 rows.push(row);
             }
         }
@@ -67,7 +71,7 @@ impl LatencyTable {
             let span = reader.span(&written.range);
             reader.found.push(Diagnostic::error("empty-table", message).at(&span, ""));
         }
-        Some(LatencyTable { path, rows })
+        Some(LatencyTable { source, rows })
     }
 }
 
@@ -126,15 +130,12 @@ impl Row {
     }
 }
 
-fn refuse_tie(rows: &[LatencyRow], row: &LatencyRow, found: &mut Vec<Diagnostic>) {
-    let tie = |other: &&LatencyRow| {
-        other.pool == row.pool && other.place.value.ties_with(&row.place.value)
-    };
-    if let Some(first) = rows.iter().find(tie) {
-        let message = format!("`{}` has two rows for one pool", row.place.value);
+fn refuse_tie(known: &[Located<Match>], place: &Located<Match>, found: &mut Vec<Diagnostic>) {
+    if let Some(first) = known.iter().find(|first| first.value.ties_with(&place.value)) {
+        let message = format!("`{}` has two rows for one pool", place.value);
         let d = Diagnostic::error("ambiguous-rule", message)
-            .at(&row.place.span, "again here")
-            .and(&first.place.span, "first here");
+            .at(&place.span, "again here")
+            .and(&first.span, "first here");
         found.push(d.help("remove one of them"));
     }
 }

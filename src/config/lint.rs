@@ -97,7 +97,7 @@ impl Lints<'_> {
             .at(record.ttl_span.as_ref().unwrap_or(&record.span), "")
             .and(&slowest.span, "interval x fall + timeout");
         let help = format!(
-            "clients keep a dead address for so long; {} or less would do",
+            "clients keep a dead address for so long; a TTL of {} or less would do",
             detection.as_secs()
         );
         found.push(d.help(help));
@@ -107,8 +107,8 @@ impl Lints<'_> {
     fn unlike_pools(&self, record: &Record, found: &mut Vec<Diagnostic>) {
         let pools: Vec<&Pool> = self.pools_of(record).collect();
         let mut report = |d: Diagnostic| {
-            // Several records may lead to the same pools.
-            if !found.contains(&d) {
+            // Several records may lead to the same pool.
+            if !found.iter().any(|known| known.code == d.code && known.primary == d.primary) {
                 found.push(d);
             }
         };

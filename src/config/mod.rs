@@ -10,6 +10,7 @@
 pub mod diagnostic;
 pub mod files;
 pub mod latency;
+pub mod member;
 pub mod monitor;
 pub mod names;
 pub mod place;
@@ -19,6 +20,7 @@ pub mod record;
 pub mod server;
 pub mod source;
 pub mod spec;
+pub mod suggest;
 
 mod check;
 mod decode;
@@ -26,7 +28,7 @@ mod duration;
 mod lint;
 mod reader;
 mod schema;
-pub mod suggest;
+mod syntax;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,13 +44,14 @@ use spec::{MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};
+pub use member::{Member, MemberData};
 pub use monitor::{Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls};
 pub use names::{Target, TargetRef};
 pub use place::Match;
 pub use policy::{
     BiasedTarget, Destination, Geo, OnDown, Policy, PolicyKind, Rule, Spread, WeightedTarget,
 };
-pub use pool::{Balance, Location, Member, MemberData, Pool, PoolState};
+pub use pool::{Balance, Location, Pool, PoolState};
 pub use record::{OnAllDown, Record};
 pub use schema::schema;
 pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};
@@ -93,7 +96,8 @@ impl Config {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Every file that was read: the server's own first, then the policy files.
+    /// Every file that was read: the server's own first, then the policy files, then the latency
+    /// tables. Zone files and databases are read elsewhere.
     pub sources: Vec<Arc<Source>>,
     /// What is probably not meant.
     pub lints: Vec<Diagnostic>,
@@ -104,7 +108,8 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
     read(&Disk, path)
 }
 
-/// Reads the server's file and all it names from `files`. The errors come with the lints.
+/// Reads the server's file and all it names from `files`. The errors come with the lints, errors
+/// first, then by file and place.
 pub fn read(files: &dyn Files, path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
     let mut found = Vec::new();
     let loaded = read_all(files, path, &mut found);
@@ -120,7 +125,13 @@ pub fn read(files: &dyn Files, path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
             Ok(Loaded { config, sources, lints: diagnostics })
         }
         _ => {
-            diagnostics.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
+            diagnostics.sort_by_key(|diagnostic| {
+                let place = diagnostic
+                    .primary
+                    .as_ref()
+                    .map(|label| (label.span.source().path().to_owned(), label.span.range().start));
+                (std::cmp::Reverse(diagnostic.severity), place)
+            });
             Err(diagnostics)
         }
     }
@@ -188,6 +199,13 @@ fn read_all(
         return None;
     }
     let records = all_records?;
+    for policy in policies.iter().flatten() {
+        if let PolicyKind::Latency { table: Some(table), .. } = &policy.kind
+            && !sources.contains(&table.source)
+        {
+            sources.push(Arc::clone(&table.source));
+        }
+    }
     found.extend(Lints { graph, monitors: &monitors, records: &records }.collect());
     let config = Config {
         server: own.server,
@@ -262,7 +280,7 @@ impl ServerTables {
                 "admin" => file.admin = decode::decode(table, &mut misfits),
                 _ => file.log = decode::decode(table, &mut misfits),
             }
-            reader.misfits(&format!("[{name}]"), misfits, |_| vec![]);
+            reader.misfits(&format!("[{name}]"), &misfits, |_| vec![]);
         }
         server::refuse_not_yet(
             file.tls.unwrap_or_default(),
@@ -314,7 +332,7 @@ fn define(source: &Arc<Source>, defined: &mut Definitions, found: &mut Vec<Diagn
                     defined.records.push(Definition { name, spec });
                 }
             }
-            reader.misfits(&table, misfits, |key| schema::kinds_with_key(group, key));
+            reader.misfits(&table, &misfits, |key| schema::kinds_with_key(group, key));
         }
     }
 }

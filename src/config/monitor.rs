@@ -9,7 +9,7 @@ use super::duration;
 use super::reader::Reader;
 use super::source::{Located, Span};
 use super::spec::monitor::{HttpExpectSpec, HttpSpec, MonitorSpec, TcpSpec};
-use super::spec::{Entries, IntegerOrString, Scalar, Spanned};
+use super::spec::{DurationText, Entries, IntegerOrString, Scalar, Spanned};
 
 /// How a member is checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ impl Monitor {
 #[derive(Debug, Clone, PartialEq)]
 pub enum MonitorKind {
     /// Asks for a page, over HTTP or HTTPS.
-    Http(Http),
+    Http(Box<Http>),
     /// Opens a connection.
     Tcp(Tcp),
 }
@@ -145,7 +145,7 @@ impl Monitor {
             expect: HttpExpect::resolve(expect, rhythm.timeout, reader),
         };
         let port = port(spec.port.as_ref(), reader).or(Some(if https { 443 } else { 80 }));
-        rhythm.monitor(name, MonitorKind::Http(http), port)
+        rhythm.monitor(name, MonitorKind::Http(Box::new(http)), port)
     }
 
     fn tcp(name: &Located<String>, spec: TcpSpec, reader: &mut Reader<'_>) -> Monitor {
@@ -173,8 +173,8 @@ struct Rhythm {
 
 impl Rhythm {
     fn resolve(
-        interval: Option<&Spanned<String>>,
-        timeout: Option<&Spanned<String>>,
+        interval: Option<&Spanned<DurationText>>,
+        timeout: Option<&Spanned<DurationText>>,
         fall: Option<&Spanned<i64>>,
         rise: Option<&Spanned<i64>>,
         reader: &mut Reader<'_>,
@@ -200,7 +200,7 @@ impl Rhythm {
         }
         Rhythm {
             interval: every,
-            timeout: patience,
+            timeout: patience.min(every),
             fall: count(reader.integer("fall", fall, 1..=100, 3)),
             rise: count(reader.integer("rise", rise, 1..=100, 2)),
         }
@@ -338,7 +338,7 @@ impl HttpExpect {
     }
 }
 
-fn latency(value: &Spanned<String>, timeout: Duration, reader: &mut Reader<'_>) -> Duration {
+fn latency(value: &Spanned<DurationText>, timeout: Duration, reader: &mut Reader<'_>) -> Duration {
     reader.duration("latency", Some(value), SHORTEST..=timeout, timeout)
 }
 

@@ -133,11 +133,11 @@ fn keep_first<S, K: Eq + Hash>(
     what: &str,
     taken: &mut HashMap<K, (String, Span)>,
     found: &mut Vec<Diagnostic>,
-    key: fn(&str, &Span, &str) -> Result<K, Diagnostic>,
+    key: fn(&str, &Span, &str) -> Result<K, Box<Diagnostic>>,
 ) {
     definitions.retain(|Definition { name: Located { value: name, span }, .. }| {
         match key(what, span, name) {
-            Err(diagnostic) => found.push(diagnostic),
+            Err(diagnostic) => found.push(*diagnostic),
             Ok(key) => match taken.get(&key) {
                 None => {
                     taken.insert(key, (what.to_owned(), span.clone()));
@@ -160,10 +160,10 @@ fn keep_first<S, K: Eq + Hash>(
 }
 
 /// The name of a monitor, pool or policy: letters, digits, `-`, `_` and `.`, up to 63 of them.
-fn check_name(what: &str, span: &Span, name: &str) -> Result<String, Diagnostic> {
+fn check_name(what: &str, span: &Span, name: &str) -> Result<String, Box<Diagnostic>> {
     let refuse = |why: &str| {
         let message = format!("`{name}` cannot be the name of a {what}");
-        Err(Diagnostic::error("invalid-name", message).at(span, "").help(why))
+        Err(Box::new(Diagnostic::error("invalid-name", message).at(span, "").help(why)))
     };
     let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     if name.is_empty() || name.len() > 63 || !name.bytes().all(fine) {
@@ -176,12 +176,11 @@ fn check_name(what: &str, span: &Span, name: &str) -> Result<String, Diagnostic>
 }
 
 /// The owner name of a record; equal names in another case are the same name.
-fn check_owner(_: &str, span: &Span, name: &str) -> Result<Name, Diagnostic> {
+fn check_owner(_: &str, span: &Span, name: &str) -> Result<Name, Box<Diagnostic>> {
     owner(name).map_err(|why| {
         let message = format!("`{name}` is not a domain name: {why}");
-        Diagnostic::error("invalid-name", message)
-            .at(span, "")
-            .help("write it like \"www.example.com\"; names beyond ASCII in their xn-- form")
+        let help = "write it like \"www.example.com\"; names beyond ASCII in their xn-- form";
+        Box::new(Diagnostic::error("invalid-name", message).at(span, "").help(help))
     })
 }
 

@@ -69,6 +69,15 @@ impl Match {
         }
     }
 
+    /// What it has in common with every place it [ties with](Match::ties_with): a key for finding
+    /// them.
+    pub(super) fn broad(&self) -> Match {
+        match self {
+            Match::City { name, .. } => Match::City { country: None, name: name.to_lowercase() },
+            other => other.clone(),
+        }
+    }
+
     /// Whether a client can be in both, and neither is more specific by its kind or length.
     pub(super) fn ties_with(&self, other: &Match) -> bool {
         match (self, other) {

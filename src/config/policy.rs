@@ -1,5 +1,7 @@
 //! Policies: how a target is chosen.
 
+use std::collections::HashMap;
+
 use super::diagnostic::Diagnostic;
 use super::files::Files;
 use super::latency::LatencyTable;
@@ -189,7 +191,8 @@ fn plain_targets(
     reader: &mut Reader<'_>,
 ) -> Vec<TargetRef> {
     refuse_empty(words, reader);
-    let targets = words.value.iter().filter_map(|word| names.target(word, reader)).collect();
+    let words = words.value.iter();
+    let targets: Vec<TargetRef> = words.filter_map(|word| names.target(word, reader)).collect();
     refuse_repeated(&targets, |target| target, reader);
     targets
 }
@@ -255,7 +258,7 @@ fn refuse_empty<T>(list: &Spanned<Vec<T>>, reader: &mut Reader<'_>) {
     }
 }
 
-fn refuse_repeated<T>(targets: &Vec<T>, to: fn(&T) -> &TargetRef, reader: &mut Reader<'_>) {
+fn refuse_repeated<T>(targets: &[T], to: fn(&T) -> &TargetRef, reader: &mut Reader<'_>) {
     for (i, again) in targets.iter().map(to).enumerate() {
         if let Some(first) = targets[..i].iter().map(to).find(|t| t.target == again.target) {
             let d = Diagnostic::error("duplicate-value", "a target is listed twice")
@@ -325,9 +328,10 @@ fn destination(words: &Words, names: &Names, reader: &mut Reader<'_>) -> Destina
 }
 
 fn refuse_ties(rules: &[Rule], reader: &mut Reader<'_>) {
-    let places: Vec<&Located<Match>> = rules.iter().flat_map(|rule| &rule.matches).collect();
-    for (i, again) in places.iter().enumerate() {
-        if let Some(first) = places[..i].iter().find(|first| first.value.ties_with(&again.value)) {
+    let mut of_place: HashMap<Match, Vec<&Located<Match>>> = HashMap::new();
+    for again in rules.iter().flat_map(|rule| &rule.matches) {
+        let known = of_place.entry(again.value.broad()).or_default();
+        if let Some(first) = known.iter().find(|first| first.value.ties_with(&again.value)) {
             let message = format!("`{}` and `{}` are equally specific", first.value, again.value);
             let message = match first.value == again.value {
                 true => format!("`{}` is matched twice", again.value),
@@ -338,5 +342,6 @@ fn refuse_ties(rules: &[Rule], reader: &mut Reader<'_>) {
                 .and(&first.span, "first here");
             reader.found.push(d.help("the order of rules does not decide; remove one of them"));
         }
+        known.push(again);
     }
 }

@@ -1,15 +1,12 @@
-//! Pools: regions, and the load balancers in them.
-
-use std::net::{IpAddr, SocketAddr};
-
-use crate::wire::Name;
+//! Pools: regions.
 
 use super::diagnostic::Diagnostic;
-use super::monitor::{Monitor, port};
-use super::names::{Names, owner};
+use super::member::{Member, MemberData};
+use super::monitor::Monitor;
+use super::names::Names;
 use super::reader::Reader;
 use super::source::{Located, Span};
-use super::spec::pool::{LocationSpec, MemberSpec, PoolSpec};
+use super::spec::pool::{LocationSpec, PoolSpec};
 use super::spec::{IntegerOrString, Spanned, StringOr};
 use super::{place, server};
 
@@ -32,8 +29,8 @@ pub struct Pool {
     pub balance: Balance,
     /// At most so many addresses in one answer: 1 to 255.
     pub answers: usize,
-    /// Members that must be up for the pool to be up: 1 to the number of members. A share in
-    /// the file is rounded up.
+    /// How many of [`Pool::counted`] must be up for the pool to be up: 1 to their number. A
+    /// share in the file is rounded up.
     pub min_healthy: usize,
     /// What the operator says of it.
     pub state: PoolState,
@@ -60,33 +57,6 @@ pub enum Location {
     Country(String),
 }
 
-/// One load balancer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Member {
-    /// What clients are told.
-    pub data: MemberData,
-    /// Share of the clients when `balance` is weighted or sticky: 0 to 1,000,000.
-    pub weight: u32,
-    /// Where checks connect: the member's own port, else the monitor's. `None` when it is not
-    /// checked: the pool has no monitor, or the data is neither address nor name.
-    pub check_port: Option<u16>,
-    /// Where checks connect instead of to the member itself.
-    pub check: Option<SocketAddr>,
-    /// Where it is written.
-    pub span: Span,
-}
-
-/// What clients are told of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MemberData {
-    /// An A or AAAA record; never unspecified, multicast or IPv4-mapped.
-    Address(IpAddr),
-    /// A CNAME record.
-    Cname(Name),
-    /// Type and data of any other record in presentation form; only its form is checked here.
-    Rdata(String),
-}
-
 impl Pool {
     pub(super) fn resolve(
         name: &Located<String>,
@@ -107,7 +77,7 @@ impl Pool {
             let d = d.at(&reader.span(&spec.members.range), "empty");
             reader.found.push(d.help("write at least one address, such as \"192.0.2.10\""));
         }
-        let count = spec.members.value.len();
+        let written = spec.members.value.len();
         let mut members: Vec<Member> = Vec::new();
         for member in spec.members.value {
             if let Some(member) = Member::resolve(member, reader) {
@@ -119,13 +89,14 @@ impl Pool {
         if let Some(monitor) = monitor.and_then(|index| monitors[index].as_ref()) {
             set_check_ports(&mut members, monitor, reader);
         }
-        for member in members.iter_mut() {
-            // A port without a monitor is checked by nobody.
-            if monitor.is_none() || matches!(member.data, MemberData::Rdata(_)) {
-                member.check_port = None;
-            }
+        if spec.monitor.is_none() {
+            drop_check_ports(&mut members, reader);
         }
         let answers = reader.integer("answers", spec.answers.as_ref(), 1..=255, 8);
+        // A member that cannot be read has its own report, and may be one of those that count.
+        let checkable = members.iter().filter(|member| member.is_checkable()).count();
+        let countable = if checkable > 0 { checkable } else { members.len() };
+        let countable = countable + (written - members.len());
         Pool {
             name: name.value.clone(),
             span: name.span.clone(),
@@ -134,9 +105,16 @@ impl Pool {
             members,
             balance,
             answers: usize::try_from(answers).unwrap_or(8),
-            min_healthy: min_healthy(spec.min_healthy.as_ref(), count, reader),
+            min_healthy: min_healthy(spec.min_healthy.as_ref(), countable, reader),
             state: spec.state.map(|state| state.value).unwrap_or_default(),
         }
+    }
+
+    /// The members that decide whether it is up: those with an address or a name. Other records
+    /// are never checked and would keep a dead pool up, so they count only where nothing else is.
+    pub fn counted(&self) -> impl Iterator<Item = &Member> {
+        let checkable = self.members.iter().any(Member::is_checkable);
+        self.members.iter().filter(move |member| !checkable || member.is_checkable())
     }
 
     /// Whether its members are names and not addresses.
@@ -208,142 +186,6 @@ impl Location {
     }
 }
 
-impl Member {
-    /// Reads one member; its check port is its own until the monitor is known.
-    fn resolve(spec: Spanned<StringOr<MemberSpec>>, reader: &mut Reader<'_>) -> Option<Member> {
-        let Spanned { value, range } = spec;
-        let spec = match value {
-            StringOr::String(text) => {
-                let data = address(&Spanned { value: text, range: range.clone() }, reader)?;
-                let span = reader.span(&range);
-                return Some(Member { data, weight: 1, check_port: None, check: None, span });
-            }
-            StringOr::Table(spec) => spec,
-        };
-        let weight = reader.integer("weight", spec.weight.as_ref(), 0..=1_000_000, 1);
-        let check = spec.check.as_ref().and_then(|text| check(text, reader));
-        let own_port = match (check, &spec.port) {
-            (Some(_), Some(port)) => {
-                let help = "remove `port`: `check` names a port of its own";
-                reader.invalid(&port.range, "`port` and `check` say two things", help);
-                None
-            }
-            (Some(at), None) => Some(at.port()),
-            (None, own) => port(own.as_ref(), reader),
-        };
-        let data = match (&spec.address, &spec.cname, &spec.rdata) {
-            (Some(text), None, None) => address(text, reader)?,
-            (None, Some(text), None) => MemberData::Cname(cname(text, reader)?),
-            (None, None, Some(text)) => {
-                let unused = [("weight", &spec.weight), ("port", &spec.port)];
-                if let Some(check) = &spec.check {
-                    let help = "records of other types are never checked";
-                    reader.invalid(&check.range, "`check` has no meaning for `rdata`", help);
-                }
-                for (key, value) in unused {
-                    if let Some(value) = value {
-                        let message = format!("`{key}` has no meaning for `rdata`");
-                        let help = "records of other types are all given, and never checked";
-                        reader.invalid(&value.range, message, help);
-                    }
-                }
-                rdata(text, reader)?
-            }
-            _ => {
-                let help = "write one of `address`, `cname` and `rdata`";
-                reader.invalid(&range, "a member needs exactly one kind of data", help);
-                return None;
-            }
-        };
-        let weight = u32::try_from(weight).unwrap_or(1);
-        Some(Member { data, weight, check_port: own_port, check, span: reader.span(&range) })
-    }
-}
-
-fn check(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<SocketAddr> {
-    let at: Option<SocketAddr> = text.value.parse().ok();
-    if at.is_none_or(|at| at.port() == 0 || at.ip().is_unspecified()) {
-        let message = format!("`{}` is not an address with a port", text.value);
-        reader.invalid(
-            &text.range,
-            message,
-            "write it as \"10.0.0.5:8080\" or \"[2001:db8::5]:8080\"",
-        );
-        return None;
-    }
-    at
-}
-
-fn address(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<MemberData> {
-    let Spanned { value, range } = text;
-    let Ok(address) = value.parse::<IpAddr>() else {
-        let help = if owner(value).is_ok() && value.contains(|c: char| c.is_ascii_alphabetic()) {
-            format!("a name is written {{ cname = \"{value}\" }}")
-        } else if let Ok(socket) = value.parse::<std::net::SocketAddr>() {
-            format!("write {{ address = \"{}\", port = {} }}", socket.ip(), socket.port())
-        } else {
-            "write an IPv4 or IPv6 address, such as \"192.0.2.10\"".to_owned()
-        };
-        reader.invalid(range, format!("`{value}` is not an address"), &help);
-        return None;
-    };
-    let no_host = address.is_unspecified() || address.is_multicast();
-    let mapped = match address {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped(),
-        IpAddr::V4(v4) if v4.is_broadcast() => {
-            reader.invalid(range, format!("no client can connect to `{value}`"), "");
-            return None;
-        }
-        IpAddr::V4(_) => None,
-    };
-    if no_host {
-        reader.invalid(range, format!("no client can connect to `{value}`"), "");
-        return None;
-    }
-    if let Some(v4) = mapped {
-        let message = format!("`{value}` is an IPv4 address in IPv6 clothes");
-        reader.invalid(range, message, &format!("write \"{v4}\""));
-        return None;
-    }
-    Some(MemberData::Address(address))
-}
-
-fn cname(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<Name> {
-    match owner(&text.value) {
-        Ok(name) if text.value.parse::<IpAddr>().is_err() => Some(name),
-        Ok(_) => {
-            let message = format!("`{}` is an address, not a name", text.value);
-            reader.invalid(&text.range, message, "use `address`");
-            None
-        }
-        Err(why) => {
-            reader.invalid(
-                &text.range,
-                format!("`{}` is not a domain name: {why}", text.value),
-                "write it like \"lb.example.net\"",
-            );
-            None
-        }
-    }
-}
-
-fn rdata(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<MemberData> {
-    let Spanned { value, range } = text;
-    let mut parts = value.split_ascii_whitespace();
-    let (rtype, data) = (parts.next().unwrap_or_default(), parts.next());
-    let what = match rtype.to_ascii_uppercase().as_str() {
-        "A" | "AAAA" => Some("write the address itself as the member"),
-        "CNAME" => Some("write { cname = \"lb.example.net\" }"),
-        _ if data.is_none() => Some("write a type and its data, such as 'HTTPS 1 . alpn=h2'"),
-        _ => None,
-    };
-    if let Some(help) = what {
-        reader.invalid(range, format!("`{value}` cannot be the data of a member"), help);
-        return None;
-    }
-    Some(MemberData::Rdata(value.clone()))
-}
-
 /// What must hold among the members of one pool.
 fn check_members(members: &[Member], balance: Balance, reader: &mut Reader<'_>) {
     let alias = members.iter().find(|m| matches!(m.data, MemberData::Cname(_)));
@@ -363,7 +205,7 @@ fn check_members(members: &[Member], balance: Balance, reader: &mut Reader<'_>) 
             reader.found.push(d.help("for a larger share give it a weight"));
         }
     }
-    let mut weighed = members.iter().filter(|m| !matches!(m.data, MemberData::Rdata(_))).peekable();
+    let mut weighed = members.iter().filter(|member| member.is_checkable()).peekable();
     if balance != Balance::RoundRobin && weighed.peek().is_some() && weighed.all(|m| m.weight == 0)
     {
         let mut zero = members.iter().filter(|m| m.weight == 0);
@@ -375,10 +217,21 @@ fn check_members(members: &[Member], balance: Balance, reader: &mut Reader<'_>) 
     }
 }
 
+/// A port that nobody checks is probably not what was meant: clients never learn of it.
+fn drop_check_ports(members: &mut [Member], reader: &mut Reader<'_>) {
+    for member in members {
+        if member.check_port.take().is_some() {
+            let message = "a `port` is only for checks, and the pool has no monitor";
+            let d = Diagnostic::lint("unused-port", message).at(&member.span, "");
+            reader.found.push(d.help("give the pool a `monitor`; clients do not learn the port"));
+        }
+    }
+}
+
 /// Works out where each member is checked.
 fn set_check_ports(members: &mut [Member], monitor: &Monitor, reader: &mut Reader<'_>) {
     for member in members {
-        if matches!(member.data, MemberData::Rdata(_)) {
+        if !member.is_checkable() {
             continue;
         }
         member.check_port = member.check_port.or(monitor.port);
@@ -422,7 +275,8 @@ fn min_healthy(
         }
         // An empty pool is an error of its own.
         Some(needed) if needed > members && members > 0 => {
-            let message = format!("`min_healthy` is {needed}, and the pool has {members} members");
+            let message =
+                format!("`min_healthy` is {needed}, and {members} members can be up or down");
             reader.invalid(range, message, "the pool could never be up");
             1
         }

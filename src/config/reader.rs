@@ -12,7 +12,7 @@ use super::decode::{Misfit, MisfitKind};
 use super::diagnostic::Diagnostic;
 use super::place::NoPlace;
 use super::source::{Source, Span};
-use super::spec::{NotYet, Spanned};
+use super::spec::{DurationText, NotYet, Spanned};
 use super::{duration, suggest};
 
 /// A file being read, and the list that everything wrong goes to.
@@ -24,57 +24,6 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(source: &Arc<Source>, found: &'a mut Vec<Diagnostic>) -> Reader<'a> {
         Reader { source: Arc::clone(source), found }
-    }
-
-    /// Parses the file as TOML. `None` when it is not; all mistakes are reported.
-    pub(super) fn parse<'s>(&mut self, source: &'s Arc<Source>) -> Option<DeTable<'s>> {
-        let (table, errors) = DeTable::parse_recoverable(source.text());
-        if errors.is_empty() {
-            return Some(table.into_inner());
-        }
-        let mut reported_until = 0;
-        for error in errors {
-            let range = error.span().unwrap_or(0..0);
-            // A mistake throws the parser off for the rest of its line or table header, and what
-            // it reports there would only confuse.
-            if range.start < reported_until {
-                continue;
-            }
-            reported_until = self.syntax_error(error.message(), range);
-        }
-        None
-    }
-
-    /// Reports a TOML error; gives the place before which further ones only follow from it.
-    fn syntax_error(&mut self, message: &str, range: Range<usize>) -> usize {
-        let text = self.source.text();
-        let line_end = |at: usize| text[at..].find('\n').map_or(text.len(), |n| at + n + 1);
-        let span = self.span(&range);
-        if message != "duplicate key" {
-            let end = line_end(span.range().end);
-            let d = Diagnostic::error("syntax", format!("not valid TOML: {message}"));
-            self.found.push(d.at(&span, ""));
-            return end;
-        }
-        let what = span.text().to_owned();
-        let line_start = text[..span.range().start].rfind('\n').map_or(0, |at| at + 1);
-        let is_header = text[line_start..].trim_start().starts_with('[');
-        let kind = if is_header { "table" } else { "key" };
-        let mut d =
-            Diagnostic::error("duplicate-key", format!("the {kind} `{what}` is there twice"))
-                .at(&span, "again here");
-        if let Some(first) = first_of(text, line_start, span.range()) {
-            d = d.and(&self.span(&first), "first here");
-        }
-        let end = if is_header {
-            // Every key of the second table is a duplicate too.
-            text[span.range().end..].find("\n[").map_or(text.len(), |n| span.range().end + n + 1)
-        } else {
-            line_end(span.range().end)
-        };
-        let advice = if is_header { "rename one, or merge the two" } else { "remove one of them" };
-        self.found.push(d.help(advice));
-        end
     }
 
     pub(super) fn span(&self, range: &Range<usize>) -> Span {
@@ -124,11 +73,11 @@ impl<'a> Reader<'a> {
     pub(super) fn duration(
         &mut self,
         key: &str,
-        value: Option<&Spanned<String>>,
+        value: Option<&Spanned<DurationText>>,
         bounds: RangeInclusive<Duration>,
         default: Duration,
     ) -> Duration {
-        let Some(Spanned { value: text, range }) = value else { return default };
+        let Some(Spanned { value: DurationText(text), range }) = value else { return default };
         match duration::parse(text) {
             None => self.invalid(
                 range,
@@ -184,20 +133,31 @@ impl<'a> Reader<'a> {
     pub(super) fn misfits(
         &mut self,
         table: &str,
-        misfits: Vec<Misfit>,
+        misfits: &[Misfit],
         of_kinds: impl Fn(&str) -> Vec<String>,
     ) {
-        for Misfit { range, key, kind } in misfits {
+        // A key that is missing because it is mistyped, or because a name fell apart at its dots,
+        // is one mistake and not two.
+        let explains = |missing: &str, misfit: &Misfit| match &misfit.kind {
+            MisfitKind::UnknownKey(key, known, is_table) => {
+                *is_table || suggest::nearest(key, known.iter().copied()) == Some(missing)
+            }
+            _ => false,
+        };
+        let explained = |missing: &str| misfits.iter().any(|misfit| explains(missing, misfit));
+        let is_own = |misfit: &&Misfit| match misfit.kind {
+            MisfitKind::MissingKey(key) => !explained(key),
+            _ => true,
+        };
+        for Misfit { range, key, kind } in misfits.iter().filter(is_own).cloned() {
             let span = self.span(&range.unwrap_or(0..0));
             self.found.push(match kind {
                 MisfitKind::UnknownKey(key, known, is_table) => {
                     let d = unknown_key(&key, &format!("in {table}"), known, &span);
                     let kinds = of_kinds(&key);
                     if !kinds.is_empty() {
-                        let kinds = suggest::list(kinds.iter().map(String::as_str));
-                        let mut d = d;
-                        d.help = vec![format!("`{key}` belongs to kind {kinds}")];
-                        d
+                        let kinds = suggest::any_of(kinds.iter().map(String::as_str));
+                        Diagnostic { help: vec![format!("`{key}` belongs to kind {kinds}")], ..d }
                     } else if is_table {
                         d.help("if the dot is part of a name, put the name in quotes")
                     } else {
@@ -211,15 +171,15 @@ impl<'a> Reader<'a> {
                         format!("`{word}` is not a value of `{key}`"),
                     );
                     let d =
-                        d.at(&span, format!("expected {}", suggest::list(known.iter().copied())));
-                    with_suggestion(d, &word, known.iter().copied())
+                        d.at(&span, format!("expected {}", suggest::any_of(known.iter().copied())));
+                    did_you_mean(d, &word, known.iter().copied())
                 }
                 MisfitKind::NotYetKind(word, known) => Diagnostic::error(
                     "not-yet-supported",
                     format!("kind `{word}` is not yet supported"),
                 )
                 .at(&span, "")
-                .help(format!("supported are {}", suggest::list(known.iter().copied()))),
+                .help(format!("use {}", suggest::any_of(known.iter().copied()))),
                 MisfitKind::MissingKey(key) => {
                     Diagnostic::error("missing-key", format!("`{key}` is missing in {table}"))
                         .at(&span, format!("needs `{key}`"))
@@ -273,75 +233,29 @@ fn unknown_key(key: &str, place: &str, known: &[&str], span: &Span) -> Diagnosti
     with_suggestion(d, key, known.iter().copied())
 }
 
+/// Adds the known word nearest to a mistyped one, if one is near.
+pub(super) fn did_you_mean<'k>(
+    diagnostic: Diagnostic,
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Diagnostic {
+    match suggest::nearest(word, known) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
+}
+
 /// Adds the known word nearest to a mistyped one, else all that are known if they are few.
 pub(super) fn with_suggestion<'k>(
     diagnostic: Diagnostic,
     word: &str,
     known: impl IntoIterator<Item = &'k str> + Clone,
 ) -> Diagnostic {
-    match suggest::nearest(word, known.clone()) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-        None if known.clone().into_iter().take(21).count() <= 20 => {
-            let known = suggest::list(known);
-            if known.is_empty() { diagnostic } else { diagnostic.help(format!("known: {known}")) }
-        }
-        None => diagnostic,
+    let without = diagnostic.help.len();
+    let diagnostic = did_you_mean(diagnostic, word, known.clone());
+    let all: Vec<String> = known.into_iter().map(|known| format!("`{known}`")).collect();
+    if diagnostic.help.len() > without || all.is_empty() || all.len() > 20 {
+        return diagnostic;
     }
-}
-
-/// Where a duplicate key or table header stood first: what the part of the file before the
-/// line of the duplicate holds under the same path.
-fn first_of(text: &str, line_start: usize, duplicate: Range<usize>) -> Option<Range<usize>> {
-    let (before, _) = DeTable::parse_recoverable(&text[..line_start]);
-    let before = before.into_inner();
-    let name = &text[duplicate.clone()];
-    let line = text[line_start..].lines().next()?;
-    let (this_line, _) = DeTable::parse_recoverable(line);
-    if line.trim_start().starts_with('[') {
-        return common_path(&before, this_line.get_ref(), name);
-    }
-    // On this very line, inside an inline table; or else in the table that was open last.
-    let on_line = &text[line_start..duplicate.start];
-    if on_line.contains('{') {
-        let at = on_line.rfind(name)?;
-        return Some(line_start + at..line_start + at + name.len());
-    }
-    common_path(last_table(&before), this_line.get_ref(), name)
-}
-
-/// The key `name` of `table` that lies on a path which `line` (one entry) goes too.
-fn common_path(table: &DeTable<'_>, line: &DeTable<'_>, name: &str) -> Option<Range<usize>> {
-    let (key, value) = line.iter().next()?;
-    let (found, inner) = table.get_key_value(key)?;
-    match (inner.get_ref(), value.get_ref()) {
-        (DeValue::Table(inner), DeValue::Table(value)) if !value.is_empty() => {
-            common_path(inner, value, name)
-        }
-        _ => Some(found.span()),
-    }
-}
-
-/// The table whose header stands last in the file.
-fn last_table<'t, 'i>(root: &'t DeTable<'i>) -> &'t DeTable<'i> {
-    fn search<'t, 'i>(table: &'t DeTable<'i>, last: &mut (usize, &'t DeTable<'i>)) {
-        for value in table.values() {
-            let tables: Vec<_> = match value.get_ref() {
-                DeValue::Table(inner) => vec![(value.span().start, inner)],
-                DeValue::Array(items) => {
-                    let tables = items.iter().map(|item| (item.span(), item.get_ref()));
-                    tables.filter_map(|(span, item)| Some((span.start, item.as_table()?))).collect()
-                }
-                _ => vec![],
-            };
-            for (start, inner) in tables {
-                if start >= last.0 {
-                    *last = (start, inner);
-                }
-                search(inner, last);
-            }
-        }
-    }
-    let mut last = (0, root);
-    search(root, &mut last);
-    last.1
+    diagnostic.help(format!("known: {}", all.join(", ")))
 }

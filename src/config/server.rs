@@ -1,5 +1,6 @@
 //! The server's own settings: `meridian.toml`.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -227,15 +228,17 @@ impl Geoip {
                 .collect(),
         };
         let mut networks: Vec<Network> = Vec::new();
+        let mut first_of: HashMap<IpNet, Span> = HashMap::new();
         for (key, spec) in spec.networks.map(|Entries(entries)| entries).unwrap_or_default() {
             let Some(net) = reader.place(&key.range, place::net(&key.value)) else { continue };
             let span = reader.span(&key.range);
-            if let Some(first) = networks.iter().find(|other| other.net == net) {
+            if let Some(first) = first_of.get(&net) {
                 let d = Diagnostic::error("duplicate-value", format!("`{net}` is there twice"));
-                let d = d.at(&span, "again here").and(&first.span, "first here");
+                let d = d.at(&span, "again here").and(first, "first here");
                 reader.found.push(d.help("remove one of them"));
                 continue;
             }
+            first_of.insert(net, span.clone());
             networks.push(Network::resolve(net, span, &spec, reader));
         }
         Geoip { databases, networks }

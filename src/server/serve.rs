@@ -1,6 +1,7 @@
 //! A generation at work: checks, the control task that keeps [`Live`](crate::steering::Live)
 //! current, and the listeners.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -66,9 +67,9 @@ impl Server {
         let checks = generation.checks.clone();
         let checker = Checker::start(checks.clone(), &known, sender, options)?;
         let mut reports = reports;
-        let late = first_round(&checker, &mut reports).await;
-        if late > 0 {
-            tracing::warn!("{late} checks had no result in the first round and count as up");
+        let first = first_round(&checker, &mut reports).await;
+        if first.late > 0 {
+            tracing::warn!("{} checks had no result in the first round", first.late);
         }
         let records = (0..).map(CheckId).zip(checker.records());
         let mut control = Control::new(
@@ -94,7 +95,7 @@ impl Server {
             checks,
             events,
         };
-        desk.announce_start(begin);
+        desk.announce_start(first.failures, begin);
         let running = bound.start(&desk.engine, limits)?;
         let (stop, stopped) = watch::channel(false);
         let control = tokio::spawn(desk.run(reports, stopped));
@@ -116,18 +117,36 @@ impl Server {
     }
 }
 
-/// Waits for the first round while its reports are taken from the channel, so that a long list of
-/// checks does not fill it. Their verdicts are in the checker's records.
-async fn first_round(checker: &Checker, reports: &mut mpsc::Receiver<Report>) -> usize {
+/// What the first round of checks brought, beside the verdicts in the checker's records.
+struct FirstRound {
+    /// Checks without a result.
+    late: usize,
+    /// Why checks failed.
+    failures: HashMap<CheckId, String>,
+}
+
+/// Waits for the first round. Its reports are taken from the channel meanwhile, so that a long
+/// list of checks does not fill it.
+async fn first_round(checker: &Checker, reports: &mut mpsc::Receiver<Report>) -> FirstRound {
     let round = checker.first_round();
     tokio::pin!(round);
-    loop {
+    let mut failures = HashMap::new();
+    let mut note = |report: Report| {
+        if let Err(failure) = report.outcome {
+            failures.insert(report.check, failure.to_string());
+        }
+    };
+    let late = loop {
         tokio::select! {
             biased;
-            late = &mut round => return late,
-            Some(_) = reports.recv() => {}
+            Some(report) = reports.recv() => note(report),
+            late = &mut round => break late,
         }
+    };
+    while let Ok(report) = reports.try_recv() {
+        note(report);
     }
+    FirstRound { late, failures }
 }
 
 fn seed() -> u64 {
@@ -171,11 +190,12 @@ impl Desk {
     }
 
     fn take(&mut self, report: Report) {
+        let is_news = self.control.verdict(report.check) != report.verdict;
         self.control.set_verdict(report.check, report.verdict);
         if let Some(ms) = report.server_ms {
             self.control.set_server_ms(report.check, f64::from(ms));
         }
-        if report.changed {
+        if is_news {
             let reason = report.outcome.err().map(|failure| failure.to_string());
             self.tell_verdict(report.check, report.verdict, reason);
         }
@@ -197,7 +217,7 @@ impl Desk {
     }
 
     /// Says at the start what is not as it should be.
-    fn announce_start(&self, changes: Vec<Change>) {
+    fn announce_start(&self, mut failures: HashMap<CheckId, String>, changes: Vec<Change>) {
         let down: Vec<CheckId> = (0..)
             .map(CheckId)
             .zip(&self.checks)
@@ -205,7 +225,7 @@ impl Desk {
             .filter(|check| self.control.verdict(*check) == Verdict::Down)
             .collect();
         for check in down {
-            self.tell_verdict(check, Verdict::Down, None);
+            self.tell_verdict(check, Verdict::Down, failures.remove(&check));
         }
         for change in changes {
             let event = self.event(change);

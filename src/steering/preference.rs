@@ -145,7 +145,7 @@ fn geo_order(rules: &[Rule], location: &Location, around: Option<IpNet>) -> Vec<
             covering.map(|m| m.specificity()).max().map(|narrowest| (narrowest, index))
         })
         .collect();
-    matching.sort_by(|a, b| b.0.cmp(&a.0));
+    matching.sort_by_key(|(narrowest, _)| std::cmp::Reverse(*narrowest));
     matching.into_iter().map(|(_, index)| index).collect()
 }
 

@@ -98,7 +98,7 @@ impl Random {
     /// A number below `bound`, which is above 0; every one equally likely to within 2^-32.
     #[inline]
     pub fn below(&mut self, bound: u32) -> u32 {
-        ((self.draw() >> 32) * u64::from(bound) >> 32) as u32
+        (((self.draw() >> 32) * u64::from(bound)) >> 32) as u32
     }
 }
 

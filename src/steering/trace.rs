@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::health::{CheckId, Verdict};
+use crate::health::CheckId;
 use crate::steering::model::PoolState;
 
 /// One target that was looked into.
@@ -54,8 +54,8 @@ pub struct MemberTrace {
     pub name: String,
     /// The type of its record, or `CNAME`.
     pub rtype: String,
-    /// What its check says; none without a check.
-    pub check: Option<(CheckId, Verdict)>,
+    /// The check that watches it.
+    pub check: Option<CheckId>,
     /// Whether it may stand in an answer to the question.
     pub is_offered: bool,
 }

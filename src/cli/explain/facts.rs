@@ -12,7 +12,7 @@ use crate::engine::Engine;
 use crate::geo::address::truncate;
 use crate::geo::provenance::Origin;
 use crate::geo::{Provenance, provenance};
-use crate::health::{self, CheckId, Verdict};
+use crate::health::{self, CheckId};
 use crate::server::Generation;
 use crate::steering::Client;
 use crate::steering::answers::Outcome as Decided;
@@ -178,7 +178,8 @@ pub(super) fn gather(
 
 fn answer(told: Told, client: std::net::IpAddr) -> AnswerFacts {
     AnswerFacts {
-        rcode: told.rcode.to_str().to_owned(),
+        // NoError, NXDomain, ServFail: the names of RFC 9499 but for case.
+        rcode: format!("{:?}", told.rcode).to_uppercase(),
         records: told.answers,
         authority: told.authorities,
         shared_by: told.scope.map(|scope| format!("{}/{scope}", truncate(client, scope))),
@@ -340,11 +341,7 @@ impl Case<'_> {
     }
 
     /// A member's state, who says so, and how many seconds ago it was checked.
-    fn verdict(
-        &self,
-        pool: &str,
-        check: Option<(CheckId, Verdict)>,
-    ) -> (&'static str, String, Option<u64>) {
+    fn verdict(&self, pool: &str, check: Option<CheckId>) -> (&'static str, String, Option<u64>) {
         if self.arguments.down.iter().any(|name| name == pool) {
             return ("down", "supposed by --down".to_owned(), None);
         }
@@ -355,7 +352,7 @@ impl Case<'_> {
             PoolState::Down => return ("down", "the pool's `state` in the file".to_owned(), None),
             PoolState::Auto | PoolState::Drain => {}
         }
-        let Some((id, _)) = check else {
+        let Some(id) = check else {
             return ("up", "no monitor".to_owned(), None);
         };
         let check = &self.generation.checks[id.0 as usize];

@@ -100,7 +100,7 @@ fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<
     let mark = if facts.is_offered { "+" } else { "-" };
     write!(
         out,
-        "          {indent}{mark} {} {} {} by {}",
+        "          {indent}{mark} {} {} {}: {}",
         facts.rtype, facts.name, facts.state, facts.by
     )?;
     match facts.checked_seconds_ago {

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::de::DeValue;
 
-use super::{Entries, IntegerOrString, NotYet, Scalar, Spanned, schema_by_kind};
+use super::{DurationText, Entries, IntegerOrString, NotYet, Scalar, Spanned, schema_by_kind};
 use crate::config::decode::{Misfit, decode, take_kind};
 
 /// A `[monitor.NAME]` table, by its `kind`.
@@ -73,10 +73,10 @@ pub struct HttpSpec {
     pub headers: Option<Entries<Spanned<String>>>,
     /// From the start of one check to the start of the next; 10 % jitter is added.
     #[schemars(extend("default" = "10s"))]
-    pub interval: Option<Spanned<String>>,
+    pub interval: Option<Spanned<DurationText>>,
     /// How long a check may take; at most `interval`.
     #[schemars(extend("default" = "2s"))]
-    pub timeout: Option<Spanned<String>>,
+    pub timeout: Option<Spanned<DurationText>>,
     /// Failures in a row that turn up into down.
     #[schemars(range(min = 1, max = 100), extend("default" = 3))]
     pub fall: Option<Spanned<i64>>,
@@ -109,7 +109,7 @@ pub struct HttpExpectSpec {
     /// Values of headers of the answer.
     pub header: Option<Entries<Spanned<String>>>,
     /// Longest time to the first octet of the answer.
-    pub latency: Option<Spanned<String>>,
+    pub latency: Option<Spanned<DurationText>>,
 }
 
 /// A monitor that opens a TCP connection.
@@ -121,10 +121,10 @@ pub struct TcpSpec {
     pub port: Option<Spanned<i64>>,
     /// From the start of one check to the start of the next; 10 % jitter is added.
     #[schemars(extend("default" = "10s"))]
-    pub interval: Option<Spanned<String>>,
+    pub interval: Option<Spanned<DurationText>>,
     /// How long a check may take; at most `interval`.
     #[schemars(extend("default" = "2s"))]
-    pub timeout: Option<Spanned<String>>,
+    pub timeout: Option<Spanned<DurationText>>,
     /// Failures in a row that turn up into down.
     #[schemars(range(min = 1, max = 100), extend("default" = 3))]
     pub fall: Option<Spanned<i64>>,
@@ -140,5 +140,5 @@ pub struct TcpSpec {
 #[serde(deny_unknown_fields)]
 pub struct TcpExpectSpec {
     /// Longest time until the connection stands.
-    pub latency: Option<Spanned<String>>,
+    pub latency: Option<Spanned<DurationText>>,
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Entries, NotYet, Spanned};
+use super::{DurationText, Entries, NotYet, Spanned};
 
 /// The server's own file: `config/meridian.toml`.
 #[derive(Debug, Default, JsonSchema)]
@@ -141,7 +141,7 @@ pub struct LimitsSpec {
     pub tcp_per_client: Option<Spanned<i64>>,
     /// How long a TCP connection may be silent.
     #[schemars(extend("default" = "10s"))]
-    pub tcp_idle: Option<Spanned<String>>,
+    pub tcp_idle: Option<Spanned<DurationText>>,
     /// Octets of the largest UDP answer (RFC 6891).
     #[schemars(range(min = 512, max = 4096), extend("default" = 1232))]
     pub edns_udp_size: Option<Spanned<i64>>,

@@ -29,7 +29,7 @@ pub(super) fn build(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Chec
         match self::monitor(monitor) {
             Ok(monitor) => monitors.push(Arc::new(monitor)),
             Err(diagnostic) => {
-                found.push(diagnostic);
+                found.push(*diagnostic);
                 complete = false;
             }
         }
@@ -72,8 +72,8 @@ pub(super) fn build(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Chec
     complete.then_some(checks)
 }
 
-fn monitor(monitor: &config::Monitor) -> Result<Monitor, Diagnostic> {
-    let bad = |what: String| Diagnostic::error("bad-monitor", what).at(&monitor.span, "");
+fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
+    let bad = |what: String| Box::new(Diagnostic::error("bad-monitor", what).at(&monitor.span, ""));
     let kind = match &monitor.kind {
         MonitorKind::Tcp(_) => Kind::Tcp,
         MonitorKind::Http(http) => {
@@ -113,7 +113,7 @@ fn monitor(monitor: &config::Monitor) -> Result<Monitor, Diagnostic> {
     })
 }
 
-fn trust(tls: &config::Tls) -> Result<Trust, Diagnostic> {
+fn trust(tls: &config::Tls) -> Result<Trust, Box<Diagnostic>> {
     if !tls.verify {
         return Ok(Trust::Anyone);
     }
@@ -121,11 +121,10 @@ fn trust(tls: &config::Tls) -> Result<Trust, Diagnostic> {
         return Ok(Trust::default());
     };
     let pem = fs::read(&ca.value)
-        .map_err(|error| Diagnostic::unreadable(&ca.value, &error).at(&ca.span, ""))?;
+        .map_err(|error| Box::new(Diagnostic::unreadable(&ca.value, &error).at(&ca.span, "")))?;
     Authorities::from_pem(&pem).map(Trust::Authorities).map_err(|error| {
         let message = format!("{}: {error}", super::shown(&ca.value));
-        Diagnostic::error("bad-authority", message)
-            .at(&ca.span, "")
-            .help("give a PEM file of certificate authorities")
+        let d = Diagnostic::error("bad-authority", message).at(&ca.span, "");
+        Box::new(d.help("give a PEM file of certificate authorities"))
     })
 }
