@@ -264,11 +264,11 @@ impl Lines {
                 return line;
             }
             let waited = begin.elapsed();
-            assert!(
-                !written.is_over && waited < PATIENCE,
-                "no line with {what} in:\n{}",
-                written.lines.join("\n")
-            );
+            if written.is_over || waited >= PATIENCE {
+                let all = written.lines.join("\n");
+                drop(written);
+                panic!("no line with {what} in:\n{all}");
+            }
             written = more.wait_timeout(written, PATIENCE - waited).unwrap().0;
         }
     }
