@@ -60,15 +60,12 @@ fn location(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn target(facts: &TargetFacts, mark: &str, depth: usize, out: &mut dyn Write) -> io::Result<()> {
-    let indent = "  ".repeat(depth);
-    write!(out, "          {indent}{mark}{} {}", facts.kind, facts.name)?;
-    if !facts.site.is_empty() {
-        write!(out, " ({})", facts.site)?;
-    }
-    if !facts.note.is_empty() {
-        write!(out, ": {}", facts.note)?;
-    }
-    writeln!(out)?;
+    head(facts, mark, &facts.note, depth, out)?;
+    inside(facts, depth, out)
+}
+
+/// What a target is made of.
+fn inside(facts: &TargetFacts, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     for considered in &facts.considered {
         self::considered(considered, depth + 1, out)?;
     }
@@ -78,31 +75,50 @@ fn target(facts: &TargetFacts, mark: &str, depth: usize, out: &mut dyn Write) ->
     Ok(())
 }
 
+/// One line: the target, where it is defined, and a remark.
+fn head(
+    facts: &TargetFacts,
+    mark: &str,
+    remark: &str,
+    depth: usize,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let indent = "  ".repeat(depth);
+    write!(out, "          {indent}{mark}{} {}", facts.kind, facts.name)?;
+    if !facts.site.is_empty() {
+        write!(out, " ({})", facts.site)?;
+    }
+    if !remark.is_empty() {
+        write!(out, ": {remark}")?;
+    }
+    writeln!(out)
+}
+
 fn considered(facts: &ConsideredFacts, depth: usize, out: &mut dyn Write) -> io::Result<()> {
-    let mark = match &facts.fate {
-        Fate::Taken => format!("-> [{}] ", facts.by),
-        Fate::Shares(share) => format!("-> [{}, {:.1} %] ", facts.by, share * 100.0),
-        Fate::PassedOver(_) => format!("x  [{}] ", facts.by),
-        Fate::NotNeeded => format!("   [{}] ", facts.by),
-    };
-    target(&facts.target, &mark, depth, out)?;
+    let by = &facts.by;
     match &facts.fate {
-        Fate::PassedOver(why) => {
-            let indent = "  ".repeat(depth + 1);
-            writeln!(out, "          {indent}passed over: {why}")
+        Fate::Taken => target(&facts.target, &format!("-> [{by}] "), depth, out),
+        Fate::Shares(share) => {
+            let mark = format!("-> [{by}, {:.1} %] ", share * 100.0);
+            target(&facts.target, &mark, depth, out)
         }
-        _ => Ok(()),
+        Fate::NotNeeded => head(&facts.target, &format!("   [{by}] "), "not needed", depth, out),
+        Fate::PassedOver(why) => {
+            let remark = format!("passed over: {why}");
+            head(&facts.target, &format!("x  [{by}] "), &remark, depth, out)?;
+            inside(&facts.target, depth, out)
+        }
     }
 }
 
 fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<()> {
     let indent = "  ".repeat(depth);
     let mark = if facts.is_offered { "+" } else { "-" };
-    write!(
-        out,
-        "          {indent}{mark} {} {} {}: {}",
-        facts.rtype, facts.name, facts.state, facts.by
-    )?;
+    // A member of other data names its type itself.
+    let rtype = if facts.name.starts_with(&facts.rtype) { "" } else { &facts.rtype };
+    let space = if rtype.is_empty() { "" } else { " " };
+    let MemberFacts { name, state, by, .. } = facts;
+    write!(out, "          {indent}{mark} {rtype}{space}{name} {state}: {by}")?;
     match facts.checked_seconds_ago {
         Some(seconds) => writeln!(out, ", last checked {seconds} s ago"),
         None => writeln!(out),

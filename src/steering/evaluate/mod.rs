@@ -157,7 +157,7 @@ impl Walk<'_> {
         let up = counted.iter().filter(|(_, up)| **up).count();
         let mut note = format!("{up} of {} up, needs {}", counted.len(), pool.min_healthy);
         if standing.state != Default::default() {
-            note = format!("state = \"{}\" by the operator; {note}", state_word(standing.state));
+            note = format!("state \"{}\" is in force; {note}", state_word(standing.state));
         }
         match &offer {
             Offer::Down if standing.is_up(self.resort) => {
@@ -425,11 +425,7 @@ impl Walk<'_> {
     }
 
     fn why_not(&self, trace: &Trace) -> String {
-        if trace.kind == "pool" {
-            format!("down: {}", trace.note)
-        } else {
-            "nothing under it is up".into()
-        }
+        if trace.kind == "pool" { trace.note.clone() } else { "nothing under it is up".to_owned() }
     }
 
     /// A target that was not looked into.
