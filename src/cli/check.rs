@@ -1,5 +1,6 @@
 //! `meridian check`.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::arguments::Check;
@@ -13,7 +14,8 @@ pub(super) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(super::FAILED));
     };
     let zones = &generation.snapshot.zones;
-    println!(
+    writeln!(
+        io::stdout(),
         "{}: {}, {}, {}, {}, {}, {}",
         arguments.config.config.display(),
         plural(zones.zones().count(), "zone"),
@@ -22,6 +24,6 @@ pub(super) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
         plural(config.pools.len(), "pool"),
         plural(config.policies.len(), "policy").replace("policys", "policies"),
         plural(generation.checks.len(), "check"),
-    );
+    )?;
     Ok(if generation.lints.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(LINTS) })
 }

@@ -1,6 +1,6 @@
 //! Reading a configuration for a command, and telling a person what is wrong with it.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use crate::config::{self, Diagnostic, Loaded, Severity};
@@ -39,10 +39,16 @@ pub(super) fn print(diagnostics: &[Diagnostic]) {
     if diagnostics.is_empty() {
         return;
     }
-    eprint!("{}", config::render(diagnostics, is_coloured(&std::io::stderr())));
+    let text = config::render(diagnostics, is_coloured(&io::stderr()));
     let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
     let (errors, lints) = (count(Severity::Error), count(Severity::Lint));
-    eprintln!("\n{}, {}", plural(errors, "error"), plural(lints, "lint"));
+    say(&format!("{text}\n{}, {}", plural(errors, "error"), plural(lints, "lint")));
+}
+
+/// Prints a line to stderr. Whoever closed it (`2>&1 | head`) does not want to hear more, and the
+/// exit code still tells.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Whether output there may have colours: a terminal, and NO_COLOR (no-color.org) not set.
