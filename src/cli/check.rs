@@ -13,6 +13,7 @@ pub(super) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     let Some((config, generation)) = report::generation(&arguments.config.config) else {
         return Ok(ExitCode::from(super::FAILED));
     };
+    report::print(&generation.lints);
     let zones = &generation.snapshot.zones;
     writeln!(
         io::stdout(),

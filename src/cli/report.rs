@@ -7,7 +7,7 @@ use crate::config::{self, Diagnostic, Loaded, Severity};
 use crate::server::{Generation, Origin, build};
 
 /// Reads and builds what stands on disk. `None` when there are errors; they have been printed.
-/// Lints are printed too.
+/// Lints are left to commands that are about the whole configuration.
 pub(super) fn generation(path: &Path) -> Option<(config::Config, Generation)> {
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
@@ -23,10 +23,7 @@ pub(super) fn generation(path: &Path) -> Option<(config::Config, Generation)> {
 pub(super) fn built(loaded: Loaded, origin: Origin<'_>) -> Option<(config::Config, Generation)> {
     let config = loaded.config.clone();
     match build(loaded, origin) {
-        Ok(generation) => {
-            print(&generation.lints);
-            Some((config, generation))
-        }
+        Ok(generation) => Some((config, generation)),
         Err(diagnostics) => {
             print(&diagnostics);
             None

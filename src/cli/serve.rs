@@ -16,6 +16,7 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     let Some((config, generation)) = report::generation(&arguments.config.config) else {
         return Ok(ExitCode::from(super::FAILED));
     };
+    report::print(&generation.lints);
     logging::start(config.log.level, config.log.format);
     let listen =
         if arguments.listen.is_empty() { &config.server.listen } else { &arguments.listen };
