@@ -118,11 +118,6 @@ impl ClassTable {
             }),
         }
     }
-
-    /// How many ranges it has, both families together.
-    pub fn ranges(&self) -> usize {
-        self.v4.ranges.len() + self.v6.ranges.len()
-    }
 }
 
 /// Most leading bits the root indexes: 65,536 entries, 256 KiB.
