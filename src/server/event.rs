@@ -48,11 +48,38 @@ impl fmt::Display for Event {
                 write!(f, "pool {pool} is {}", if *is_up { "up" } else { "down" })
             }
             Event::Panic { records, begun: true } => {
-                write!(f, "nothing is up for {}: answering as on_all_down says", records.join(", "))
+                write!(f, "nothing is up for {}: answering as on_all_down says", listed(records))
             }
             Event::Panic { records, begun: false } => {
-                write!(f, "something is up again for {}", records.join(", "))
+                write!(f, "something is up again for {}", listed(records))
             }
         }
+    }
+}
+
+/// Names that a line of the log holds; thousands may lead to one region.
+const LISTED: usize = 8;
+
+fn listed(names: &[String]) -> String {
+    match names.split_at_checked(LISTED) {
+        Some((first, more)) if !more.is_empty() => {
+            format!("{} and {} more", first.join(", "), more.len())
+        }
+        _ => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_about_thousands_of_names_stays_a_line() {
+        let names = |count| (1..=count).map(|n| format!("n{n}.")).collect();
+        let event = Event::Panic { records: names(8), begun: false };
+        let eight = "something is up again for n1., n2., n3., n4., n5., n6., n7., n8.";
+        assert_eq!(event.to_string(), eight);
+        let event = Event::Panic { records: names(10_000), begun: false };
+        assert_eq!(event.to_string(), format!("{eight} and 9992 more"));
     }
 }
