@@ -1,7 +1,8 @@
 //! The queries of a run: made before it, the same for every server.
 
 use std::fs;
-use std::path::PathBuf;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use meridian::wire::{Name, Type};
@@ -29,6 +30,9 @@ pub(crate) struct Questions {
     /// Send EDNS Client Subnet with a random IPv4 prefix of this length.
     #[arg(long, value_name = "LENGTH", value_parser = clap::value_parser!(u8).range(1..=32))]
     ecs: Option<u8>,
+    /// A file with an IPv4 address in each line: the clients of `--ecs`, instead of random ones.
+    #[arg(long, requires = "ecs")]
+    clients: Option<PathBuf>,
     /// Send EDNS with the DO bit.
     #[arg(long)]
     dnssec: bool,
@@ -51,20 +55,37 @@ pub(crate) fn queries(asked: &Questions) -> anyhow::Result<Vec<Vec<u8>>> {
         }
     }
     ensure!(!questions.is_empty(), "nothing to ask for: give --name or --names-file");
-    let is_random = asked.random_label || asked.ecs.is_some();
-    let count = questions.len().max(if is_random { VARIETY } else { 1 });
     let mut random = Random(SEED);
+    let clients: Vec<Ipv4Addr> = match (&asked.clients, asked.ecs) {
+        (Some(file), _) => addresses(file)?,
+        (None, Some(_)) => (0..VARIETY).map(|_| (random.next() as u32).into()).collect(),
+        (None, None) => Vec::new(),
+    };
+    let variety = if asked.random_label { VARIETY } else { 1 };
+    let count = questions.len().max(clients.len()).max(variety);
+    let clients = clients.iter().map(Some).cycle();
     questions
         .iter()
         .cycle()
+        .zip(clients.chain(std::iter::repeat(None)))
         .take(count)
-        .map(|(name, qtype)| query(name, *qtype, asked, &mut random))
+        .map(|((name, qtype), client)| query(name, *qtype, client.copied(), asked, &mut random))
         .collect()
+}
+
+fn addresses(file: &Path) -> anyhow::Result<Vec<Ipv4Addr>> {
+    let text = fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    let read = lines.map(|line| line.trim().parse().with_context(|| line.to_owned()));
+    let addresses = read.collect::<anyhow::Result<Vec<_>>>()?;
+    ensure!(!addresses.is_empty(), "no address in {}", file.display());
+    Ok(addresses)
 }
 
 fn query(
     name: &Name,
     qtype: Type,
+    client: Option<Ipv4Addr>,
     asked: &Questions,
     random: &mut Random,
 ) -> anyhow::Result<Vec<u8>> {
@@ -85,11 +106,11 @@ fn query(
     message[11] = 1; // OPT, size 1232 (RFC 6891 section 6.1.2)
     let do_bit = if asked.dnssec { 0x80 } else { 0 };
     message.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, do_bit, 0]);
-    match asked.ecs {
+    match asked.ecs.zip(client) {
         None => message.extend_from_slice(&[0, 0]),
-        Some(length) => {
+        Some((length, client)) => {
             // RFC 7871 section 6: only the octets the length needs, host bits cleared.
-            let address = (random.next() as u32) & (u32::MAX << (32 - u32::from(length)));
+            let address = client.to_bits() & (u32::MAX << (32 - u32::from(length)));
             let octets = &address.to_be_bytes()[..usize::from(length.div_ceil(8))];
             let size = 4 + octets.len() as u8;
             message.extend_from_slice(&[0, size + 4, 0, 8, 0, size, 0, 1, length, 0]);

@@ -1,5 +1,6 @@
 //! `meridian check`.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::arguments::Check;
@@ -12,8 +13,10 @@ pub(super) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
     let Some((config, generation)) = report::generation(&arguments.config.config) else {
         return Ok(ExitCode::from(super::FAILED));
     };
+    report::print(&generation.lints);
     let zones = &generation.snapshot.zones;
-    println!(
+    writeln!(
+        io::stdout(),
         "{}: {}, {}, {}, {}, {}, {}",
         arguments.config.config.display(),
         plural(zones.zones().count(), "zone"),
@@ -22,6 +25,6 @@ pub(super) fn run(arguments: &Check) -> anyhow::Result<ExitCode> {
         plural(config.pools.len(), "pool"),
         plural(config.policies.len(), "policy").replace("policys", "policies"),
         plural(generation.checks.len(), "check"),
-    );
+    )?;
     Ok(if generation.lints.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(LINTS) })
 }

@@ -39,7 +39,7 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("meridian: {error:#}");
+            report::say(&format!("meridian: {error:#}"));
             ExitCode::from(FAILED)
         }
     }

@@ -1,13 +1,13 @@
 //! Reading a configuration for a command, and telling a person what is wrong with it.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use crate::config::{self, Diagnostic, Loaded, Severity};
 use crate::server::{Generation, Origin, build};
 
 /// Reads and builds what stands on disk. `None` when there are errors; they have been printed.
-/// Lints are printed too.
+/// Lints are left to commands that are about the whole configuration.
 pub(super) fn generation(path: &Path) -> Option<(config::Config, Generation)> {
     let loaded = match config::load(path) {
         Ok(loaded) => loaded,
@@ -23,10 +23,7 @@ pub(super) fn generation(path: &Path) -> Option<(config::Config, Generation)> {
 pub(super) fn built(loaded: Loaded, origin: Origin<'_>) -> Option<(config::Config, Generation)> {
     let config = loaded.config.clone();
     match build(loaded, origin) {
-        Ok(generation) => {
-            print(&generation.lints);
-            Some((config, generation))
-        }
+        Ok(generation) => Some((config, generation)),
         Err(diagnostics) => {
             print(&diagnostics);
             None
@@ -39,10 +36,16 @@ pub(super) fn print(diagnostics: &[Diagnostic]) {
     if diagnostics.is_empty() {
         return;
     }
-    eprint!("{}", config::render(diagnostics, is_coloured(&std::io::stderr())));
+    let text = config::render(diagnostics, is_coloured(&io::stderr()));
     let count = |severity| diagnostics.iter().filter(|d| d.severity == severity).count();
     let (errors, lints) = (count(Severity::Error), count(Severity::Lint));
-    eprintln!("\n{}, {}", plural(errors, "error"), plural(lints, "lint"));
+    say(&format!("{text}\n{}, {}", plural(errors, "error"), plural(lints, "lint")));
+}
+
+/// Prints a line to stderr. Whoever closed it (`2>&1 | head`) does not want to hear more, and the
+/// exit code still tells.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Whether output there may have colours: a terminal, and NO_COLOR (no-color.org) not set.

@@ -16,13 +16,14 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     let Some((config, generation)) = report::generation(&arguments.config.config) else {
         return Ok(ExitCode::from(super::FAILED));
     };
+    report::print(&generation.lints);
     logging::start(config.log.level, config.log.format);
     let listen =
         if arguments.listen.is_empty() { &config.server.listen } else { &arguments.listen };
     let bound = Bound::bind(listen, config.server.workers)?;
     let runtime = runtime()?;
     runtime.block_on(async {
-        let zones = generation.snapshot.zones.zones().count();
+        let zones = report::plural(generation.snapshot.zones.zones().count(), "zone");
         let (events, heard) = mpsc::channel::<Event>(1);
         // The log tells everything there is to tell.
         drop(heard);
@@ -32,7 +33,7 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         // Whoever explains reads the files anew; serving needs neither databases nor atlas.
         drop(generation);
         for address in server.addresses() {
-            tracing::info!("answering for {zones} zones on {address}, UDP and TCP");
+            tracing::info!("answering for {zones} on {address}, UDP and TCP");
         }
         wait_for_signal().await?;
         tracing::info!("stopping");

@@ -137,7 +137,7 @@ impl Checker {
     }
 
     /// Waits until every check has had a result since the start, at most 5 s. How many have had
-    /// none. The results are in [`Checker::records`] then; their reports may still be on the way.
+    /// none. The results of the others are in [`Checker::records`] then, and their reports sent.
     pub async fn first_round(&self) -> usize {
         let mut first = self.first.clone();
         let all = first.wait_for(|waiting| *waiting == 0);
@@ -217,9 +217,11 @@ impl Round {
             tokio::select! {
                 Some(landed) = self.flying.join_next_with_id() => {
                     let Some(report) = self.land(landed) else { continue };
+                    let check = report.check;
                     if self.reports.send(report).await.is_err() {
                         return;
                     }
+                    self.note_first(check);
                 }
                 () = until(due), if due.is_some() => {}
                 () = self.reports.closed() => return,
@@ -247,11 +249,14 @@ impl Round {
         let (check, started) = self.running.remove(&id)?;
         let interval = self.shared.checks[check.0 as usize].monitor.interval;
         self.schedule.put_back(check, started, interval, Instant::now());
-        let report = self.judge(check, outcome);
+        Some(self.judge(check, outcome))
+    }
+
+    /// Takes a check out of those that the first round waits for.
+    fn note_first(&mut self, check: CheckId) {
         if std::mem::take(&mut self.unchecked[check.0 as usize]) {
             self.waiting.send_modify(|waiting| *waiting -= 1);
         }
-        Some(report)
     }
 
     /// Brings the record up to date.

@@ -150,7 +150,9 @@ impl Answers {
         let cell = self.cells[row * (self.types.len() + usize::from(self.has_alias)) + column];
         let scope = match scope {
             None => None,
-            Some((_, groups, place)) if cell.is_first => Some(groups.scope(client.address, place)),
+            Some((table, groups, place)) if cell.is_first => {
+                Some(table.group_scope(groups, client.address, place))
+            }
             Some((table, _, place)) => Some(table.class_scope(client.address, place)),
         };
         let scope = match (scope, cell.is_hashed) {

@@ -168,7 +168,7 @@ impl Compiler<'_> {
             return table.clone();
         }
         let class = |pair: &u32| key.1[*pair as usize];
-        let table = Arc::new(ClassTable::new(overlay.v4.map(class), &overlay.v6.map(class)));
+        let table = Arc::new(ClassTable::new(&overlay.v4.map(class), &overlay.v6.map(class)));
         self.tables.insert(key, table.clone());
         table
     }

@@ -24,11 +24,20 @@ pub struct ClassTable {
 
 #[derive(Debug)]
 struct Family<A> {
-    ranges: RangeMap<A, u32>,
+    /// From each first address to the next one's; the first is [`Address::MIN`].
+    ranges: Vec<Range<A>>,
     /// The range at which each value of the leading bits starts: narrows the search.
     root: Vec<u32>,
     /// How far an address is shifted down to index `root`.
     shift: u8,
+}
+
+/// Where a range begins, and its class: side by side, because a lookup in a large table takes as
+/// long as its cache misses, and so finds the class and both ends of a range in one or two lines.
+#[derive(Debug, Clone, Copy)]
+struct Range<A> {
+    first: A,
+    class: u32,
 }
 
 /// Ranges of clients with the same first choice: unions of a [`ClassTable`]'s ranges.
@@ -39,11 +48,16 @@ pub struct Groups {
 }
 
 #[derive(Debug)]
-struct Unions<A> {
-    /// For each range of the table, which union it lies in.
-    of: Vec<u32>,
-    /// First addresses of the unions, rising.
-    starts: Vec<A>,
+enum Unions<A> {
+    /// No two neighbours have the same first choice: each is one range of the table.
+    Ranges,
+    /// Some unite several.
+    Several {
+        /// For each range of the table, which union it lies in.
+        of: Vec<u32>,
+        /// First addresses of the unions, rising.
+        starts: Vec<A>,
+    },
 }
 
 /// Where a client stands in a [`ClassTable`].
@@ -56,12 +70,12 @@ pub struct Place {
 
 impl ClassTable {
     /// A table from the class of every IPv4 and IPv6 address.
-    pub fn new(v4: RangeMap<u32, u32>, v6: &RangeMap<u128, u32>) -> ClassTable {
+    pub fn new(v4: &RangeMap<u32, u32>, v6: &RangeMap<u128, u32>) -> ClassTable {
         let inside = if v4.count() == 1 { v4.values()[0] } else { WALL };
         let walls = WRAPPED.map(|(first, last)| (first, first.common_bits(last), Some(inside)));
         let walls = RangeMap::from_prefixes(None, walls);
         let v6 = v6.join(&walls, |class, wall| wall.unwrap_or(*class));
-        ClassTable { v4: Family::new(v4), v6: Family::new(v6) }
+        ClassTable { v4: Family::new(v4), v6: Family::new(&v6) }
     }
 
     /// The place of an unwrapped address.
@@ -82,33 +96,26 @@ impl ClassTable {
         }
     }
 
+    /// The length of the widest prefix around `address` with its group throughout. `groups` were
+    /// made of this table.
+    #[inline]
+    pub fn group_scope(&self, groups: &Groups, address: IpAddr, place: Place) -> u8 {
+        match address {
+            IpAddr::V4(address) => self.v4.group_scope(&groups.v4, address.to_bits(), place),
+            IpAddr::V6(address) => self.v6.group_scope(&groups.v6, address.to_bits(), place),
+        }
+    }
+
     /// Joins neighbours by the group of their class. `group` is asked for classes of this table.
     pub fn groups(&self, group: impl Fn(u32) -> u32) -> Groups {
-        let first = group(self.v4.ranges.values()[0]);
-        let uniform = self.v4.ranges.values().iter().all(|class| group(*class) == first);
+        let first = group(self.v4.ranges[0].class);
+        let uniform = self.v4.ranges.iter().all(|range| group(range.class) == first);
         let inside = if uniform { first } else { WALL };
         Groups {
             v4: Unions::new(&self.v4.ranges, &group),
             v6: Unions::new(&self.v6.ranges, &|class| {
                 if class == WALL { inside } else { group(class) }
             }),
-        }
-    }
-
-    /// How many ranges it has, both families together.
-    pub fn ranges(&self) -> usize {
-        self.v4.ranges.count() + self.v6.ranges.count()
-    }
-}
-
-impl Groups {
-    /// The length of the widest prefix around `address` with its group throughout; `place` is the
-    /// address's place in the table the groups were made of.
-    #[inline]
-    pub fn scope(&self, address: IpAddr, place: Place) -> u8 {
-        match address {
-            IpAddr::V4(address) => self.v4.scope(address.to_bits(), place),
-            IpAddr::V6(address) => self.v6.scope(address.to_bits(), place),
         }
     }
 }
@@ -136,20 +143,21 @@ impl Indexed for u128 {
 }
 
 impl<A: Indexed> Family<A> {
-    fn new(ranges: RangeMap<A, u32>) -> Family<A> {
+    fn new(map: &RangeMap<A, u32>) -> Family<A> {
+        let ranges: Vec<Range<A>> =
+            map.iter().map(|range| Range { first: range.first, class: *range.value }).collect();
         // About as many entries as ranges: a small table needs no large root.
-        let bits = ranges.count().ilog2().min(u32::from(ROOT_BITS)) as u8;
+        let bits = ranges.len().ilog2().min(u32::from(ROOT_BITS)) as u8;
         let shift = A::BITS - bits;
-        let starts = ranges.starts();
         let mut root = Vec::with_capacity((1 << bits) + 1);
         let mut range = 0;
         for leading in 0..1usize << bits {
-            while starts.get(range + 1).is_some_and(|next| next.leading(shift) < leading) {
+            while ranges.get(range + 1).is_some_and(|next| next.first.leading(shift) < leading) {
                 range += 1;
             }
             root.push(range as u32);
         }
-        root.push(starts.len() as u32 - 1);
+        root.push(ranges.len() as u32 - 1);
         Family { ranges, root, shift }
     }
 
@@ -159,39 +167,44 @@ impl<A: Indexed> Family<A> {
         // Ranges that start at or before the first address of this leading value, up to those
         // that start within it.
         let low = self.root[leading] as usize;
-        let high = (self.root[leading + 1] as usize + 1).min(self.ranges.count());
-        let starts = &self.ranges.starts()[low..high];
-        let range = low + starts.partition_point(|start| *start <= address) - 1;
-        Place { class: self.ranges.values()[range], range: range as u32 }
+        let high = (self.root[leading + 1] as usize + 1).min(self.ranges.len());
+        let ranges = &self.ranges[low..high];
+        let range = low + ranges.partition_point(|range| range.first <= address) - 1;
+        Place { class: self.ranges[range].class, range: range as u32 }
     }
 
     #[inline]
     fn scope(&self, address: A, place: Place) -> u8 {
-        let starts = self.ranges.starts();
         let index = place.range as usize;
-        widest(address, starts[index], starts.get(index + 1).copied())
+        let next = self.ranges.get(index + 1).map(|next| next.first);
+        widest(address, self.ranges[index].first, next)
+    }
+
+    #[inline]
+    fn group_scope(&self, unions: &Unions<A>, address: A, place: Place) -> u8 {
+        match unions {
+            Unions::Ranges => self.scope(address, place),
+            Unions::Several { of, starts } => {
+                let index = of[place.range as usize] as usize;
+                widest(address, starts[index], starts.get(index + 1).copied())
+            }
+        }
     }
 }
 
 impl<A: Address> Unions<A> {
-    fn new(ranges: &RangeMap<A, u32>, group: &impl Fn(u32) -> u32) -> Unions<A> {
-        let mut unions = Unions { of: Vec::with_capacity(ranges.count()), starts: Vec::new() };
+    fn new(ranges: &[Range<A>], group: &impl Fn(u32) -> u32) -> Unions<A> {
+        let (mut of, mut starts) = (Vec::with_capacity(ranges.len()), Vec::new());
         let mut current = None;
-        for range in ranges.iter() {
-            let group = group(*range.value);
+        for range in ranges {
+            let group = group(range.class);
             if current != Some(group) {
                 current = Some(group);
-                unions.starts.push(range.first);
+                starts.push(range.first);
             }
-            unions.of.push(unions.starts.len() as u32 - 1);
+            of.push(starts.len() as u32 - 1);
         }
-        unions
-    }
-
-    #[inline]
-    fn scope(&self, address: A, place: Place) -> u8 {
-        let index = self.of[place.range as usize] as usize;
-        widest(address, self.starts[index], self.starts.get(index + 1).copied())
+        if starts.len() == ranges.len() { Unions::Ranges } else { Unions::Several { of, starts } }
     }
 }
 
@@ -236,7 +249,7 @@ mod tests {
             probes in prop::collection::vec(any::<u32>(), 1..20),
         ) {
             let map = RangeMap::from_prefixes(0, prefixes);
-            let table = ClassTable::new(map.clone(), &RangeMap::uniform(0));
+            let table = ClassTable::new(&map, &RangeMap::uniform(0));
             let groups = table.groups(|class| class / 2);
             for probe in probes {
                 // Nothing in the map is narrower than a /8.
@@ -247,14 +260,14 @@ mod tests {
                 let same = |at| class_at(at) == class_at(probe);
                 prop_assert_eq!(table.class_scope(address, place), brute_force_scope(probe & 0xff00_0000, same, 1 << 24));
                 let same = |at| class_at(at) / 2 == class_at(probe) / 2;
-                prop_assert_eq!(groups.scope(address, place), brute_force_scope(probe & 0xff00_0000, same, 1 << 24));
+                prop_assert_eq!(table.group_scope(&groups, address, place), brute_force_scope(probe & 0xff00_0000, same, 1 << 24));
             }
         }
     }
 
     #[test]
     fn a_world_of_one_class_has_scope_zero_in_both_families() {
-        let table = ClassTable::new(RangeMap::uniform(4), &RangeMap::uniform(4));
+        let table = ClassTable::new(&RangeMap::uniform(4), &RangeMap::uniform(4));
         for address in ["192.0.2.1", "2001:db8::1", "::fffe:0:1"] {
             let address = address.parse().unwrap();
             assert_eq!(table.class_scope(address, table.find(address)), 0);
@@ -264,12 +277,12 @@ mod tests {
     #[test]
     fn no_ipv6_prefix_reaches_over_wrapped_clients_of_another_class() {
         let v4 = RangeMap::from_prefixes(0, [(10 << 24, 8, 1)]);
-        let table = ClassTable::new(v4, &RangeMap::uniform(0));
+        let table = ClassTable::new(&v4, &RangeMap::uniform(0));
         let near: IpAddr = "2003::1".parse().unwrap();
         assert_eq!(table.class_scope(near, table.find(near)), 16);
         let alike = table.groups(|_| 0);
-        assert_eq!(alike.scope(near, table.find(near)), 0);
+        assert_eq!(table.group_scope(&alike, near, table.find(near)), 0);
         let apart = table.groups(|class| class);
-        assert_eq!(apart.scope(near, table.find(near)), 16);
+        assert_eq!(table.group_scope(&apart, near, table.find(near)), 16);
     }
 }

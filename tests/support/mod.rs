@@ -1,7 +1,10 @@
-//! What several integration tests share: servers that misbehave, certificates, checks.
+//! What several integration tests share: servers that misbehave, certificates, checks,
+//! the program as a process, and a resolver to ask it.
 // Each test uses a part; and what cannot be set up is to fail loudly.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod certificates;
 pub mod checks;
+pub mod dns;
 pub mod hostile;
+pub mod program;

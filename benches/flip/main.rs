@@ -1,0 +1,121 @@
+//! From a verdict to the changed answer: how long it takes until the next query sees it.
+//!
+//! ```text
+//! cargo bench --bench flip
+//! ```
+//!
+//! One region of three goes down and comes back, under one steered name and under ten thousand;
+//! these share one policy (one of many services behind the same regions), or have a policy each.
+//! Measured is what the control task does: take the verdict, work out the answers it touches,
+//! publish them. How long the region's failure takes to be noticed is the monitor's `interval`
+//! and `fall`, and not in it.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use meridian::config::{self, Memory};
+use meridian::engine::Engine;
+use meridian::health::{CheckId, Verdict};
+use meridian::server::{Generation, Origin, build};
+use meridian::steering::control::Control;
+
+const ZONE: &str =
+    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+
+const REGIONS: &str = r#"
+[monitor.web]
+kind = "tcp"
+port = 80
+
+[pool.na]
+monitor  = "web"
+location = "aws:us-east-1"
+members  = ["192.0.2.10", "2001:db8:a::10"]
+
+[pool.eu]
+monitor  = "web"
+location = "aws:eu-west-1"
+members  = ["198.51.100.10", "2001:db8:e::10"]
+
+[pool.ap]
+monitor  = "web"
+location = "aws:ap-southeast-1"
+members  = ["203.0.113.10", "2001:db8:f::10"]
+"#;
+
+/// Verdicts measured for each line of the table.
+const FLIPS: usize = 200;
+
+fn main() {
+    println!(
+        "{:>7} names, {:>6} policies  {:>10}  {:>10}  {:>10}",
+        "", "", "median", "99 %", "worst"
+    );
+    for (names, policies) in [(1, 1), (10_000, 1), (10_000, 100), (10_000, 10_000)] {
+        let mut times = measure(&generation(names, policies));
+        times.sort();
+        println!(
+            "{names:>7} names, {policies:>6} policies  {:>10.1?}  {:>10.1?}  {:>10.1?}",
+            times[times.len() / 2],
+            times[times.len() * 99 / 100],
+            times[times.len() - 1],
+        );
+    }
+}
+
+/// Three regions, with the embedded GeoIP database, under so many names with so many policies.
+fn generation(names: usize, policies: usize) -> Generation {
+    let mut text = REGIONS.to_owned();
+    for policy in 0..policies {
+        text += &format!(
+            "[policy.world{policy}]\nkind = \"geo\"\non_down = \"nearest\"\ndefault = \"na\"\nrules = [\n\
+             {{ match = [\"continent:NA\", \"continent:SA\"], to = \"na\" }},\n\
+             {{ match = [\"continent:EU\", \"continent:AF\"], to = \"eu\" }},\n\
+             {{ match = [\"continent:AS\", \"continent:OC\"], to = \"ap\" }},\n]\n"
+        );
+    }
+    for name in 0..names {
+        let policy = name % policies;
+        text += &format!("[record.\"s{name}.example.com\"]\nuse = \"world{policy}\"\n");
+    }
+    let files = Memory::from_iter([
+        (
+            "meridian.toml",
+            "[server]\nzones = [\"example.com.zone\"]\npolicies = [\"policies.toml\"]\n",
+        ),
+        ("policies.toml", &text),
+        ("example.com.zone", ZONE),
+    ]);
+    let loaded = config::read(&files, "meridian.toml".as_ref()).expect("the files above are right");
+    build(loaded, Origin::Embedded(&files)).expect("the files above are right")
+}
+
+/// From each verdict on one of the checks to the published answers.
+fn measure(generation: &Generation) -> Vec<Duration> {
+    let checks = generation.checks.len() as u32;
+    let all_up = (0..checks).map(|check| (CheckId(check), Verdict::Up));
+    let mut control = Control::new(generation.steering.clone(), all_up);
+    control.settle();
+    let engine = |control: &Control| Engine {
+        snapshot: generation.snapshot.clone(),
+        live: Arc::new(control.live().clone()),
+    };
+    let published = ArcSwap::from_pointee(engine(&control));
+    let mut times = Vec::with_capacity(FLIPS);
+    for flip in 0..FLIPS {
+        let verdict = if flip % 2 == 0 { Verdict::Down } else { Verdict::Up };
+        let begin = Instant::now();
+        // Both members of `eu`, as when the region fails as a whole.
+        for check in [CheckId(2), CheckId(3)] {
+            control.set_verdict(check, verdict);
+        }
+        black_box(control.settle());
+        let old = published.swap(Arc::new(engine(&control)));
+        times.push(begin.elapsed());
+        // Freed outside the time: no query waits for it.
+        drop(old);
+    }
+    times
+}

@@ -1,0 +1,284 @@
+//! The program itself, run as a user runs it: files in a directory, a process, what it prints.
+// Each test uses a part; and what cannot be set up is to fail loudly.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Longer than anything takes that is to happen at all.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where `meridian` looks for its configuration when it is not told.
+pub const CONFIG: &str = "config/meridian.toml";
+
+/// A directory with files, in which commands are run.
+pub struct Files {
+    directory: TempDir,
+}
+
+/// What a command that ended had to say.
+#[derive(Debug)]
+pub struct Output {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Files {
+    pub fn new() -> Files {
+        Files { directory: TempDir::new().unwrap() }
+    }
+
+    /// With this file in it.
+    pub fn with(self, path: &str, content: impl AsRef<[u8]>) -> Files {
+        self.write(path, content);
+        self
+    }
+
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        run_in(self.directory.path(), arguments)
+    }
+
+    /// Starts a command that goes on.
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        Process::start(self.directory.path(), arguments)
+    }
+
+    /// Starts a server on free ports of these addresses and waits until it answers.
+    pub fn serve_on(&self, listen: &[&str]) -> Serving {
+        let mut arguments = vec!["serve"];
+        for address in listen {
+            arguments.extend(["--listen", address]);
+        }
+        let process = self.start(&arguments);
+        let mut addresses = Vec::new();
+        for index in 0..listen.len() {
+            let line = process
+                .stderr
+                .nth(index, "a listening address", |line| line.contains("answering for "));
+            addresses.push(address_in(&line));
+        }
+        Serving { process, addresses }
+    }
+
+    /// Starts a server on a free port of 127.0.0.1 and waits until it answers.
+    pub fn serve(&self) -> Serving {
+        self.serve_on(&["127.0.0.1:0"])
+    }
+}
+
+/// Runs a command to its end in any directory.
+pub fn run_in(directory: &Path, arguments: &[&str]) -> Output {
+    let output = command(directory, arguments).stdin(Stdio::null()).output().unwrap();
+    Output {
+        code: output.status.code().expect("an exit code and not a signal"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meridian"));
+    command.args(arguments).current_dir(directory).env_remove("RUST_LOG");
+    command
+}
+
+/// `… on 127.0.0.1:35831, UDP and TCP`
+fn address_in(line: &str) -> SocketAddr {
+    let (_, rest) = line.rsplit_once(" on ").unwrap();
+    rest.split(',').next().unwrap().parse().unwrap()
+}
+
+/// A server that answers; it is ended when it is dropped.
+pub struct Serving {
+    pub process: Process,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Serving {
+    /// The first address it answers on.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// All of them, in the order of the command line.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Waits for a line in the log that has all of this in it.
+    pub fn log(&self, parts: &[&str]) -> String {
+        self.process
+            .stderr
+            .wait(&format!("{parts:?}"), |line| parts.iter().all(|part| line.contains(part)))
+    }
+}
+
+/// A process whose output is read line by line; it is ended when it is dropped.
+pub struct Process {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    pub stdout: Lines,
+    pub stderr: Lines,
+}
+
+impl Process {
+    fn start(directory: &Path, arguments: &[&str]) -> Process {
+        let mut child = command(directory, arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take();
+        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stderr = Lines::of(child.stderr.take().unwrap());
+        Process { child, stdin, stdout, stderr }
+    }
+
+    /// Types a line.
+    pub fn type_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().unwrap();
+        writeln!(stdin, "{line}").unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Ends its input, as Ctrl-D does.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begin.elapsed() < PATIENCE, "still running; it said:\n{}", self.stderr.all());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Asks it to stop and waits until it has; its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.wait().code()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already, and that is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Lines that a process writes, as they come.
+#[derive(Clone)]
+pub struct Lines(Arc<(Mutex<Written>, Condvar)>);
+
+#[derive(Default)]
+struct Written {
+    lines: Vec<String>,
+    is_over: bool,
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Lines {
+        let lines = Lines(Arc::default());
+        let shared = lines.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines() {
+                let Ok(line) = line else { break };
+                shared.0.0.lock().unwrap().lines.push(line);
+                shared.0.1.notify_all();
+            }
+            shared.0.0.lock().unwrap().is_over = true;
+            shared.0.1.notify_all();
+        });
+        lines
+    }
+
+    /// Everything so far.
+    pub fn all(&self) -> String {
+        self.0.0.lock().unwrap().lines.join("\n")
+    }
+
+    /// How many lines there are so far.
+    pub fn count(&self) -> usize {
+        self.0.0.lock().unwrap().lines.len()
+    }
+
+    /// Waits for a line, which may have come already.
+    pub fn wait(&self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+        self.nth(0, what, is_it)
+    }
+
+    /// Waits for a line that comes after the first `count`.
+    pub fn wait_after(&self, count: usize, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+        self.find(what, |lines| lines.iter().skip(count).find(|line| is_it(line)).cloned())
+    }
+
+    /// Waits for the line of this number, from 0, among those wanted.
+    pub fn nth(&self, index: usize, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+        self.find(what, |lines| lines.iter().filter(|line| is_it(line)).nth(index).cloned())
+    }
+
+    fn find(&self, what: &str, find: impl Fn(&[String]) -> Option<String>) -> String {
+        let begin = Instant::now();
+        let (written, more) = &*self.0;
+        let mut written = written.lock().unwrap();
+        loop {
+            if let Some(line) = find(&written.lines) {
+                return line;
+            }
+            let waited = begin.elapsed();
+            if written.is_over || waited >= PATIENCE {
+                let all = written.lines.join("\n");
+                drop(written);
+                panic!("no line with {what} in:\n{all}");
+            }
+            written = more.wait_timeout(written, PATIENCE - waited).unwrap().0;
+        }
+    }
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
