@@ -337,6 +337,26 @@ fn a_policy_that_does_not_look_at_the_client_has_scope_zero() {
 }
 
 #[test]
+fn an_answer_too_large_for_a_datagram_is_had_over_tcp() {
+    let files = files();
+    let texts: String = (0..40).map(|n| format!("big TXT \"{n} {}\"\n", "x".repeat(60))).collect();
+    files.write("zones/example.com.zone", format!("{ZONE}{texts}"));
+    let serving = files.serve();
+    for ask in [
+        Ask::new("big.example.com", "TXT"),
+        Ask::new("big.example.com", "TXT").size(1232),
+        // More than the server sends, whatever the client takes.
+        Ask::new("big.example.com", "TXT").size(4096),
+    ] {
+        let cut = ask.udp(serving.address());
+        assert!(cut.0.metadata.truncation && cut.data().len() < 40);
+        let whole = ask.tcp(serving.address());
+        assert!(!whole.0.metadata.truncation);
+        assert_eq!(whole.data().len(), 40);
+    }
+}
+
+#[test]
 fn draws_of_a_weighted_policy_come_within_two_points_of_their_shares() {
     const DRAWS: usize = 10_000;
     let files = files();

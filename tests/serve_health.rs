@@ -453,6 +453,22 @@ async fn a_damaged_state_file_is_warned_of_and_does_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_during_the_first_round_of_checks_is_as_orderly_as_any_other() {
+    let slow = Server::start(Behaviour::Hang).await;
+    // The first round waits for this check as long as for any.
+    let monitor = "[monitor.web]\nkind = \"http\"\ninterval = \"1h\"\ntimeout = \"1h\"\n";
+    let policies = format!(
+        "{monitor}{}[record.\"www.example.com\"]\nuse = \"east\"\n",
+        pool("east", "192.0.2.1", slow.address)
+    );
+    let files = files(&policies);
+    let mut process = files.start(&["serve", "--listen", "127.0.0.1:0"]);
+    until("the check is under way", || slow.accepted() == 1);
+    assert_eq!(process.stop(), Some(0));
+    assert!(!process.stderr.all().contains("answering for"), "{}", process.stderr.all());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pools_that_share_an_address_share_its_check() {
     let server = Server::start(Behaviour::good()).await;
     let mut policies = MONITOR.to_owned();

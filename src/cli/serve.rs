@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::arguments::Serve;
@@ -23,19 +23,26 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     let bound = Bound::bind(listen, config.server.workers)?;
     let runtime = runtime()?;
     runtime.block_on(async {
+        let mut signals = Signals::listen()?;
         let zones = report::plural(generation.snapshot.zones.zones().count(), "zone");
         let (events, heard) = mpsc::channel::<Event>(1);
         // The log tells everything there is to tell.
         drop(heard);
         let state = Some(config.server.state.as_path());
-        let server =
-            Server::start(&generation, bound, limits(&config.limits), state, events).await?;
+        let limits = limits(&config.limits);
+        let server = tokio::select! {
+            server = Server::start(&generation, bound, limits, state, events) => server?,
+            () = signals.wait() => {
+                tracing::info!("stopped before the first round of checks was over");
+                return Ok(());
+            }
+        };
         // Whoever explains reads the files anew; serving needs neither databases nor atlas.
         drop(generation);
         for address in server.addresses() {
             tracing::info!("answering for {zones} on {address}, UDP and TCP");
         }
-        wait_for_signal().await?;
+        signals.wait().await;
         tracing::info!("stopping");
         server.stop().await;
         anyhow::Ok(())
@@ -63,13 +70,30 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the runtime")
 }
 
-/// Returns at SIGINT or SIGTERM.
-pub(super) async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask for an orderly stop: SIGINT and SIGTERM.
+///
+/// From [`Signals::listen`] on they no longer end the process on their own, so listen before
+/// anything says that the server is there.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over. Must be called inside a tokio runtime.
+    pub(super) fn listen() -> anyhow::Result<Signals> {
+        let signal = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    /// Returns at the next signal, or at once if one has come since they were taken over.
+    pub(super) async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

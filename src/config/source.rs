@@ -10,12 +10,18 @@ use std::sync::Arc;
 pub struct Source {
     path: PathBuf,
     text: String,
+    /// Where each line starts: every pool, policy and rule asks for its line, and counting from
+    /// the top each time would take minutes in a file of many thousands.
+    lines: Vec<usize>,
 }
 
 impl Source {
     /// A file by the path it is shown with. The text may come from anywhere.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Source> {
-        Arc::new(Source { path: path.into(), text: text.into() })
+        let text = text.into();
+        let after = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
+        let lines = std::iter::once(0).chain(after.map(|(at, _)| at + 1)).collect();
+        Arc::new(Source { path: path.into(), text, lines })
     }
 
     /// The path, as it was opened.
@@ -31,14 +37,8 @@ impl Source {
     /// The place `line` and `column` (octets), both counted from 1, to the end of the word that
     /// stands there. A place outside the text is moved to its nearest end.
     pub fn at(self: &Arc<Source>, line: u32, column: u32) -> Span {
-        let line_start = match line.saturating_sub(1) {
-            0 => 0,
-            before => self
-                .text
-                .match_indices('\n')
-                .nth(before as usize - 1)
-                .map_or(self.text.len(), |(at, _)| at + 1),
-        };
+        let before = line.saturating_sub(1) as usize;
+        let line_start = self.lines.get(before).copied().unwrap_or(self.text.len());
         let rest = &self.text[line_start..];
         let line_length = rest.find(['\r', '\n']).unwrap_or(rest.len());
         let start = line_start + line_length.min(column.saturating_sub(1) as usize);
@@ -92,14 +92,13 @@ impl Span {
 
     /// Where it starts, for people.
     pub fn site(&self) -> Site {
-        let before = &self.source.text[..self.range.start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let Source { path, text, lines } = &*self.source;
+        let start = self.range.start;
+        // The first line starts at 0, so there is one that starts here or before.
+        let line = lines.partition_point(|line_start| *line_start <= start);
+        let column = text[lines[line - 1]..start].chars().count() + 1;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Site {
-            file: self.source.path.clone(),
-            line: count(before.matches('\n').count() + 1),
-            column: count(before[line_start..].chars().count() + 1),
-        }
+        Site { file: path.clone(), line: count(line), column: count(column) }
     }
 }
 

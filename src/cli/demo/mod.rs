@@ -13,6 +13,7 @@ use anyhow::Context;
 use tokio::sync::mpsc;
 
 use super::arguments::Demo;
+use super::serve::Signals;
 use super::{logging, report, serve};
 use crate::config::{self, LogFormat, LogLevel, Memory};
 use crate::server::{Event, Generation, Origin, Server};
@@ -45,10 +46,14 @@ pub(super) fn run(arguments: &Demo) -> anyhow::Result<ExitCode> {
         let bound = Bound::bind(&[arguments.listen], config.server.workers)?;
         let (sender, events) = mpsc::channel(EVENTS);
         let limits = serve::limits(&config.limits);
-        let server = Server::start(&generation, bound, limits, None, sender).await?;
+        let mut signals = Signals::listen()?;
+        let server = tokio::select! {
+            server = Server::start(&generation, bound, limits, None, sender) => server?,
+            () = signals.wait() => return Ok(ExitCode::SUCCESS),
+        };
         let address = server.addresses()[0];
         guide::write(&mut io::stdout().lock(), address, &regions)?;
-        converse(&regions, address, events).await?;
+        converse(&regions, address, events, &mut signals).await?;
         server.stop().await;
         anyhow::Ok(ExitCode::SUCCESS)
     })?;
@@ -99,14 +104,13 @@ async fn converse(
     regions: &[Region],
     address: SocketAddr,
     mut events: mpsc::Receiver<Event>,
+    signals: &mut Signals,
 ) -> anyhow::Result<()> {
     let mut lines = lines();
-    let signal = serve::wait_for_signal();
-    tokio::pin!(signal);
     let mut is_read = true;
     loop {
         tokio::select! {
-            done = &mut signal => return done,
+            () = signals.wait() => return Ok(()),
             Some(event) = events.recv() => tell(&event, address)?,
             line = lines.recv(), if is_read => match line {
                 Some(line) => match obey(&line, regions, address)? {
