@@ -5,7 +5,7 @@
 //! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners
 //! ```
 //!
-//! [`build`] is the only place that turns configuration into runtime objects.
+//! [`mod@build`] is the only place that turns configuration into runtime objects.
 
 pub mod build;
 pub mod event;
