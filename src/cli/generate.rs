@@ -1,5 +1,6 @@
 //! `meridian schema`, `completions` and `man`: texts that follow from the code.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,7 +32,8 @@ pub(super) fn man(directory: Option<&Path>) -> anyhow::Result<ExitCode> {
             clap_mangen::Man::new(command).render(&mut text)?;
             io::stdout().write_all(&text)?;
         }
-        Some(directory) => clap_mangen::generate_to(command, directory)
+        Some(directory) => fs::create_dir_all(directory)
+            .and_then(|()| clap_mangen::generate_to(command, directory))
             .with_context(|| format!("cannot write manual pages to {}", directory.display()))?,
     }
     Ok(ExitCode::SUCCESS)
