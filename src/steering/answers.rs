@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::steering::model::{MemberData, Model};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::served::{Answer, Client, Served, Spin};
@@ -110,7 +112,7 @@ impl Answers {
             model: draft.model,
             ttl: draft.ttl,
             columns: columns as u32,
-            known: HashMap::new(),
+            known: vec![HashMap::default(); columns],
         };
         for (index, (outcome, is_first)) in draft.cells.into_iter().enumerate() {
             let is_hashed = match &outcome {
@@ -216,12 +218,13 @@ struct Writer<'a> {
     model: &'a Model,
     ttl: u32,
     columns: u32,
-    known: HashMap<(Outcome, u32), u32>,
+    /// For each column, the choices made so far.
+    known: Vec<HashMap<Outcome, u32, RandomState>>,
 }
 
 impl Writer<'_> {
     fn choice(&mut self, answers: &mut Answers, outcome: Outcome, column: u32) -> u32 {
-        if let Some(known) = self.known.get(&(outcome.clone(), column)) {
+        if let Some(known) = self.known[column as usize].get(&outcome) {
             return *known;
         }
         let choice = match &outcome {
@@ -253,7 +256,7 @@ impl Writer<'_> {
         };
         answers.choices.push(choice);
         let number = answers.choices.len() as u32 - 1;
-        self.known.insert((outcome, column), number);
+        self.known[column as usize].insert(outcome, number);
         number
     }
 
