@@ -5,6 +5,10 @@ use tracing_subscriber::EnvFilter;
 use super::report;
 use crate::config::{LogFormat, LogLevel};
 
+/// What hickory says of one query or one connection, any client could fill the log with: warnings
+/// of handshakes that failed, and below them two lines for each query.
+const QUIET: &str = "hickory_server=error,hickory_net=error,hickory_proto=error,quinn=error";
+
 /// Starts logging for the rest of the process. `RUST_LOG` is stronger than `level`.
 pub(super) fn start(level: LogLevel, format: LogFormat) {
     let level = match level {
@@ -15,7 +19,7 @@ pub(super) fn start(level: LogLevel, format: LogFormat) {
         LogLevel::Trace => "trace",
     };
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("meridian={level},warn")));
+        .unwrap_or_else(|_| EnvFilter::new(format!("meridian={level},{QUIET},warn")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -118,31 +118,58 @@ impl Identity {
 impl Encrypted {
     /// Binds all sockets; port 0 takes a free port for each.
     pub(super) fn bind(&self) -> Result<Vec<Listener>, BindError> {
-        type Open = fn(SocketAddr) -> io::Result<ListenerSocket>;
-        let any_version = rustls::ALL_VERSIONS;
-        // QUIC is TLS 1.3 or nothing (RFC 9001 section 4.2).
-        let only_13 = &[&rustls::version::TLS13][..];
-        let kinds: [(Protocol, &[SocketAddr], &[_], &[u8], Open); 3] = [
-            (Protocol::Tls, &self.dot, any_version, b"dot", |at| Ok(ListenerSocket::Tls(tcp::open(at)?))),
-            (Protocol::Https, &self.doh, any_version, b"h2", |at| {
-                Ok(ListenerSocket::Https(tcp::open(at)?))
-            }),
-            (Protocol::Quic, &self.doq, only_13, b"doq", |at| {
-                Ok(ListenerSocket::Quic(open_quic(at)?))
-            }),
-        ];
         let mut listeners = Vec::new();
-        for (protocol, addresses, versions, alpn, open) in kinds {
+        for (speech, addresses) in [(&DOT, &self.dot), (&DOH, &self.doh), (&DOQ, &self.doq)] {
             for &address in addresses {
-                let failed = |cause| BindError { address, protocol, cause };
-                let tls = self.identity.tls(versions, alpn).map_err(io::Error::other);
-                let tls = tls.map_err(failed)?;
-                let socket = open(address).map_err(failed)?;
-                let address = socket.local_addr().map_err(failed)?;
-                listeners.push(Listener { protocol, address, tls, socket });
+                let bound = Listener::bind(speech, address, &self.identity);
+                let protocol = speech.protocol;
+                listeners.push(bound.map_err(|cause| BindError { address, protocol, cause })?);
             }
         }
         Ok(listeners)
+    }
+}
+
+/// How an encrypted transport is begun.
+struct Speech {
+    protocol: Protocol,
+    /// The name it has in a TLS handshake.
+    alpn: &'static [u8],
+    versions: &'static [&'static SupportedProtocolVersion],
+    open: fn(SocketAddr) -> io::Result<ListenerSocket>,
+}
+
+const ANY_VERSION: &[&SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+const DOT: Speech = Speech {
+    protocol: Protocol::Tls,
+    alpn: b"dot",
+    versions: ANY_VERSION,
+    open: |address| tcp::open(address).map(ListenerSocket::Tls),
+};
+
+const DOH: Speech = Speech {
+    protocol: Protocol::Https,
+    alpn: b"h2",
+    versions: ANY_VERSION,
+    open: |address| tcp::open(address).map(ListenerSocket::Https),
+};
+
+const DOQ: Speech = Speech {
+    protocol: Protocol::Quic,
+    alpn: b"doq",
+    // QUIC is TLS 1.3 or nothing (RFC 9001 section 4.2).
+    versions: &[&rustls::version::TLS13],
+    open: |address| open_quic(address).map(ListenerSocket::Quic),
+};
+
+impl Listener {
+    fn bind(speech: &Speech, address: SocketAddr, identity: &Identity) -> io::Result<Listener> {
+        let tls = identity.tls(speech.versions, speech.alpn).map_err(io::Error::other)?;
+        let socket = (speech.open)(address)?;
+        let address = socket.local_addr()?;
+        Ok(Listener { protocol: speech.protocol, address, tls, socket })
     }
 }
 

@@ -81,9 +81,8 @@ impl Listeners {
                     let mut server = hickory_server::Server::new(handler(Transport::Https));
                     let socket = tokio::net::TcpListener::from_std(socket)?;
                     let path = PATH.to_owned();
-                    server.register_https_listener_with_tls_config(
-                        socket, idle, tls, None, path,
-                    )?;
+                    server
+                        .register_https_listener_with_tls_config(socket, idle, tls, None, path)?;
                     server
                 }
                 ListenerSocket::Quic(socket) => {
@@ -209,11 +208,8 @@ impl Taken {
         let queries = Queries::read(&mut decoder, counts.queries.into())?;
         let mut section =
             |count: u16| (0..count).map(|_| record(&mut decoder)).collect::<Result<_, _>>();
-        let sections = [
-            section(counts.answers)?,
-            section(counts.authorities)?,
-            section(counts.additionals)?,
-        ];
+        let sections =
+            [section(counts.answers)?, section(counts.authorities)?, section(counts.additionals)?];
         Ok(Taken { metadata, queries, sections })
     }
 }
