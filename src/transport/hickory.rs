@@ -14,13 +14,14 @@
 //! - It compresses 120 names in a message and writes further ones in full. An answer of several
 //!   thousand records, which fits in 65,535 octets over TCP, may then be cut short, with TC.
 //! - There is no limit to the connections, in all or of one client, nor to the requests at work
-//!   on one HTTPS connection; when the process runs out of file descriptors, accepting spins
-//!   until some are free. `idle` bounds the handshake, the wait for a query, and the wait for a
-//!   client that does not take its answers.
+//!   on one HTTPS connection, whose answers wait in memory while the client does not take them.
+//!   When the process runs out of file descriptors, accepting spins until some are free.
+//! - `idle` bounds the handshake (five seconds for QUIC) and the wait for a whole query; over TLS
+//!   the wait for a client that does not take its answers, too.
 //! - DoH: POST of `application/dns-message` to `/dns-query`, with an `Accept` header. There is
 //!   no GET, and a request that does not suit it is reset without an HTTP status.
-//! - DoQ: a listener shakes hands with one client at a time, each for five seconds at most; a
-//!   connection carries a hundred queries, one after another.
+//! - DoQ: a listener shakes hands with one client at a time, so one that stalls holds up new ones
+//!   for those five seconds; a connection carries a hundred queries, one after another.
 //! - At a stop connections are closed at once, whatever is in hand.
 
 use std::io;
