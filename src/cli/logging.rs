@@ -5,9 +5,9 @@ use tracing_subscriber::EnvFilter;
 use super::report;
 use crate::config::{LogFormat, LogLevel};
 
-/// What hickory says of one query or one connection, any client could fill the log with: warnings
-/// of handshakes that failed, and below them two lines for each query.
-const QUIET: &str = "hickory_server=error,hickory_net=error,hickory_proto=error,quinn=error";
+/// With what hickory and QUIC warn of, handshakes that fail above all, any client could fill the
+/// log; below that hickory writes two lines for each query. A name stands for all that begin so.
+const QUIET: &str = "hickory=error,quinn=error";
 
 /// Starts logging for the rest of the process. `RUST_LOG` is stronger than `level`.
 pub(super) fn start(level: LogLevel, format: LogFormat) {

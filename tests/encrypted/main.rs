@@ -107,8 +107,11 @@ struct Connections {
 struct Plain {
     header: Vec<u8>,
     questions: Vec<String>,
-    records: Vec<Vec<(String, u16, u16, u32, Vec<u8>)>>,
+    records: Vec<Vec<Record>>,
 }
+
+/// Owner, type, class, TTL and data.
+type Record = (String, u16, u16, u32, Vec<u8>);
 
 fn plain(message: &[u8]) -> Plain {
     let parsed = Message::from_octets(message).unwrap();
