@@ -5,6 +5,10 @@ use tracing_subscriber::EnvFilter;
 use super::report;
 use crate::config::{LogFormat, LogLevel};
 
+/// With what hickory and QUIC warn of, handshakes that fail above all, any client could fill the
+/// log; below that hickory writes two lines for each query. A name stands for all that begin so.
+const QUIET: &str = "hickory=error,quinn=error";
+
 /// Starts logging for the rest of the process. `RUST_LOG` is stronger than `level`.
 pub(super) fn start(level: LogLevel, format: LogFormat) {
     let level = match level {
@@ -15,7 +19,7 @@ pub(super) fn start(level: LogLevel, format: LogFormat) {
         LogLevel::Trace => "trace",
     };
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("meridian={level},warn")));
+        .unwrap_or_else(|_| EnvFilter::new(format!("meridian={level},{QUIET},warn")));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -20,7 +20,10 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     logging::start(config.log.level, config.log.format);
     let listen =
         if arguments.listen.is_empty() { &config.server.listen } else { &arguments.listen };
-    let bound = Bound::bind(listen, config.server.workers)?;
+    let mut bound = Bound::bind(listen, config.server.workers)?;
+    if let Some(encrypted) = &generation.encrypted {
+        bound.bind_encrypted(encrypted)?;
+    }
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
@@ -41,6 +44,9 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         drop(generation);
         for address in server.addresses() {
             tracing::info!("answering for {zones} on {address}, UDP and TCP");
+        }
+        for (protocol, address) in server.encrypted() {
+            tracing::info!("answering for {zones} on {address}, {protocol}");
         }
         signals.wait().await;
         tracing::info!("stopping");

@@ -10,6 +10,7 @@
 pub mod diagnostic;
 pub mod files;
 pub mod latency;
+pub mod listen;
 pub mod member;
 pub mod monitor;
 pub mod names;
@@ -44,6 +45,7 @@ use spec::{MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};
+pub use listen::Encrypted;
 pub use member::{Member, MemberData};
 pub use monitor::{Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls};
 pub use names::{Target, TargetRef};
@@ -63,6 +65,8 @@ pub use source::{Located, Site, Source, Span};
 pub struct Config {
     /// Where the server listens, and which files it serves from.
     pub server: Server,
+    /// The encrypted transports, when there are any.
+    pub encrypted: Option<Encrypted>,
     /// Where clients are.
     pub geoip: Geoip,
     /// Whether EDNS Client Subnet decides who the client is.
@@ -209,6 +213,7 @@ fn read_all(
     found.extend(Lints { graph, monitors: &monitors, records: &records }.collect());
     let config = Config {
         server: own.server,
+        encrypted: own.encrypted,
         geoip: own.geoip,
         ecs_enabled: own.ecs_enabled,
         limits: own.limits,
@@ -250,6 +255,7 @@ fn decode_text(path: &Path, octets: Vec<u8>, found: &mut Vec<Diagnostic>) -> Opt
 /// What the server's own file says.
 struct ServerTables {
     server: Server,
+    encrypted: Option<Encrypted>,
     geoip: Geoip,
     ecs_enabled: bool,
     limits: Limits,
@@ -282,13 +288,13 @@ impl ServerTables {
             }
             reader.misfits(&format!("[{name}]"), &misfits, |_| vec![]);
         }
-        server::refuse_not_yet(
-            file.tls.unwrap_or_default(),
-            file.admin.unwrap_or_default(),
-            &mut reader,
-        );
+        server::refuse_not_yet(file.admin.unwrap_or_default(), &mut reader);
+        let mut taken = listen::Sockets::default();
+        let server =
+            Server::resolve(file.server.unwrap_or_default(), files, &mut taken, &mut reader);
         Some(ServerTables {
-            server: Server::resolve(file.server.unwrap_or_default(), files, &mut reader),
+            server,
+            encrypted: Encrypted::resolve(file.tls.unwrap_or_default(), &mut taken, &mut reader),
             geoip: Geoip::resolve(file.geoip.unwrap_or_default(), &mut reader),
             ecs_enabled: server::ecs_enabled(file.ecs.unwrap_or_default()),
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),

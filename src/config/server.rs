@@ -10,11 +10,12 @@ use ipnet::IpNet;
 
 use super::diagnostic::Diagnostic;
 use super::files::{Files, expand};
+use super::listen::{self, Sockets};
 use super::place;
 use super::reader::Reader;
 use super::source::Span;
 use super::spec::server::{
-    AdminSpec, EcsSpec, GeoipSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec, TlsSpec,
+    AdminSpec, EcsSpec, GeoipSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec,
 };
 use super::spec::{Entries, Spanned};
 
@@ -79,7 +80,7 @@ pub struct Limits {
     pub tcp_connections: usize,
     /// TCP connections of one client address: 1 to `tcp_connections`.
     pub tcp_per_client: usize,
-    /// How long a TCP connection may be silent: 100 ms to 1 h.
+    /// How long a TCP, TLS, HTTPS or QUIC connection may be silent: 100 ms to 1 h.
     pub tcp_idle: Duration,
     /// Octets of the largest UDP answer: 512 to 4096.
     pub edns_udp_size: u16,
@@ -97,7 +98,13 @@ pub struct Log {
 const TCP_IDLE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 impl Server {
-    pub(super) fn resolve(spec: ServerSpec, files: &dyn Files, reader: &mut Reader<'_>) -> Server {
+    /// The sockets it listens on are added to `taken`.
+    pub(super) fn resolve(
+        spec: ServerSpec,
+        files: &dyn Files,
+        taken: &mut Sockets,
+        reader: &mut Reader<'_>,
+    ) -> Server {
         let workers = reader.integer("workers", spec.workers.as_ref(), 0..=1024, 0);
         let zones = matching("zones", spec.zones.as_ref(), "../zones/*.zone", files, reader);
         let policies =
@@ -107,7 +114,7 @@ impl Server {
         reader.not_yet("cookie_secret", spec.cookie_secret.as_ref(), empty.clone());
         reader.not_yet("user", spec.user.as_ref(), empty);
         Server {
-            listen: listen(spec.listen.as_ref(), reader),
+            listen: listen(spec.listen.as_ref(), taken, reader),
             workers: usize::try_from(workers).unwrap_or(0),
             zones,
             policies,
@@ -118,6 +125,7 @@ impl Server {
 
 fn listen(
     spec: Option<&Spanned<Vec<Spanned<String>>>>,
+    taken: &mut Sockets,
     reader: &mut Reader<'_>,
 ) -> Vec<SocketAddr> {
     let Some(Spanned { value: texts, range }) = spec else {
@@ -127,29 +135,7 @@ fn listen(
         let help = "write at least one address with its port, such as \"127.0.0.1:5300\"";
         reader.invalid(range, "`listen` is empty", help);
     }
-    let mut listen: Vec<(SocketAddr, Span)> = Vec::new();
-    for text in texts {
-        let span = reader.span(&text.range);
-        let Ok(address) = text.value.parse::<SocketAddr>() else {
-            reader.invalid(
-                &text.range,
-                format!("`{}` is not an address with a port", text.value),
-                "write it like \"127.0.0.1:5300\" or \"[::1]:5300\"; names are not looked up",
-            );
-            continue;
-        };
-        // Port 0 is a new port each time.
-        match listen.iter().find(|(other, _)| *other == address && address.port() != 0) {
-            Some((_, first)) => reader.found.push(
-                Diagnostic::error("duplicate-value", format!("`{address}` is listed twice"))
-                    .at(&span, "again here")
-                    .and(first, "first here")
-                    .help("remove one of them"),
-            ),
-            None => listen.push((address, span)),
-        }
-    }
-    listen.into_iter().map(|(address, _)| address).collect()
+    listen::addresses(texts, &[listen::Kind::Udp, listen::Kind::Tcp], taken, reader)
 }
 
 /// The files that patterns match, each once.
@@ -349,15 +335,9 @@ pub(super) fn ecs_enabled(spec: EcsSpec) -> bool {
     spec.enabled.is_none_or(|enabled| enabled.value)
 }
 
-/// Accepts the tables that are not yet supported only at their defaults.
-pub(super) fn refuse_not_yet(tls: TlsSpec, admin: AdminSpec, reader: &mut Reader<'_>) {
+/// Accepts the table that is not yet supported only at its defaults.
+pub(super) fn refuse_not_yet(admin: AdminSpec, reader: &mut Reader<'_>) {
     let text = |text: &str| Some(toml::Value::from(text));
-    let nowhere = || Some(toml::Value::Array(vec![]));
-    reader.not_yet("certificate", tls.certificate.as_ref(), text(""));
-    reader.not_yet("key", tls.key.as_ref(), text(""));
-    reader.not_yet("listen_dot", tls.listen_dot.as_ref(), nowhere());
-    reader.not_yet("listen_doh", tls.listen_doh.as_ref(), nowhere());
-    reader.not_yet("listen_doq", tls.listen_doq.as_ref(), nowhere());
     reader.not_yet("socket", admin.socket.as_ref(), text("state/meridian.sock"));
     reader.not_yet("listen", admin.listen.as_ref(), text("127.0.0.1:9153"));
     reader.not_yet("token_file", admin.token_file.as_ref(), text(""));

@@ -49,7 +49,7 @@ impl<'o> Message<'o> {
         let limit = match (request.transport, edns) {
             (Transport::Udp, Some(edns)) => edns.udp_size.min(udp_size(settings)),
             (Transport::Udp, None) => MIN_UDP_SIZE,
-            (Transport::Tcp, _) => u16::MAX,
+            (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => u16::MAX,
         };
         let limit = usize::from(limit).min(out.len());
         let out = &mut out[..limit];

@@ -44,6 +44,12 @@ pub enum Transport {
     Udp,
     /// At most 65,535 octets.
     Tcp,
+    /// DNS over TLS (RFC 7858), sized as TCP.
+    Tls,
+    /// DNS over HTTPS (RFC 8484), sized as TCP.
+    Https,
+    /// DNS over QUIC (RFC 9250), sized as TCP.
+    Quic,
 }
 
 /// What a transport does with the answer.

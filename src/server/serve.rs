@@ -17,7 +17,7 @@ use crate::health::{self, Check, CheckId, Checker, Options, Report, Store, Verdi
 use crate::server::build::Generation;
 use crate::server::event::Event;
 use crate::steering::control::{Change, Control};
-use crate::transport::{Bound, Running, stream};
+use crate::transport::{Bound, Protocol, Running, stream};
 
 /// Time between two evaluations of latency choices: three in a row move one.
 const LATENCY_PACE: Duration = Duration::from_secs(10);
@@ -102,9 +102,14 @@ impl Server {
         Ok(Server { running, checker, control, stop })
     }
 
-    /// The addresses it answers on.
+    /// The addresses it answers on with UDP and TCP.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.running.addresses()
+    }
+
+    /// The encrypted transports it answers on.
+    pub fn encrypted(&self) -> &[(Protocol, SocketAddr)] {
+        self.running.encrypted()
     }
 
     /// Stops in order: listeners, checks (writing what is known), the control task.

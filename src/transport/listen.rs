@@ -10,6 +10,8 @@ use std::thread;
 use arc_swap::ArcSwap;
 
 use super::Respond;
+use super::encrypted::{Encrypted, Listener};
+use super::hickory::Listeners;
 use super::stream::Limits;
 use super::tcp::{self, Acceptors, TcpCounts};
 use super::udp::{self, UdpCounts, Workers};
@@ -25,6 +27,7 @@ pub struct Bound {
     addresses: Vec<SocketAddr>,
     udp: Vec<UdpSocket>,
     tcp: Vec<TcpListener>,
+    encrypted: Vec<Listener>,
 }
 
 /// Listeners that answer. Dropping it stops them at once; [`Running::stop`] does so in order.
@@ -33,6 +36,7 @@ pub struct Running {
     addresses: Vec<SocketAddr>,
     udp: Workers,
     tcp: Acceptors,
+    encrypted: Listeners,
 }
 
 /// An address could not be listened on.
@@ -53,6 +57,9 @@ pub struct BindError {
 pub enum Protocol {
     Udp,
     Tcp,
+    Tls,
+    Https,
+    Quic,
 }
 
 impl fmt::Display for Protocol {
@@ -60,6 +67,9 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Protocol::Udp => "UDP",
             Protocol::Tcp => "TCP",
+            Protocol::Tls => "DNS over TLS",
+            Protocol::Https => "DNS over HTTPS",
+            Protocol::Quic => "DNS over QUIC",
         })
     }
 }
@@ -72,7 +82,12 @@ impl Bound {
             0 => thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        let mut bound = Bound { addresses: Vec::new(), udp: Vec::new(), tcp: Vec::new() };
+        let mut bound = Bound {
+            addresses: Vec::new(),
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            encrypted: Vec::new(),
+        };
         for &address in addresses {
             let (actual, udp, tcp) = both(address, workers)?;
             bound.addresses.push(actual);
@@ -82,14 +97,20 @@ impl Bound {
         Ok(bound)
     }
 
-    /// The addresses in the order given, with the actual ports.
+    /// Binds the encrypted transports too, each address for one; port 0 takes a free port.
+    pub fn bind_encrypted(&mut self, encrypted: &Encrypted) -> Result<(), BindError> {
+        self.encrypted.extend(encrypted.bind()?);
+        Ok(())
+    }
+
+    /// The addresses for UDP and TCP in the order given, with the actual ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
     /// Begins to answer from whatever engine is in `engine` at each moment.
     ///
-    /// Must be called inside a tokio runtime, which serves TCP. An engine that was replaced is
+    /// Must be called inside a tokio runtime, which serves all but UDP. An engine that was replaced is
     /// let go of by each thread at its next batch, or within a second when it has none: whoever
     /// swaps should keep the old one until nobody else does, so that no thread that answers has
     /// to free it.
@@ -98,16 +119,23 @@ impl Bound {
         engine: &Arc<ArcSwap<R>>,
         limits: Limits,
     ) -> io::Result<Running> {
+        let encrypted = Listeners::start(self.encrypted, engine, limits.idle)?;
         let tcp = Acceptors::start(self.tcp, engine, limits)?;
         let udp = Workers::start(self.udp, engine)?;
-        Ok(Running { addresses: self.addresses, udp, tcp })
+        Ok(Running { addresses: self.addresses, udp, tcp, encrypted })
     }
 }
 
 impl Running {
-    /// The addresses in the order given, with the actual ports.
+    /// The addresses for UDP and TCP in the order given, with the actual ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The addresses of encrypted transports with the actual ports: TLS, HTTPS, QUIC, each in
+    /// the order given.
+    pub fn encrypted(&self) -> &[(Protocol, SocketAddr)] {
+        self.encrypted.addresses()
     }
 
     /// What the UDP workers did so far.
@@ -121,10 +149,10 @@ impl Running {
     }
 
     /// Stops taking queries, lets answers in hand be sent, and waits until all is closed: UDP
-    /// for the batch in hand, TCP for a second at most.
+    /// for the batch in hand, TCP for a second at most. Encrypted connections are closed at once.
     pub async fn stop(mut self) {
         self.udp.stop();
-        self.tcp.stop().await;
+        tokio::join!(self.tcp.stop(), self.encrypted.stop());
     }
 }
 

@@ -1,20 +1,24 @@
 //! Sockets: from the network to [`Engine::respond`](crate::engine::Engine::respond) and back.
 //!
-//! Knows UDP and TCP, how many of each, and how they begin and end. Knows nothing of zones or
-//! policies: whatever implements [`Respond`] can be served.
+//! Knows UDP, TCP and what encrypts them, how many of each, and how they begin and end. Knows
+//! nothing of zones or policies: whatever implements [`Respond`] can be served.
 //!
 //! ```text
 //! Bound::bind ─► (privileges are dropped) ─► Bound::start ─► Running ─► Running::stop
 //!                  UDP  one thread for each (address, worker)    udp
 //!                  TCP  one task for each connection             tcp, stream, seats
+//!                  TLS, HTTPS, QUIC                              encrypted, hickory
 //! ```
 
+mod encrypted;
+mod hickory;
 mod listen;
 mod seats;
 pub mod stream;
 mod tcp;
 pub mod udp;
 
+pub use encrypted::{Encrypted, Identity, IdentityError};
 pub use listen::{BindError, Bound, Protocol, Running};
 pub use tcp::TcpCounts;
 pub use udp::UdpCounts;

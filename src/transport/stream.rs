@@ -158,19 +158,31 @@ thread_local! {
 
 /// Appends the framed answer to `output`; false when there is none.
 fn answer<R: Respond>(engine: &R, ends: Ends, message: &[u8], output: &mut Vec<u8>) -> bool {
+    respond(engine, ends, message, |reply| {
+        let Some((prefix, reply)) = reply.and_then(|r| Some((u16::try_from(r.len()).ok()?, r)))
+        else {
+            return false;
+        };
+        output.extend_from_slice(&prefix.to_be_bytes());
+        output.extend_from_slice(reply);
+        true
+    })
+}
+
+/// Answers a message and shows the reply to `read`: the octets, or `None` when there is no
+/// answer.
+pub(super) fn respond<R: Respond, T>(
+    engine: &R,
+    ends: Ends,
+    message: &[u8],
+    read: impl FnOnce(Option<&[u8]>) -> T,
+) -> T {
     let Ends { client, local, transport } = ends;
     let request = Request { message, client, local, transport };
     WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {
         match engine.respond(&request, scratch, out) {
-            Reply::Message(length) => match (u16::try_from(length), out.get(..length)) {
-                (Ok(prefix), Some(reply)) => {
-                    output.extend_from_slice(&prefix.to_be_bytes());
-                    output.extend_from_slice(reply);
-                    true
-                }
-                _ => false,
-            },
-            Reply::Drop => false,
+            Reply::Message(length) => read(out.get(..length)),
+            Reply::Drop => read(None),
         }
     })
 }

@@ -6,9 +6,9 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// A certificate authority nobody has heard of.
 pub struct Authority {
@@ -33,6 +33,29 @@ impl Authority {
     /// A server with a certificate that is valid for `name` now.
     pub fn server(&self, name: &str) -> ServerConfig {
         self.server_valid(name, 2020, 2100)
+    }
+
+    /// The PEM files of a server with a certificate that is valid for `name` now: certificate
+    /// and key.
+    pub fn files(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        (certificate.pem() + &self.issuer.pem(), key.serialize_pem())
+    }
+
+    /// A client that believes this authority, and speaks one application protocol.
+    pub fn client(&self, alpn: &[u8]) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![alpn.to_vec()];
+        config
     }
 
     /// A server with a certificate that is valid from one year to another.

@@ -11,7 +11,7 @@ use super::{DurationText, Entries, NotYet, Spanned};
 pub struct ServerFile {
     /// Where it listens, and which files it serves from.
     pub server: Option<ServerSpec>,
-    /// Encrypted transports. Not yet supported.
+    /// Encrypted transports.
     pub tls: Option<TlsSpec>,
     /// Where clients are.
     pub geoip: Option<GeoipSpec>,
@@ -61,25 +61,25 @@ pub struct ServerSpec {
     pub user: Option<Spanned<NotYet>>,
 }
 
-/// Encrypted transports. Not yet supported: only the defaults are accepted.
+/// Encrypted transports; they need `certificate` and `key`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSpec {
-    /// PEM file. Not yet supported.
-    #[schemars(extend("enum" = [""]))]
-    pub certificate: Option<Spanned<NotYet>>,
-    /// PEM file. Not yet supported.
-    #[schemars(extend("enum" = [""]))]
-    pub key: Option<Spanned<NotYet>>,
-    /// DNS over TLS. Not yet supported.
-    #[schemars(extend("enum" = [[]]))]
-    pub listen_dot: Option<Spanned<NotYet>>,
-    /// DNS over HTTPS. Not yet supported.
-    #[schemars(extend("enum" = [[]]))]
-    pub listen_doh: Option<Spanned<NotYet>>,
-    /// DNS over QUIC. Not yet supported.
-    #[schemars(extend("enum" = [[]]))]
-    pub listen_doq: Option<Spanned<NotYet>>,
+    /// PEM file: the server's certificate, then those that lead to its authority.
+    #[schemars(extend("default" = ""))]
+    pub certificate: Option<Spanned<String>>,
+    /// PEM file: the certificate's private key, not encrypted.
+    #[schemars(extend("default" = ""))]
+    pub key: Option<Spanned<String>>,
+    /// Addresses with ports for DNS over TLS (RFC 7858).
+    #[schemars(extend("default" = []))]
+    pub listen_dot: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Addresses with ports for DNS over HTTPS (RFC 8484): POST to `/dns-query`.
+    #[schemars(extend("default" = []))]
+    pub listen_doh: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Addresses with ports for DNS over QUIC (RFC 9250).
+    #[schemars(extend("default" = []))]
+    pub listen_doq: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// Where clients are.
@@ -139,7 +139,7 @@ pub struct LimitsSpec {
     /// TCP connections of one client address.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 64))]
     pub tcp_per_client: Option<Spanned<i64>>,
-    /// How long a TCP connection may be silent.
+    /// How long a TCP, TLS, HTTPS or QUIC connection may be silent.
     #[schemars(extend("default" = "10s"))]
     pub tcp_idle: Option<Spanned<DurationText>>,
     /// Octets of the largest UDP answer (RFC 6891).

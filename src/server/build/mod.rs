@@ -4,6 +4,7 @@
 //! the cloud's regions come in. All mistakes are collected before any is reported.
 
 mod checks;
+mod encrypted;
 mod model;
 pub mod world;
 mod zones;
@@ -20,6 +21,7 @@ use crate::health::Check;
 use crate::steering::compile::World;
 use crate::steering::control::Steering;
 use crate::steering::model::PolicyId;
+use crate::transport::Encrypted;
 
 /// Where zone files and databases come from.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +47,8 @@ pub struct Generation {
     pub networks: Vec<Network>,
     /// What is checked; the index is the [`CheckId`](crate::health::CheckId).
     pub checks: Vec<Check>,
+    /// The encrypted transports, when there are any.
+    pub encrypted: Option<Encrypted>,
     /// What is probably not meant, from all layers.
     pub lints: Vec<Diagnostic>,
 }
@@ -61,7 +65,9 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     let model = model::build(&config, &checks, &mut found);
     let zones = zones::build(&config, &model, origin, &mut found);
     let world = world::build(&config, origin, &mut found);
-    let (Some(checks), Some(model), Some(zones), Some(world)) = (checks, model, zones, world)
+    let encrypted = encrypted::build(&config, origin, &mut found);
+    let (Some(checks), Some(model), Some(zones), Some(world), Some(encrypted)) =
+        (checks, model, zones, world, encrypted)
     else {
         found.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
         return Err(found);
@@ -83,6 +89,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         databases: world.databases,
         networks: world.networks,
         checks: checks.list,
+        encrypted,
         lints: found,
     })
 }

@@ -1,0 +1,62 @@
+//! Certificate and key to the encrypted transports.
+
+use std::path::PathBuf;
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::files::{Disk, Files};
+use crate::config::source::Located;
+use crate::config::{self, Config};
+use crate::server::build::{Origin, shown};
+use crate::transport::{Encrypted, Identity, IdentityError};
+
+/// Reads the files of `[tls]`: the inner `None` when nothing is encrypted, the outer when there
+/// are mistakes, which are in `found`.
+pub(super) fn build(
+    config: &Config,
+    origin: Origin<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Option<Encrypted>> {
+    let Some(config) = &config.encrypted else { return Some(None) };
+    let mut read = |path: &Located<PathBuf>| {
+        let octets = match origin {
+            Origin::Disk => Disk.read(&path.value),
+            Origin::Embedded(files) => files.read(&path.value),
+        };
+        octets
+            .map_err(|error| {
+                found.push(Diagnostic::unreadable(&path.value, &error).at(&path.span, ""));
+            })
+            .ok()
+    };
+    let (certificate, key) = (read(&config.certificate), read(&config.key));
+    match Identity::from_pem(&certificate?, &key?) {
+        Ok(identity) => {
+            let config::Encrypted { dot, doh, doq, .. } = config.clone();
+            Some(Some(Encrypted { identity, dot, doh, doq }))
+        }
+        Err(error) => {
+            found.push(unfit(config, &error));
+            None
+        }
+    }
+}
+
+/// What is wrong with the files, at the path that was written.
+fn unfit(config: &config::Encrypted, error: &IdentityError) -> Diagnostic {
+    let (certificate, key) = (&config.certificate, &config.key);
+    let at = |code, path: &Located<PathBuf>| {
+        let message = format!("{}: {error}", shown(&path.value));
+        Diagnostic::error(code, message).at(&path.span, "")
+    };
+    match error {
+        IdentityError::Certificate(_) => at("bad-certificate", certificate).help(
+            "give a PEM file: the server's certificate first, then those that lead to its \
+             authority",
+        ),
+        IdentityError::Key(_) => at("bad-key", key)
+            .help("give a PEM file with the private key, not encrypted: PKCS #8, PKCS #1 or SEC 1"),
+        IdentityError::Mismatch => at("key-mismatch", key)
+            .and(&certificate.span, "the certificate")
+            .help("give the key that the first certificate of the file was made for"),
+    }
+}

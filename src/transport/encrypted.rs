@@ -1,0 +1,202 @@
+//! What encrypted listeners need before they serve: a certificate, TLS settings, sockets.
+//!
+//! Knows PEM, rustls and binding. Does not know who serves on the sockets: that is
+//! [`hickory`](super::hickory).
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ServerConfig, SupportedProtocolVersion};
+use socket2::{Domain, Socket, Type};
+
+use super::{BindError, Protocol, tcp};
+
+/// The encrypted transports of a server: where, and as whom.
+#[derive(Debug, Clone)]
+pub struct Encrypted {
+    /// What the server shows to clients.
+    pub identity: Identity,
+    /// DNS over TLS (RFC 7858) on each.
+    pub dot: Vec<SocketAddr>,
+    /// DNS over HTTPS (RFC 8484) on each.
+    pub doh: Vec<SocketAddr>,
+    /// DNS over QUIC (RFC 9250) on each.
+    pub doq: Vec<SocketAddr>,
+}
+
+/// A certificate, the certificates that lead to its authority, and its private key.
+#[derive(Debug, Clone)]
+pub struct Identity(Arc<CertifiedKey>);
+
+/// Two files are no certificate and key.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The certificate's file has none, or what it has cannot be read.
+    #[error("there is no certificate that can be read: {0}")]
+    Certificate(String),
+    /// The key's file has none, or what it has cannot be read or used.
+    #[error("there is no private key that can be used: {0}")]
+    Key(String),
+    /// The key is that of another certificate.
+    #[error("the key does not belong to the certificate")]
+    Mismatch,
+}
+
+/// A socket for one encrypted transport, bound and not yet served.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) protocol: Protocol,
+    /// With the actual port.
+    pub(super) address: SocketAddr,
+    pub(super) tls: Arc<ServerConfig>,
+    pub(super) socket: ListenerSocket,
+}
+
+/// The socket, by what is spoken on it.
+#[derive(Debug)]
+pub(super) enum ListenerSocket {
+    Tls(TcpListener),
+    Https(TcpListener),
+    Quic(UdpSocket),
+}
+
+impl Identity {
+    /// Reads PEM files: the server's certificate first, then those that lead to its authority;
+    /// and its private key in PKCS #8, PKCS #1 or SEC 1 form, not encrypted.
+    ///
+    /// # Errors
+    ///
+    /// Says which of the two is at fault. Whether clients believe the certificate (its name, its
+    /// dates, its authority) is not looked at.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Identity, IdentityError> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate)
+            .collect::<Result<_, _>>()
+            .map_err(|error| IdentityError::Certificate(shown(&error, "CERTIFICATE")))?;
+        if chain.is_empty() {
+            let none = shown(&pem::Error::NoItemsFound, "CERTIFICATE");
+            return Err(IdentityError::Certificate(none));
+        }
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| IdentityError::Key(shown(&error, "PRIVATE KEY")))?;
+        let key = aws_lc_rs::default_provider()
+            .key_provider
+            .load_private_key(key)
+            .map_err(|error| IdentityError::Key(error.to_string()))?;
+        let identity = CertifiedKey::new(chain, key);
+        match identity.keys_match() {
+            // A key that cannot tell its public half is found out by the first client.
+            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+                Ok(Identity(Arc::new(identity)))
+            }
+            Err(rustls::Error::InconsistentKeys(_)) => Err(IdentityError::Mismatch),
+            Err(error) => Err(IdentityError::Certificate(error.to_string())),
+        }
+    }
+
+    /// TLS as this identity for one application protocol. 0-RTT stays off: a replayed query
+    /// cannot be told from a new one.
+    fn tls(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        alpn: &[u8],
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(versions)?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&self.0))));
+        config.alpn_protocols = vec![alpn.to_vec()];
+        Ok(Arc::new(config))
+    }
+}
+
+impl Encrypted {
+    /// Binds all sockets; port 0 takes a free port for each.
+    pub(super) fn bind(&self) -> Result<Vec<Listener>, BindError> {
+        let mut listeners = Vec::new();
+        for (speech, addresses) in [(&DOT, &self.dot), (&DOH, &self.doh), (&DOQ, &self.doq)] {
+            for &address in addresses {
+                let bound = Listener::bind(speech, address, &self.identity);
+                let protocol = speech.protocol;
+                listeners.push(bound.map_err(|cause| BindError { address, protocol, cause })?);
+            }
+        }
+        Ok(listeners)
+    }
+}
+
+/// How an encrypted transport is begun.
+struct Speech {
+    protocol: Protocol,
+    /// The name it has in a TLS handshake.
+    alpn: &'static [u8],
+    versions: &'static [&'static SupportedProtocolVersion],
+    open: fn(SocketAddr) -> io::Result<ListenerSocket>,
+}
+
+const ANY_VERSION: &[&SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+const DOT: Speech = Speech {
+    protocol: Protocol::Tls,
+    alpn: b"dot",
+    versions: ANY_VERSION,
+    open: |address| tcp::open(address).map(ListenerSocket::Tls),
+};
+
+const DOH: Speech = Speech {
+    protocol: Protocol::Https,
+    alpn: b"h2",
+    versions: ANY_VERSION,
+    open: |address| tcp::open(address).map(ListenerSocket::Https),
+};
+
+const DOQ: Speech = Speech {
+    protocol: Protocol::Quic,
+    alpn: b"doq",
+    // QUIC is TLS 1.3 or nothing (RFC 9001 section 4.2).
+    versions: &[&rustls::version::TLS13],
+    open: |address| open_quic(address).map(ListenerSocket::Quic),
+};
+
+impl Listener {
+    fn bind(speech: &Speech, address: SocketAddr, identity: &Identity) -> io::Result<Listener> {
+        let tls = identity.tls(speech.versions, speech.alpn).map_err(io::Error::other)?;
+        let socket = (speech.open)(address)?;
+        let address = socket.local_addr()?;
+        Ok(Listener { protocol: speech.protocol, address, tls, socket })
+    }
+}
+
+impl ListenerSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            ListenerSocket::Tls(socket) | ListenerSocket::Https(socket) => socket.local_addr(),
+            ListenerSocket::Quic(socket) => socket.local_addr(),
+        }
+    }
+}
+
+/// What is wrong with a PEM file, in words for whoever wrote its path.
+fn shown(error: &pem::Error, label: &str) -> String {
+    match error {
+        pem::Error::NoItemsFound => format!("the file has no part `-----BEGIN {label}-----`"),
+        error => error.to_string(),
+    }
+}
+
+/// A UDP socket of its own: QUIC sets the options it needs.
+fn open_quic(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
