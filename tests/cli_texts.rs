@@ -130,12 +130,14 @@ fn manual_pages_are_printed_or_written_one_for_each_command() {
     assert!(text.contains(".TH meridian 1") && text.contains("demo"), "{text}");
     let files = Files::new();
     let pages = files.path("pages");
-    fs::create_dir(&pages).unwrap();
-    assert_eq!(files.run(&["man", "pages"]).code, 0);
+    assert_eq!(files.run(&["man", "pages"]).code, 0, "it makes its directory");
     assert!(pages.join("meridian.1").is_file());
     for command in COMMANDS {
         assert!(pages.join(format!("meridian-{command}.1")).is_file(), "{command}");
     }
-    let missing = run_in(&pages, &["man", "nowhere"]);
-    assert!(missing.code == 2 && missing.stderr.contains("nowhere"), "{missing:?}");
+    let no_directory = run_in(&pages, &["man", "meridian.1/pages"]);
+    assert!(
+        no_directory.code == 2 && no_directory.stderr.contains("meridian.1/pages"),
+        "{no_directory:?}"
+    );
 }
