@@ -74,8 +74,13 @@ pub(super) fn build(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Chec
 
 fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
     let bad = |what: String| Box::new(Diagnostic::error("bad-monitor", what).at(&monitor.span, ""));
+    let mut timeout = monitor.timeout;
     let kind = match &monitor.kind {
-        MonitorKind::Tcp(_) => Kind::Tcp,
+        MonitorKind::Tcp(tcp) => {
+            // To connect is all that such a check waits for: its latency bound is its timeout.
+            timeout = tcp.latency.unwrap_or(timeout);
+            Kind::Tcp
+        }
         MonitorKind::Http(http) => {
             let headers = http.headers.iter().map(|(name, value)| (&**name, &**value));
             let request = Request::new(&http.method, &http.path, http.host.as_deref(), headers)
@@ -108,7 +113,7 @@ fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
         name: monitor.name.clone(),
         kind,
         interval: monitor.interval,
-        timeout: monitor.timeout,
+        timeout,
         thresholds: Thresholds { fall: count(monitor.fall), rise: count(monitor.rise) },
     })
 }
@@ -127,4 +132,26 @@ fn trust(tls: &config::Tls) -> Result<Trust, Box<Diagnostic>> {
         let d = Diagnostic::error("bad-authority", message).at(&ca.span, "");
         Box::new(d.help("give a PEM file of certificate authorities"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Memory;
+
+    #[test]
+    fn a_latency_bound_of_a_tcp_check_bounds_its_connection() {
+        let files = Memory::from_iter([
+            ("m.toml", "[server]\nzones = []\npolicies = [\"p.toml\"]\n"),
+            (
+                "p.toml",
+                "[monitor.m]\nkind = \"tcp\"\nport = 80\nexpect = { latency = \"300ms\" }\n",
+            ),
+        ]);
+        let config = config::read(&files, "m.toml".as_ref()).expect("the files are right").config;
+        let built = monitor(&config.monitors[0]).expect("it builds");
+        assert_eq!(built.timeout, Duration::from_millis(300));
+    }
 }
