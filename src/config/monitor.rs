@@ -85,7 +85,7 @@ pub struct HttpExpect {
     pub json: Vec<(String, serde_json::Value)>,
     /// Names of headers, and what their values must be.
     pub header: Vec<(String, String)>,
-    /// Longest time to the first octet of the answer: 1 ms to the timeout.
+    /// Longest time for the whole check, connecting included: 1 ms to the timeout.
     pub latency: Option<Duration>,
 }
 

@@ -108,7 +108,7 @@ pub struct HttpExpectSpec {
     pub json: Option<Entries<Spanned<Scalar>>>,
     /// Values of headers of the answer.
     pub header: Option<Entries<Spanned<String>>>,
-    /// Longest time to the first octet of the answer.
+    /// Longest time for the whole check, connecting included.
     pub latency: Option<Spanned<DurationText>>,
 }
 
