@@ -81,7 +81,7 @@ svc     A   192.0.2.5
 
 /// How often answering this allocates or frees.
 fn cost(bed: &Bed, message: &[u8], transport: Transport, out: &mut [u8]) -> (u64, Reply) {
-    let request = Request { message, client: bed.client, local: None, transport };
+    let request = Request { message, client: bed.client, local: None, transport, now: 0 };
     let mut scratch = bed.scratch.borrow_mut();
     let before = COUNT.get();
     let reply = bed.engine.respond(&request, &mut scratch, out);
@@ -237,6 +237,7 @@ fn no_steered_answer_allocates_whatever_is_up() {
                         client: "81.2.69.142:5353".parse().unwrap(),
                         local: None,
                         transport: Transport::Udp,
+                        now: 0,
                     };
                     let before = COUNT.get();
                     let reply = engine.respond(&request, &mut scratch, &mut out[..1232]);

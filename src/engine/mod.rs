@@ -35,6 +35,8 @@ pub struct Request<'a> {
     pub local: Option<IpAddr>,
     /// How it came.
     pub transport: Transport,
+    /// When it came, in milliseconds of Unix time. Transports read the clock once a batch.
+    pub now: u64,
 }
 
 /// How a message travels; decides how large its answer may be.

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Respond, seed};
+use super::{Respond, now, seed};
 use crate::engine::{Reply, Request, Scratch, Transport};
 
 /// What streams may take.
@@ -178,7 +178,7 @@ pub(super) fn respond<R: Respond, T>(
     read: impl FnOnce(Option<&[u8]>) -> T,
 ) -> T {
     let Ends { client, local, transport } = ends;
-    let request = Request { message, client, local, transport };
+    let request = Request { message, client, local, transport, now: now() };
     WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {
         match engine.respond(&request, scratch, out) {
             Reply::Message(length) => read(out.get(..length)),

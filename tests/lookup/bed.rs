@@ -155,7 +155,7 @@ impl Bed {
     /// Sends octets; `None` is silence.
     pub fn octets(&self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
         let mut out = vec![0xaa; 65_535];
-        let request = Request { message, client: self.client, local: None, transport };
+        let request = Request { message, client: self.client, local: None, transport, now: 0 };
         match self.engine.respond(&request, &mut self.scratch.borrow_mut(), &mut out) {
             Reply::Message(len) => {
                 out.truncate(len);

@@ -98,7 +98,7 @@ fn an_output_buffer_too_small_for_any_reply_is_silence() {
     let bed = bed();
     let message = query("www.example.com. A").to_vec().unwrap();
     let transport = Transport::Udp;
-    let request = Request { message: &message, client: bed.client, local: None, transport };
+    let request = Request { message: &message, client: bed.client, local: None, transport, now: 0 };
     for len in 0..64 {
         let mut out = vec![0; len];
         let reply = bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out);

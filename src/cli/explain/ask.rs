@@ -46,6 +46,7 @@ pub(super) fn ask(
         client: SocketAddr::new(client.address, 53),
         local: None,
         transport: Transport::Tcp,
+        now: 0,
     };
     let mut out = vec![0; usize::from(u16::MAX)];
     let seed = u64::from(std::process::id());

@@ -13,7 +13,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::mmsg::Batch;
 use crate::engine::{Reply, Request, Scratch, Transport};
-use crate::transport::{Respond, seed};
+use crate::transport::{Respond, now, seed};
 
 /// What the UDP workers did since they started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -182,15 +182,17 @@ fn answer<R: Respond>(
                 continue;
             }
         }
-        let now = engine.load();
+        let now = now();
+        let engine = engine.load();
         let discarded = batch.reply(|datagram, out| {
             let request = Request {
                 message: datagram.octets,
                 client: datagram.peer,
                 local: local.or(datagram.local),
                 transport: Transport::Udp,
+                now,
             };
-            match now.respond(&request, &mut scratch, out) {
+            match engine.respond(&request, &mut scratch, out) {
                 Reply::Message(length) => Some(length),
                 Reply::Drop => None,
             }
