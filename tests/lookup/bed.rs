@@ -213,6 +213,16 @@ pub fn subnet_query(question: &str, address: &str, source: u8) -> Message {
     message
 }
 
+/// The same with options, each a code and its data.
+pub fn option_query(question: &str, options: &[(u16, &[u8])]) -> Message {
+    let mut message = edns_query(question, 1232);
+    let all = message.edns.as_mut().unwrap().options_mut();
+    for (code, data) in options {
+        all.insert(EdnsOption::Unknown(*code, data.to_vec()));
+    }
+    message
+}
+
 /// A reply.
 #[derive(Debug)]
 pub struct Told {
@@ -251,6 +261,19 @@ impl Told {
 
     pub fn additional(&self) -> Vec<String> {
         texts(&self.message.additionals)
+    }
+
+    /// The data of an option.
+    pub fn option(&self, code: u16) -> Option<Vec<u8>> {
+        let option = self.message.edns.as_ref()?.option(code.into())?;
+        Some(Vec::try_from(option).unwrap())
+    }
+
+    /// Code and text of the extended error.
+    pub fn extended_error(&self) -> Option<(u16, String)> {
+        let data = self.option(15)?;
+        let (code, text) = data.split_first_chunk()?;
+        Some((u16::from_be_bytes(*code), String::from_utf8(text.to_vec()).unwrap()))
     }
 
     /// Source and scope length of the client subnet.
