@@ -10,12 +10,17 @@ use std::cell::Cell;
 
 use std::sync::Arc;
 
-use bed::{Bed, Made, edns_query, query, subnet_query};
+use hickory_proto::op::OpCode;
+use hickory_proto::rr::DNSClass;
+
+use bed::{Bed, Made, edns_query, option_query, query, source, subnet_query};
 use meridian::config::{self, Memory};
-use meridian::engine::{Engine, Reply, Request, Scratch, Transport};
+use meridian::engine::{Engine, Reply, Request, Scratch, Secrets, Settings, Snapshot, Transport};
 use meridian::health::{CheckId, Verdict};
 use meridian::server::{self, Origin};
+use meridian::steering::Panic;
 use meridian::steering::control::Control;
+use meridian::zone::Zones;
 
 /// The system's allocator, which counts what this thread asks of it.
 struct Counting;
@@ -93,9 +98,18 @@ fn no_answer_allocates() {
     let made = vec![
         Made::new("www.example.com.", 20, &["30 A 192.0.2.1", "30 A 192.0.2.2"]),
         Made::new("cdn.example.com.", 16, &["30 CNAME www.example.com."]),
-        Made::failing("down.example.com."),
+        Made::failing("down.example.com.").in_panic(Panic::Substitute),
     ];
-    let bed = Bed::steered(&[&zone()], made);
+    let settings = Settings {
+        cookies: Some(Secrets::new([1; 16], [[2; 16], [3; 16]])),
+        nsid: (*b"fra-2").into(),
+        version: (*b"meridian").into(),
+        ..Settings::default()
+    };
+    let steered = made.iter().zip(0..).map(|(made, record)| made.steered(record)).collect();
+    let zones = Zones::build(vec![source(&zone())], steered).unwrap();
+    let bed = Bed::with(Snapshot { zones, settings }, made);
+    let stale = [&b"cliently\x01\0\0\0"[..], &[0; 12]].concat();
     let mut out = vec![0; 65_535];
     for question in [
         "static.example.com. A",
@@ -128,7 +142,19 @@ fn no_answer_allocates() {
         version.edns.as_mut().unwrap().set_version(1);
         let mut trailing = query(question).to_vec().unwrap();
         trailing.push(0);
+        let mut chaos = query("version.bind. TXT");
+        chaos.queries[0].query_class = DNSClass::CH;
+        let mut notify = query(question);
+        notify.metadata.op_code = OpCode::Notify;
+        let mut cookie_alone = option_query(question, &[(10, b"cliently")]);
+        cookie_alone.queries.clear();
         for message in [
+            option_query(question, &[(10, b"cliently")]).to_vec().unwrap(),
+            option_query(question, &[(10, &stale)]).to_vec().unwrap(),
+            option_query(question, &[(3, b""), (11, b""), (12, b"")]).to_vec().unwrap(),
+            chaos.to_vec().unwrap(),
+            notify.to_vec().unwrap(),
+            cookie_alone.to_vec().unwrap(),
             query(question).to_vec().unwrap(),
             edns_query(question, 1232).to_vec().unwrap(),
             subnet_query(question, "192.0.2.0", 24).to_vec().unwrap(),
@@ -137,7 +163,7 @@ fn no_answer_allocates() {
             version.to_vec().unwrap(),
             trailing,
         ] {
-            for transport in [Transport::Udp, Transport::Tcp] {
+            for transport in [Transport::Udp, Transport::Tcp, Transport::Tls] {
                 let (count, reply) = cost(&bed, &message, transport, &mut out);
                 assert!(matches!(reply, Reply::Message(_)));
                 assert_eq!(count, 0, "{question} {transport:?}");

@@ -18,6 +18,7 @@ pub mod place;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod secret;
 pub mod server;
 pub mod source;
 pub mod spec;
@@ -56,6 +57,7 @@ pub use policy::{
 pub use pool::{Balance, Location, Pool, PoolState};
 pub use record::{OnAllDown, Record};
 pub use schema::schema;
+pub use secret::Secret;
 pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};
 pub use source::{Located, Site, Source, Span};
 

@@ -13,6 +13,7 @@ use super::files::{Files, expand};
 use super::listen::{self, Sockets};
 use super::place;
 use super::reader::Reader;
+use super::secret::{self, Secret};
 use super::source::Span;
 use super::spec::server::{
     AdminSpec, EcsSpec, GeoipSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec,
@@ -34,6 +35,14 @@ pub struct Server {
     pub policies: Vec<FilePath>,
     /// The directory for what must survive a restart. It need not exist yet.
     pub state: PathBuf,
+    /// The server's identifier (RFC 5001): at most 128 octets, empty for none.
+    pub nsid: Vec<u8>,
+    /// The version it tells: at most 255 octets, empty for none.
+    pub version: String,
+    /// What DNS cookies are signed with; `None` is a random secret.
+    pub cookie_secret: Option<Secret>,
+    /// Further secrets whose cookies are accepted.
+    pub cookie_accept: Vec<Secret>,
 }
 
 /// A path, relative to where the program was started, and where it was written.
@@ -95,6 +104,11 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// Octets of the longest server identifier.
+const MAX_NSID: usize = 128;
+/// Octets of the longest string in a TXT record.
+const MAX_VERSION: usize = 255;
+
 const TCP_IDLE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
 
 impl Server {
@@ -110,8 +124,6 @@ impl Server {
         let policies =
             matching("policies", spec.policies.as_ref(), "policies/*.toml", files, reader);
         let empty = Some(toml::Value::from(""));
-        reader.not_yet("nsid", spec.nsid.as_ref(), empty.clone());
-        reader.not_yet("cookie_secret", spec.cookie_secret.as_ref(), empty.clone());
         reader.not_yet("user", spec.user.as_ref(), empty);
         Server {
             listen: listen(spec.listen.as_ref(), taken, reader),
@@ -119,8 +131,63 @@ impl Server {
             zones,
             policies,
             state: single_path("state", spec.state.as_ref(), "state", reader),
+            nsid: nsid(spec.nsid.as_ref(), reader),
+            version: version(spec.version, reader),
+            cookie_secret: spec
+                .cookie_secret
+                .filter(|secret| !secret.value.is_empty())
+                .and_then(|secret| cookie_secret("cookie_secret", &secret, reader)),
+            cookie_accept: spec
+                .cookie_accept
+                .iter()
+                .flat_map(|secrets| &secrets.value)
+                .filter_map(|secret| cookie_secret("cookie_accept", secret, reader))
+                .collect(),
         }
     }
+}
+
+/// A text, or `0x` and digits.
+fn nsid(spec: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> Vec<u8> {
+    let Some(Spanned { value, range }) = spec else { return Vec::new() };
+    let octets = match value.strip_prefix("0x") {
+        Some(digits) => secret::hex(digits).filter(|octets| !octets.is_empty()),
+        None => Some(value.as_bytes().to_vec()),
+    };
+    match octets {
+        Some(octets) if octets.len() <= MAX_NSID => return octets,
+        Some(octets) => {
+            let message = format!("`nsid` has {} octets, at most {MAX_NSID} fit", octets.len());
+            reader.invalid(range, message, "");
+        }
+        None => {
+            let help = "behind `0x` write pairs of hexadecimal digits, or begin a text otherwise";
+            reader.invalid(range, format!("`{value}` is no identifier"), help);
+        }
+    }
+    Vec::new()
+}
+
+fn version(spec: Option<Spanned<String>>, reader: &mut Reader<'_>) -> String {
+    let Some(Spanned { value, range }) = spec else { return String::new() };
+    if value.len() > MAX_VERSION {
+        let message = format!("`version` has {} octets, at most {MAX_VERSION} fit", value.len());
+        reader.invalid(&range, message, "");
+    }
+    value
+}
+
+fn cookie_secret(
+    key: &str,
+    spec: &Spanned<String>,
+    reader: &mut Reader<'_>,
+) -> Option<Secret> {
+    let secret = Secret::parse(&spec.value);
+    if secret.is_none() {
+        let message = format!("a secret in `{key}` must be 32 hexadecimal digits");
+        reader.invalid(&spec.range, message, "`openssl rand -hex 16` makes one");
+    }
+    secret
 }
 
 fn listen(

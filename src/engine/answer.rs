@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use crate::steering::{Answer, Client};
+use crate::steering::{Answer, Client, Panic};
 use crate::wire::{Rcode, Subnet, Type};
 use crate::zone::rrset::Owner;
 use crate::zone::{Found, Outcome, RecordId, Zone};
 
 use super::alias::{self, MAX_CHAIN, Place, Substituted};
 use super::message::{Full, Message, Section};
+use super::options::ExtendedError;
 use super::{Engine, Scratch, Steer, additional};
 
 /// An answer on its way into a message. The name asked for is in the scratch.
@@ -47,8 +48,11 @@ impl<S: Steer> Answering<'_, '_, S> {
         for step in 0..=MAX_CHAIN {
             let found = zones.lookup(&self.scratch.name, self.qtype, &mut self.scratch.hashes);
             let Some(found) = found else {
-                let rcode = if step == 0 { Rcode::REFUSED } else { Rcode::NOERROR };
-                return (rcode, self.scope);
+                if step > 0 {
+                    break;
+                }
+                self.message.explain(ExtendedError::NotAuthoritative);
+                return (Rcode::REFUSED, self.scope);
             };
             let hash = self.scratch.hashes.whole();
             if self.scratch.visited[..step].contains(&hash) {
@@ -141,6 +145,12 @@ impl<S: Steer> Answering<'_, '_, S> {
         let served = self.engine.live.serve(record, self.qtype, client, spin);
         if self.subnet.is_some() {
             self.scope = self.scope.max(served.scope);
+        }
+        if let Some(panic) = served.panic {
+            self.message.explain(match panic {
+                Panic::LastKnown => ExtendedError::Stale,
+                Panic::Substitute => ExtendedError::AllDown,
+            });
         }
         match served.answer {
             Answer::Records { bytes, count } => {

@@ -5,7 +5,8 @@ use crate::wire::header::{self, HEADER, Header};
 use crate::wire::{Class, Question, Rcode};
 use crate::zone::rrset::{self, Owner, QUESTION, Rrset};
 
-use super::{Reply, Request, Settings, Transport};
+use super::options::{Extras, ExtendedError};
+use super::{CookieState, Reply, Request, Settings, Transport};
 
 /// The section a record goes to, as its count's place in the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +34,20 @@ pub(super) struct Message<'o> {
     /// AA stays clear: the answer to a question of class ANY is never authoritative (RFC 1035
     /// section 6.2).
     any_class: bool,
+    /// What OPT says beside the client's subnet.
+    extras: Option<&'o Extras>,
+    error: Option<ExtendedError>,
 }
 
 impl<'o> Message<'o> {
-    /// Copies the question of `request`, octet for octet. `None` when `out` is too small for any
-    /// reply.
+    /// Copies the question of `request`, octet for octet, and leaves room for OPT with `extras`.
+    /// `None` when `out` is too small for any reply.
     #[inline]
     pub(super) fn begin(
         request: &Request<'_>,
         question: Option<Question>,
         edns: Option<&Edns>,
+        extras: Option<&'o Extras>,
         settings: &Settings,
         out: &'o mut [u8],
     ) -> Option<Message<'o>> {
@@ -53,7 +58,8 @@ impl<'o> Message<'o> {
         };
         let limit = usize::from(limit).min(out.len());
         let out = &mut out[..limit];
-        let room = limit.checked_sub(edns.map_or(0, |edns| edns.response_len()))?;
+        let opt = edns.map_or(0, |edns| edns.response_len());
+        let room = limit.checked_sub(opt + extras.map_or(0, |extras| extras.len(settings)))?;
         let (at, questions) = match question {
             Some(question) => (question.end, 1),
             None => (HEADER, 0),
@@ -69,6 +75,8 @@ impl<'o> Message<'o> {
             counts: [questions, 0, 0, 0],
             flags: 0,
             any_class: question.is_some_and(|question| question.qclass == Class::ANY),
+            extras,
+            error: None,
         })
     }
 
@@ -96,6 +104,19 @@ impl<'o> Message<'o> {
     #[cold]
     pub(super) fn truncated(&mut self) {
         self.flags |= header::TC;
+    }
+
+    /// Says why the answer is what it is, to a client that understands EDNS and as far as there is
+    /// room for it.
+    #[cold]
+    pub(super) fn explain(&mut self, error: ExtendedError) {
+        self.error = Some(error);
+    }
+
+    /// What the query's cookie is worth.
+    #[inline]
+    pub(super) fn cookie_state(&self) -> CookieState {
+        self.extras.map_or(CookieState::Absent, |extras| extras.cookie_state)
     }
 
     /// Writes an RRset. `apex` is a pointer to the apex of its zone.
@@ -175,8 +196,13 @@ impl<'o> Message<'o> {
     ) -> Reply {
         if let Some(edns) = edns {
             // The room for it was kept.
-            let out = &mut self.out[self.at..];
+            let opt = self.at;
+            let out = &mut self.out[opt..];
             self.at += edns.write_response(udp_size(settings), rcode, scope, out);
+            if self.extras.is_some() || self.error.is_some() {
+                let extras = self.extras.copied().unwrap_or_default();
+                self.at = extras.write(self.error, settings, self.out, opt, self.at);
+            }
             self.counts[Section::Additional as usize] += 1;
         }
         let flags = header.response_flags(self.flags, rcode);

@@ -1,12 +1,15 @@
 //! Octets in, octets out: one DNS message to one reply, and the [`Snapshot`] it answers from.
 //!
-//! Knows messages, sections and EDNS; asks `zone` what stands at a name and `steering` which
+//! Knows messages, sections, EDNS and its cookies; asks `zone` what stands at a name and `steering` which
 //! answer is in force. Knows nothing of sockets, and never waits.
 
 mod additional;
 mod alias;
 mod answer;
+mod chaos;
+pub mod cookie;
 mod message;
+mod options;
 mod refusal;
 pub mod snapshot;
 mod steer;
@@ -20,7 +23,9 @@ use crate::zone::Hashes;
 
 use answer::Answering;
 use message::Message;
+use options::{Extras, ProtocolError};
 
+pub use cookie::{CookieState, Secrets};
 pub use snapshot::{Settings, Snapshot};
 pub use steer::Steer;
 
@@ -59,7 +64,8 @@ pub enum Transport {
 pub enum Reply {
     /// Send so many octets from the front of the output buffer.
     Message(usize),
-    /// Send nothing.
+    /// Send nothing. On QUIC the message was a protocol error of its connection (RFC 9250 section
+    /// 4.3.3).
     Drop,
 }
 
@@ -105,19 +111,30 @@ impl<S: Steer> Engine<S> {
         let settings = &self.snapshot.settings;
         let query = match Query::parse(request.message, &mut scratch.name, settings.ecs_enabled) {
             Ok(query) => query,
-            Err(rejected) => return refusal::reply(rejected, request, settings, out),
+            Err(rejected) => {
+                return refusal::reply(rejected, request, &self.snapshot, scratch, out);
+            }
         };
         let edns = query.edns.as_ref();
-        let Some(mut message) = Message::begin(request, Some(query.question), edns, settings, out)
+        let extras = match edns {
+            Some(edns) if !edns.options.is_empty() => match Extras::new(edns, request, settings) {
+                Ok(extras) => Some(extras),
+                Err(ProtocolError) => return Reply::Drop,
+            },
+            _ => None,
+        };
+        let (question, extras) = (query.question, extras.as_ref());
+        let Some(mut message) =
+            Message::begin(request, Some(question), edns, extras, settings, out)
         else {
             return Reply::Drop;
         };
-        if let Some(rcode) = refusal::of_question(query.question) {
+        if let Some(rcode) = refusal::of_question(question, &scratch.name, settings, &mut message) {
             return message.finish(query.header, edns, settings, rcode, 0);
         }
         let (rcode, scope) = Answering {
             engine: self,
-            qtype: query.question.qtype,
+            qtype: question.qtype,
             sender: request.client,
             subnet: edns.and_then(|edns| edns.subnet.as_ref()).filter(|subnet| subnet.source > 0),
             scratch,

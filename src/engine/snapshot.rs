@@ -1,5 +1,6 @@
 //! Everything fixed by one generation of the configuration.
 
+use super::cookie::Secrets;
 use crate::zone::Zones;
 
 /// What one reload made; immutable, and swapped as a whole.
@@ -12,16 +13,31 @@ pub struct Snapshot {
 }
 
 /// Settings of the data plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The largest UDP message sent, and announced to clients, in octets. Less than 512 is 512.
     pub edns_udp_size: u16,
     /// Whether the client's subnet is read and echoed (RFC 7871), or ignored.
     pub ecs_enabled: bool,
+    /// What cookies are signed with (RFC 7873); without it they are ignored.
+    pub cookies: Option<Secrets>,
+    /// The server's identifier (RFC 5001), at most 128 octets; empty is none.
+    pub nsid: Box<[u8]>,
+    /// The server's version, told in class CHAOS, at most 255 octets; empty is none.
+    pub version: Box<[u8]>,
+    /// How long a connection may be silent, in units of 100 ms (RFC 7828).
+    pub keepalive: u16,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { edns_udp_size: 1232, ecs_enabled: true }
+        Settings {
+            edns_udp_size: 1232,
+            ecs_enabled: true,
+            cookies: None,
+            nsid: Box::default(),
+            version: Box::default(),
+            keepalive: 100,
+        }
     }
 }

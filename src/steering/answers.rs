@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::steering::model::{MemberData, Model};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
-use crate::steering::served::{Answer, Client, Served, Spin};
+use crate::steering::served::{Answer, Client, Panic, Served, Spin};
 use crate::steering::spread::{self, Candidate};
 use crate::steering::table::{ClassTable, Groups};
 use crate::wire::{Class, Type};
@@ -40,6 +40,7 @@ pub struct Cell {
     pub is_first: bool,
     /// The answer depends on a hash of the client's network.
     is_hashed: bool,
+    panic: Option<Panic>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,8 +90,9 @@ pub struct Draft<'a> {
     pub has_alias: bool,
     /// The class of every client; `None` for a target that does not look at the place.
     pub place: Option<(Arc<ClassTable>, Arc<Groups>)>,
-    /// A row for each class, a column for each type: outcome, and whether first choices are up.
-    pub cells: Vec<(Outcome, bool)>,
+    /// A row for each class, a column for each type: outcome, whether first choices are up, and
+    /// whether nothing is.
+    pub cells: Vec<(Outcome, bool, Option<Panic>)>,
 }
 
 impl Answers {
@@ -114,14 +116,14 @@ impl Answers {
             columns: columns as u32,
             known: vec![HashMap::default(); columns],
         };
-        for (index, (outcome, is_first)) in draft.cells.into_iter().enumerate() {
+        for (index, (outcome, is_first, panic)) in draft.cells.into_iter().enumerate() {
             let is_hashed = match &outcome {
                 Outcome::Resolved(resolved) => resolved.is_hashed(),
                 Outcome::ServFail => false,
             };
             let column = (index % columns) as u32;
             let choice = writer.choice(&mut answers, outcome, column);
-            answers.cells.push(Cell { choice, is_first, is_hashed });
+            answers.cells.push(Cell { choice, is_first, is_hashed, panic });
         }
         answers
     }
@@ -140,7 +142,7 @@ impl Answers {
         let column = match self.types.iter().position(|rtype| *rtype == qtype) {
             Some(column) => column,
             None if self.has_alias => self.types.len(),
-            None => return Served { answer: Answer::NoData, scope: 0 },
+            None => return Served { answer: Answer::NoData, scope: 0, panic: None },
         };
         let (row, scope) = match &self.place {
             None => (0, None),
@@ -162,7 +164,8 @@ impl Answers {
             (Some(scope), false) => scope + client.offset,
             (scope, true) => scope.unwrap_or(0).max(hashed_scope(client.address)) + client.offset,
         };
-        Served { answer: self.answer(cell.choice, client, seed, rotor, spin), scope }
+        let answer = self.answer(cell.choice, client, seed, rotor, spin);
+        Served { answer, scope, panic: cell.panic }
     }
 
     fn answer(

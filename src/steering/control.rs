@@ -13,6 +13,7 @@ use crate::steering::latency::Choice;
 use crate::steering::live::{Live, Slot};
 use crate::steering::model::{Model, OnAllDown, PoolId, PoolState, Record};
 use crate::steering::plan::PlanId;
+use crate::steering::served::Panic;
 use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
 use crate::steering::spread;
 use crate::steering::standing::{Resort, Standing};
@@ -362,7 +363,7 @@ impl Control {
         let binding = &steering.bindings[number];
         let target = &steering.compiled.targets[binding.target];
         let mut cells = Vec::with_capacity(target.classes.len() * binding.types.len());
-        let mut panic = false;
+        let mut panics = false;
         for plan in &target.classes {
             for rtype in binding.columns() {
                 let view = self.view();
@@ -372,25 +373,22 @@ impl Control {
                     .resolve(*plan, ask(Resort::Healthy))
                     .or_else(|| view.resolve(*plan, ask(Resort::Drained)));
                 let key = (number, cells.len());
-                let outcome = match found {
+                let (outcome, panic) = match found {
                     Some(resolved) => {
                         if binding.on_all_down == OnAllDown::LastKnown {
                             self.last_known.insert(key, resolved.clone());
                         }
-                        Outcome::Resolved(resolved)
+                        (Outcome::Resolved(resolved), None)
                     }
                     None => {
-                        panic = true;
-                        all_down(
-                            &view,
-                            *plan,
-                            rtype,
-                            &binding.on_all_down,
-                            self.last_known.get(&key),
-                        )
+                        let last_known = self.last_known.get(&key);
+                        let (outcome, panic) =
+                            all_down(&view, *plan, rtype, &binding.on_all_down, last_known);
+                        (outcome, Some(panic))
                     }
                 };
-                cells.push((outcome, is_first));
+                panics |= panic.is_some();
+                cells.push((outcome, is_first, panic));
             }
         }
         let place = target.table.clone().zip(self.groups[binding.target].clone());
@@ -402,7 +400,7 @@ impl Control {
             place,
             cells,
         });
-        (answers, panic)
+        (answers, panics)
     }
 }
 
@@ -413,16 +411,19 @@ fn all_down(
     rtype: Option<Type>,
     on_all_down: &OnAllDown,
     last_known: Option<&Resolved>,
-) -> Outcome {
+) -> (Outcome, Panic) {
     let as_if_up = || {
         let at = |resort| view.resolve(plan, Ask { rtype, resort });
         at(Resort::Unchecked).or_else(|| at(Resort::Everything)).unwrap_or(Resolved::NoData)
     };
-    Outcome::Resolved(match on_all_down {
+    let resolved = match on_all_down {
         OnAllDown::All => as_if_up(),
-        OnAllDown::LastKnown => last_known.cloned().unwrap_or_else(as_if_up),
+        OnAllDown::LastKnown => match last_known {
+            Some(last_known) => return (Outcome::Resolved(last_known.clone()), Panic::LastKnown),
+            None => as_if_up(),
+        },
         OnAllDown::NoData => Resolved::NoData,
-        OnAllDown::ServFail => return Outcome::ServFail,
+        OnAllDown::ServFail => return (Outcome::ServFail, Panic::Substitute),
         OnAllDown::Addresses(addresses) => {
             let wanted = addresses.iter().filter(|address| {
                 rtype == Some(if address.is_ipv4() { Type::A } else { Type::AAAA })
@@ -434,5 +435,6 @@ fn all_down(
                 Resolved::Ring(Ring { take: items.len(), items, source: Source::AllDown })
             }
         }
-    })
+    };
+    (Outcome::Resolved(resolved), Panic::Substitute)
 }

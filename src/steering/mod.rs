@@ -29,4 +29,4 @@ pub mod table;
 pub mod trace;
 
 pub use live::Live;
-pub use served::{Answer, Client, Served, Spin};
+pub use served::{Answer, Client, Panic, Served, Spin};

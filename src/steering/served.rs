@@ -29,6 +29,17 @@ pub struct Served<'a> {
     pub answer: Answer<'a>,
     /// The ECS scope prefix length, counted in the outer address: 0 to 128.
     pub scope: u8,
+    /// Whether nothing is up that could be answered, and what the answer is instead.
+    pub panic: Option<Panic>,
+}
+
+/// What stands in for an answer while nothing under a record is up (`on_all_down`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Panic {
+    /// The last answer that had a member up.
+    LastKnown,
+    /// Members that are down, given addresses, or a failure.
+    Substitute,
 }
 
 /// What a steered name answers to one type.

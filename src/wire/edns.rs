@@ -1,7 +1,8 @@
 //! EDNS (RFC 6891): the OPT record of a query and of its response.
 
+use super::options::{self, Options};
 use super::subnet::{self, Subnet};
-use super::{Malformed, Rcode, Type, u16_at};
+use super::{Malformed, Rcode, Type};
 
 /// Octets of an OPT record without options.
 pub const OPT: usize = 11;
@@ -22,6 +23,8 @@ pub struct Edns {
     pub dnssec_ok: bool,
     /// The client's subnet, when it came and is wanted.
     pub subnet: Option<Subnet>,
+    /// Its further options.
+    pub options: Options,
 }
 
 impl Edns {
@@ -33,38 +36,46 @@ impl Edns {
             version: ttl[1],
             dnssec_ok: ttl[2] & 0x80 != 0,
             subnet: None,
+            options: Options::default(),
         }
     }
 
-    /// Goes through the options. Of several client subnets the first counts; options that are
-    /// not known here are passed over (RFC 6891 section 6.1.2).
+    /// Goes through the options, which end at `end` of the message. Of several client subnets the
+    /// first counts.
     #[inline]
     pub(super) fn read_options(
         &mut self,
-        mut options: &[u8],
+        octets: &[u8],
+        end: usize,
         want_subnet: bool,
     ) -> Result<(), Malformed> {
-        while !options.is_empty() {
-            let code = u16_at(options, 0)?;
-            let len = usize::from(u16_at(options, 2)?);
-            let data = options.get(4..4 + len).ok_or(Malformed)?;
-            if code == subnet::CODE && want_subnet && self.subnet.is_none() {
+        let start = end - octets.len();
+        options::each(octets, |code, data, at| {
+            if code != subnet::CODE {
+                return self.options.read(code, data, start + at);
+            }
+            if want_subnet && self.subnet.is_none() {
                 self.subnet = Some(Subnet::parse(data)?);
             }
-            options = &options[4 + len..];
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// Octets of the OPT record that answers this one.
+    /// The same record as if it had had no options.
+    pub(super) fn without_options(self) -> Edns {
+        Edns { subnet: None, options: Options::default(), ..self }
+    }
+
+    /// Octets of the OPT record that answers this one, with no options but the subnet.
     #[inline]
     pub fn response_len(&self) -> usize {
         OPT + self.subnet.map_or(0, |subnet| subnet.response_len())
     }
 
     /// Writes the OPT record of the response over the front of `out`: our `udp_size`, the upper
-    /// bits of `rcode`, DO as it came, and the client's subnet with `scope`. Says how many octets
-    /// it took; 0 when they do not fit.
+    /// bits of `rcode`, DO as it came and no other flag (RFC 6891 section 6.1.4), and the client's
+    /// subnet with `scope`. Says how many octets it took; 0 when they do not fit. Further options
+    /// are [appended](options::append).
     pub fn write_response(&self, udp_size: u16, rcode: Rcode, scope: u8, out: &mut [u8]) -> usize {
         let len = self.response_len();
         let Some(out) = out.get_mut(..len) else {

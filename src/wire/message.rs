@@ -36,6 +36,24 @@ pub struct Question {
 pub enum Rejected {
     /// Not to be answered: a response, or less than a header.
     Silent,
+    /// No question but a cookie, which asks for the server's (RFC 7873 section 5.4): the one
+    /// query that may have no question (RFC 9619).
+    CookieAlone {
+        /// The header to answer.
+        header: Header,
+        /// The OPT record with the cookie.
+        edns: Edns,
+    },
+    /// NOTIFY (RFC 1996) or UPDATE (RFC 2136), well-formed as far as sections go. The name of the
+    /// zone that it is about is in the [`LowerName`].
+    ForZone {
+        /// The header to answer.
+        header: Header,
+        /// The zone: type SOA.
+        question: Question,
+        /// The OPT record, when there is one.
+        edns: Option<Edns>,
+    },
     /// To be answered with a response code alone.
     Refusal {
         /// The header to answer.
@@ -55,7 +73,8 @@ impl Query {
     ///
     /// Malformed are: other than one question (RFC 9619), a compression pointer in it, records
     /// that end beyond the message, octets behind the last record, two OPT records or one that
-    /// is not owned by the root (RFC 6891 section 6.1.1), a bad option.
+    /// is not owned by the root (RFC 6891 section 6.1.1), a bad option. Flags that are not
+    /// known, a response code, and records that a query has no use for are not looked at.
     #[inline]
     pub fn parse(
         message: &[u8],
@@ -96,7 +115,7 @@ impl Query {
         }
         let size = u16::from_be_bytes([size_high, size_low]);
         let edns = Edns::from_fields(size, [t0, t1, t2, t3]);
-        finish(header, question, edns, options, want_subnet)
+        finish(header, question, edns, options, message.len(), want_subnet)
     }
 }
 
@@ -115,21 +134,23 @@ impl Question {
     }
 }
 
-/// Checks the version before the options: those of another version may mean anything.
+/// Checks the version before the options, which end at `end` of the message: those of another
+/// version may mean anything.
 #[inline]
 fn finish(
     header: Header,
     question: Question,
     mut edns: Edns,
     options: &[u8],
+    end: usize,
     want_subnet: bool,
 ) -> Result<Query, Rejected> {
     if edns.version != super::edns::VERSION {
-        return Err(badvers(header, question, edns));
+        return Err(badvers(header, Some(question), edns));
     }
-    match edns.read_options(options, want_subnet) {
+    match edns.read_options(options, end, want_subnet) {
         Ok(()) => Ok(Query { header, question, edns: Some(edns) }),
-        Err(Malformed) => Err(formerr(header, Some(question), Some(Edns { subnet: None, ..edns }))),
+        Err(Malformed) => Err(formerr(header, Some(question), Some(edns.without_options()))),
     }
 }
 
@@ -139,8 +160,8 @@ fn formerr(header: Header, question: Option<Question>, edns: Option<Edns>) -> Re
 }
 
 #[cold]
-fn badvers(header: Header, question: Question, edns: Edns) -> Rejected {
-    Rejected::Refusal { header, rcode: Rcode::BADVERS, question: Some(question), edns: Some(edns) }
+fn badvers(header: Header, question: Option<Question>, edns: Edns) -> Rejected {
+    Rejected::Refusal { header, rcode: Rcode::BADVERS, question, edns: Some(edns) }
 }
 
 /// The full job: any counts, any records, any opcode.
@@ -152,28 +173,97 @@ fn parse_unusual(
     want_subnet: bool,
 ) -> Result<Query, Rejected> {
     if header.opcode() != Opcode::QUERY {
-        // Another opcode's sections may have another form (RFC 8490): what cannot be read is
-        // not echoed, but it is no format error either.
-        let question = match header.counts[0] {
-            1 => Question::parse(message, name).ok(),
-            _ => None,
-        };
-        let edns = question
-            .and_then(|question| find_opt(message, question.end, header.counts).ok())
-            .flatten()
-            .map(|(edns, _options)| edns);
-        return Err(Rejected::Refusal { header, rcode: Rcode::NOTIMP, question, edns });
+        return Err(parse_operation(message, header, name));
     }
     if header.counts[0] != 1 {
-        return Err(formerr(header, None, None));
+        return Err(parse_without_question(message, header));
     }
     let Ok(question) = Question::parse(message, name) else {
         return Err(formerr(header, None, None));
     };
     match find_opt(message, question.end, header.counts) {
         Ok(None) => Ok(Query { header, question, edns: None }),
-        Ok(Some((edns, options))) => finish(header, question, edns, options, want_subnet),
+        Ok(Some(Opt { edns, options, end })) => {
+            finish(header, question, edns, options, end, want_subnet)
+        }
         Err(Malformed) => Err(formerr(header, Some(question), None)),
+    }
+}
+
+/// Reads a message of an opcode other than QUERY.
+fn parse_operation(message: &[u8], header: Header, name: &mut LowerName) -> Rejected {
+    let question = match header.counts[0] {
+        1 => Question::parse(message, name).ok(),
+        _ => None,
+    };
+    let sections = question.map_or(HEADER, |question| question.end);
+    let opt = match (question, header.counts[0]) {
+        (None, 1..) => Err(Malformed),
+        _ => find_opt(message, sections, header.counts),
+    };
+    if !matches!(header.opcode(), Opcode::NOTIFY | Opcode::UPDATE) {
+        // Its sections may have another form (RFC 8490): what cannot be read is not echoed, but
+        // it is no format error either.
+        let edns = opt.ok().flatten().map(|opt| opt.with_options().unwrap_or(opt.edns));
+        return Rejected::Refusal { header, rcode: Rcode::NOTIMP, question, edns };
+    }
+    match (question, opt.map(|opt| opt.map(|opt| (opt.edns, opt.with_options())))) {
+        (_, Ok(Some((edns, _)))) if edns.version != super::edns::VERSION => {
+            badvers(header, question, edns)
+        }
+        // RFC 1996 section 3.7, RFC 2136 section 2.3: a zone is named by its SOA.
+        (Some(question), Ok(None)) if question.qtype == Type::SOA => {
+            Rejected::ForZone { header, question, edns: None }
+        }
+        (Some(question), Ok(Some((_, Ok(edns))))) if question.qtype == Type::SOA => {
+            Rejected::ForZone { header, question, edns: Some(edns) }
+        }
+        (question, opt) => {
+            let edns = opt.ok().flatten().map(|(edns, _)| edns);
+            formerr(header, question, edns)
+        }
+    }
+}
+
+/// Reads a query with no question, or with several.
+fn parse_without_question(message: &[u8], header: Header) -> Rejected {
+    let opt = skip_questions(message, header.counts[0])
+        .and_then(|end| find_opt(message, end, header.counts));
+    let Ok(Some(opt)) = opt else {
+        return formerr(header, None, None);
+    };
+    if opt.edns.version != super::edns::VERSION {
+        return badvers(header, None, opt.edns);
+    }
+    match opt.with_options() {
+        Ok(edns) if header.counts[0] == 0 && edns.options.has_cookie() => {
+            Rejected::CookieAlone { header, edns }
+        }
+        _ => formerr(header, None, Some(opt.edns)),
+    }
+}
+
+/// Where so many questions end.
+fn skip_questions(message: &[u8], count: u16) -> Result<usize, Malformed> {
+    (0..count).try_fold(HEADER, |at, _| Ok(skip_name(message, at)? + 4))
+}
+
+/// An OPT record in a message.
+#[derive(Clone, Copy)]
+struct Opt<'m> {
+    /// What it says, its options left aside.
+    edns: Edns,
+    options: &'m [u8],
+    /// Where it ends.
+    end: usize,
+}
+
+impl Opt<'_> {
+    /// What it says, with its options but the client's subnet, which concerns only queries.
+    fn with_options(&self) -> Result<Edns, Malformed> {
+        let mut edns = self.edns;
+        edns.read_options(self.options, self.end, false)?;
+        Ok(edns)
     }
 }
 
@@ -183,7 +273,7 @@ fn find_opt(
     message: &[u8],
     mut at: usize,
     counts: [u16; 4],
-) -> Result<Option<(Edns, &[u8])>, Malformed> {
+) -> Result<Option<Opt<'_>>, Malformed> {
     let before = u32::from(counts[1]) + u32::from(counts[2]);
     let mut found = None;
     for index in 0..before + u32::from(counts[3]) {
@@ -198,7 +288,8 @@ fn find_opt(
                 return Err(Malformed);
             }
             let ttl = [fields[4], fields[5], fields[6], fields[7]];
-            found = Some((Edns::from_fields(u16_at(fields, 2)?, ttl), data));
+            let edns = Edns::from_fields(u16_at(fields, 2)?, ttl);
+            found = Some(Opt { edns, options: data, end: at });
         }
     }
     if at == message.len() { Ok(found) } else { Err(Malformed) }
@@ -252,7 +343,7 @@ mod tests {
         match parse(message) {
             Ok(_) => Rcode::NOERROR,
             Err(Rejected::Refusal { rcode, .. }) => rcode,
-            Err(Rejected::Silent) => panic!("silent"),
+            Err(rejected) => panic!("{rejected:?}"),
         }
     }
 
@@ -324,12 +415,63 @@ mod tests {
 
     #[test]
     fn another_opcode_gets_notimp_with_the_question_where_it_can_be_read() {
-        let update = message(0x2800, [1, 0, 0, 0], QUESTION);
+        let status = message(0x1000, [1, 0, 0, 0], QUESTION);
         assert!(matches!(
-            parse(&update),
+            parse(&status),
             Err(Rejected::Refusal { rcode: Rcode::NOTIMP, question: Some(_), .. })
         ));
         let stateful = message(0x3000, [0, 0, 0, 0], &[0, 1, 0, 4, 0, 0, 0, 0]);
         assert_eq!(rcode(&stateful), Rcode::NOTIMP);
+        let with_opt = message(0x7800, [0, 0, 0, 1], &opt(0, &[]));
+        assert!(matches!(
+            parse(&with_opt),
+            Err(Rejected::Refusal { rcode: Rcode::NOTIMP, edns: Some(_), .. })
+        ));
+    }
+
+    #[test]
+    fn notify_and_update_name_a_zone_by_its_soa() {
+        let zone = b"\x02eX\x00\x00\x06\x00\x01";
+        for flags in [0x2000, 0x2400, 0x2800] {
+            let whole = [&zone[..], &opt(0, &[])].concat();
+            let sent = message(flags, [1, 0, 0, 1], &whole);
+            assert!(matches!(parse(&sent), Err(Rejected::ForZone { edns: Some(_), .. })));
+            let sent = message(flags, [1, 0, 0, 0], zone);
+            assert!(matches!(parse(&sent), Err(Rejected::ForZone { edns: None, .. })));
+            for (counts, tail) in [
+                ([0, 0, 0, 0], &b""[..]),
+                ([1, 0, 0, 0], QUESTION),
+                ([2, 0, 0, 0], &[&zone[..], zone].concat()),
+                ([1, 1, 0, 0], zone),
+                ([1, 0, 0, 1], &[&zone[..], &opt(0, &[0, 10, 0, 1, 9])].concat()),
+            ] {
+                let sent = message(flags, counts, tail);
+                assert_eq!(rcode(&sent), Rcode::FORMERR, "{counts:?}");
+            }
+            let sent = message(flags, [1, 0, 0, 1], &[&zone[..], &opt(1, &[])].concat());
+            assert_eq!(rcode(&sent), Rcode::BADVERS);
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_the_one_thing_that_needs_no_question() {
+        let cookie = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+        let sent = message(0, [0, 0, 0, 1], &opt(0, &cookie));
+        let Err(Rejected::CookieAlone { edns, .. }) = parse(&sent) else {
+            panic!("{:?}", parse(&sent));
+        };
+        assert_eq!(edns.options.cookie(&sent).unwrap().client, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        let two = [QUESTION, QUESTION, &opt(0, &cookie)].concat();
+        for (counts, tail) in
+            [([0, 0, 0, 1], &opt(0, &[0, 3, 0, 0])[..]), ([2, 0, 0, 1], &two)]
+        {
+            let sent = message(0, counts, tail);
+            assert!(matches!(
+                parse(&sent),
+                Err(Rejected::Refusal { rcode: Rcode::FORMERR, edns: Some(_), .. })
+            ));
+        }
+        let sent = message(0, [0, 0, 0, 1], &opt(1, &cookie));
+        assert_eq!(rcode(&sent), Rcode::BADVERS);
     }
 }

@@ -1,13 +1,14 @@
 //! DNS messages as octets: names, numbers, headers, questions, EDNS.
 //!
-//! Knows the formats of RFC 1035 section 4, RFC 6891 and RFC 7871. Knows nothing of zones,
-//! policies or sockets.
+//! Knows the formats of RFC 1035 section 4, of RFC 6891 and of its options. Knows nothing of
+//! zones, policies or sockets.
 
 pub mod edns;
 pub mod header;
 pub mod lower;
 pub mod message;
 pub mod name;
+pub mod options;
 pub mod subnet;
 pub mod types;
 
@@ -16,6 +17,7 @@ pub use header::Header;
 pub use lower::LowerName;
 pub use message::{Query, Question, Rejected};
 pub use name::{Name, NameError};
+pub use options::Options;
 pub use subnet::Subnet;
 pub use types::{Class, Opcode, Rcode, Type};
 

@@ -14,7 +14,7 @@ use hickory_proto::rr::{
 };
 
 use meridian::engine::{Engine, Reply, Request, Scratch, Settings, Snapshot, Steer, Transport};
-use meridian::steering::{Answer, Client, Served, Spin};
+use meridian::steering::{Answer, Client, Panic, Served, Spin};
 use meridian::wire::{Name, Type};
 use meridian::zone::{self, RecordId, Steered, ZoneSource, Zones};
 
@@ -23,6 +23,8 @@ pub struct Bed {
     pub engine: Engine<Table>,
     pub scratch: RefCell<Scratch>,
     pub client: SocketAddr,
+    /// In milliseconds of Unix time.
+    pub now: u64,
 }
 
 /// Steered answers, by record number.
@@ -41,6 +43,7 @@ pub struct Made {
     alias: Option<(Vec<u8>, Vec<u8>)>,
     fails: bool,
     scope: u8,
+    panic: Option<Panic>,
 }
 
 impl Made {
@@ -77,6 +80,11 @@ impl Made {
         Made { owner: owner.to_owned(), fails: true, ..Made::default() }
     }
 
+    /// The same while all its members are down.
+    pub fn in_panic(self, panic: Panic) -> Made {
+        Made { panic: Some(panic), ..self }
+    }
+
     pub fn steered(&self, record: u32) -> Steered {
         Steered {
             owner: name(&self.owner),
@@ -98,7 +106,7 @@ impl Steer for Table {
             (None, Some((bytes, target))) => Answer::Alias { bytes, target },
             (None, None) => Answer::NoData,
         };
-        Served { answer, scope: made.scope }
+        Served { answer, scope: made.scope, panic: made.panic }
     }
 }
 
@@ -131,6 +139,7 @@ impl Bed {
             engine: Engine { snapshot: Arc::new(snapshot), live: Arc::new(live) },
             scratch: RefCell::new(Scratch::new(1)),
             client: "198.51.100.7:5353".parse().unwrap(),
+            now: 0,
         }
     }
 
@@ -155,7 +164,8 @@ impl Bed {
     /// Sends octets; `None` is silence.
     pub fn octets(&self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
         let mut out = vec![0xaa; 65_535];
-        let request = Request { message, client: self.client, local: None, transport, now: 0 };
+        let (client, now) = (self.client, self.now);
+        let request = Request { message, client, local: None, transport, now };
         match self.engine.respond(&request, &mut self.scratch.borrow_mut(), &mut out) {
             Reply::Message(len) => {
                 out.truncate(len);
@@ -203,6 +213,16 @@ pub fn subnet_query(question: &str, address: &str, source: u8) -> Message {
     message
 }
 
+/// The same with options, each a code and its data.
+pub fn option_query(question: &str, options: &[(u16, &[u8])]) -> Message {
+    let mut message = edns_query(question, 1232);
+    let all = message.edns.as_mut().unwrap().options_mut();
+    for (code, data) in options {
+        all.insert(EdnsOption::Unknown(*code, data.to_vec()));
+    }
+    message
+}
+
 /// A reply.
 #[derive(Debug)]
 pub struct Told {
@@ -214,6 +234,7 @@ impl Told {
     pub fn rcode(&self) -> String {
         match u16::from(self.message.metadata.response_code) {
             16 => "BadVers".to_owned(), // which hickory calls by its older name
+            23 => "BadCookie".to_owned(),
             _ => format!("{:?}", self.message.metadata.response_code),
         }
     }
@@ -240,6 +261,19 @@ impl Told {
 
     pub fn additional(&self) -> Vec<String> {
         texts(&self.message.additionals)
+    }
+
+    /// The data of an option.
+    pub fn option(&self, code: u16) -> Option<Vec<u8>> {
+        let option = self.message.edns.as_ref()?.option(code.into())?;
+        Some(Vec::try_from(option).unwrap())
+    }
+
+    /// Code and text of the extended error.
+    pub fn extended_error(&self) -> Option<(u16, String)> {
+        let data = self.option(15)?;
+        let (code, text) = data.split_first_chunk()?;
+        Some((u16::from_be_bytes(*code), String::from_utf8(text.to_vec()).unwrap()))
     }
 
     /// Source and scope length of the client subnet.

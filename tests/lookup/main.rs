@@ -5,10 +5,13 @@ mod bed;
 
 mod additional;
 mod aliases;
+mod chaos;
 mod compression;
+mod cookies;
 mod delegations;
 mod edns;
 mod names;
+mod options;
 mod oracle;
 mod refusals;
 mod sources;

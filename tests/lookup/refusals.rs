@@ -31,8 +31,10 @@ fn a_name_outside_of_all_zones_is_refused() {
 #[test]
 fn classes_but_in_are_refused_and_class_any_is_never_authoritative() {
     let mut message = query("www.example.com. A");
-    message.queries[0].query_class = DNSClass::CH;
-    assert_eq!(bed().send(&message, Transport::Udp).rcode(), "Refused");
+    for class in [0, 2, 3, 4, 254, 1000, 65_535] {
+        message.queries[0].query_class = DNSClass::from(class);
+        assert_eq!(bed().send(&message, Transport::Udp).rcode(), "Refused", "{class}");
+    }
     message.queries[0].query_class = DNSClass::ANY;
     let told = bed().send(&message, Transport::Udp);
     assert_eq!((told.answer().len(), told.flags().as_str()), (1, ""));
@@ -51,13 +53,75 @@ fn transfers_are_refused_and_other_meta_types_are_no_questions() {
 }
 
 #[test]
-fn opcodes_but_query_are_not_implemented() {
-    for opcode in [OpCode::Notify, OpCode::Update, OpCode::Status] {
+fn opcodes_nobody_knows_are_not_implemented() {
+    let mut octets = query("www.example.com. A").to_vec().unwrap();
+    for opcode in (1..16).filter(|opcode| ![4, 5].contains(opcode)) {
+        octets[2] = opcode << 3;
+        for message in [&octets[..], &[&octets[..4], &[0; 8]].concat()] {
+            let reply = bed().octets(message, Transport::Udp).unwrap();
+            assert_eq!((reply[2], reply[3]), (0x80 | opcode << 3, 4), "{opcode}");
+            assert_eq!(reply[6..12], [0; 6]);
+        }
+    }
+}
+
+#[test]
+fn notify_and_update_are_refused_for_zones_and_not_authorised_for_other_names() {
+    for opcode in [OpCode::Notify, OpCode::Update] {
+        for (question, rcode) in [
+            ("example.com. SOA", "Refused"),
+            ("EXAMPLE.com. SOA", "Refused"),
+            ("www.example.com. SOA", "NotAuth"),
+            ("example.net. SOA", "NotAuth"),
+            ("example.com. A", "FormErr"),
+        ] {
+            let mut message = query(question);
+            message.metadata.op_code = opcode;
+            let told = bed().send(&message, Transport::Udp);
+            assert_eq!((told.rcode().as_str(), told.flags().as_str()), (rcode, ""), "{question}");
+            assert_eq!(told.message.metadata.op_code, opcode);
+            assert_eq!(told.message.queries.len(), 1);
+        }
         let mut message = query("example.com. SOA");
         message.metadata.op_code = opcode;
-        let told = bed().send(&message, Transport::Udp);
-        assert_eq!(told.rcode(), "NotImp");
-        assert_eq!(told.message.metadata.op_code, opcode);
+        message.queries[0].query_class = DNSClass::CH;
+        assert_eq!(bed().send(&message, Transport::Udp).rcode(), "NotAuth");
+    }
+}
+
+#[test]
+fn flags_a_response_code_and_records_that_a_query_has_no_use_for_are_ignored() {
+    let plain = query("www.example.com. A").to_vec().unwrap();
+    let expected = bed().octets(&plain, Transport::Udp).unwrap();
+    let mut flags = plain.clone();
+    (flags[2], flags[3]) = (0x07, 0xff); // AA, TC, RD; RA, Z, AD, CD and a code
+    assert_eq!(bed().octets(&flags, Transport::Udp), Some(expected.clone()));
+    let record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x09";
+    for count in [7, 9, 11] {
+        let mut more = plain.clone();
+        more[count] = 1;
+        more.extend(record);
+        assert_eq!(bed().octets(&more, Transport::Udp), Some(expected.clone()), "{count}");
+    }
+}
+
+#[test]
+fn the_question_comes_back_octet_by_octet() {
+    for name in ["wWw.eXaMpLe.CoM.", "WWW.EXAMPLE.COM.", "nOpE.example.COM.", "eLsEwHeRe."] {
+        for qtype in ["A", "TYPE65280", "ANY", "AXFR", "TYPE128"] {
+            let sent = query(&format!("{name} {qtype}")).to_vec().unwrap();
+            let reply = bed().octets(&sent, Transport::Udp).unwrap();
+            assert_eq!(reply[12..sent.len()], sent[12..], "{name} {qtype}");
+        }
+    }
+}
+
+#[test]
+fn types_nobody_knows_are_types_like_any_other() {
+    for number in [0x0100, 1000, 32_768, 65_280, 65_534, 65_535] {
+        let told = bed().ask(&format!("www.example.com. TYPE{number}"));
+        assert_eq!((told.rcode().as_str(), told.flags().as_str()), ("NoError", "aa"), "{number}");
+        assert_eq!((told.answer().len(), told.authority().len()), (0, 1));
     }
 }
 

@@ -50,12 +50,21 @@ pub struct ServerSpec {
     /// Directory for what must survive a restart: last known health.
     #[schemars(extend("default" = "state"))]
     pub state: Option<Spanned<String>>,
-    /// Server identifier (RFC 5001). Not yet supported.
-    #[schemars(extend("enum" = [""]))]
-    pub nsid: Option<Spanned<NotYet>>,
-    /// Secret for DNS cookies. Not yet supported.
-    #[schemars(extend("enum" = [""]))]
-    pub cookie_secret: Option<Spanned<NotYet>>,
+    /// Server identifier, told to those who ask (RFC 5001, RFC 4892): a text, or `0x` and
+    /// hexadecimal digits; at most 128 octets. Empty is none.
+    #[schemars(extend("default" = ""))]
+    pub nsid: Option<Spanned<String>>,
+    /// Version, told to those who ask for `version.bind` in class CHAOS; at most 255 octets.
+    /// Empty is none.
+    #[schemars(extend("default" = ""))]
+    pub version: Option<Spanned<String>>,
+    /// Secret that DNS cookies are signed with (RFC 9018): 32 hexadecimal digits. Empty is a
+    /// random one, new at each start.
+    #[schemars(regex(pattern = r"^([0-9A-Fa-f]{32})?$"), extend("default" = ""))]
+    pub cookie_secret: Option<Spanned<String>>,
+    /// Further secrets, whose cookies are accepted while `cookie_secret` is changed.
+    #[schemars(extend("default" = []))]
+    pub cookie_accept: Option<Spanned<Vec<Spanned<String>>>>,
     /// User to run as after binding. Not yet supported.
     #[schemars(extend("enum" = [""]))]
     pub user: Option<Spanned<NotYet>>,

@@ -6,6 +6,7 @@
 mod checks;
 mod encrypted;
 mod model;
+mod settings;
 pub mod world;
 mod zones;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::files::Memory;
 use crate::config::{Config, Loaded};
-use crate::engine::{Settings, Snapshot};
+use crate::engine::Snapshot;
 use crate::geo::{Atlas, Database, Network};
 use crate::health::Check;
 use crate::steering::compile::World;
@@ -80,8 +81,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     if !world.databases.is_empty() {
         found.extend(unreached_rules(&config, &steering));
     }
-    let settings =
-        Settings { edns_udp_size: config.limits.edns_udp_size, ecs_enabled: config.ecs_enabled };
+    let settings = settings::build(&config);
     Ok(Generation {
         snapshot: Arc::new(Snapshot { zones, settings }),
         steering: Arc::new(steering),
