@@ -8,14 +8,16 @@ mod alias;
 mod answer;
 mod message;
 mod refusal;
+mod signed;
 pub mod snapshot;
 mod steer;
+pub mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::steering::{Live, Spin};
-use crate::wire::{LowerName, Query};
+use crate::wire::{LowerName, Query, Rejected};
 use crate::zone::Hashes;
 
 use answer::Answering;
@@ -23,6 +25,7 @@ use message::Message;
 
 pub use snapshot::{Settings, Snapshot};
 pub use steer::Steer;
+pub use transfer::Transfer;
 
 /// One message as a transport received it.
 #[derive(Debug, Clone, Copy)]
@@ -55,10 +58,12 @@ pub enum Transport {
 }
 
 /// What a transport does with the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Reply {
     /// Send so many octets from the front of the output buffer.
     Message(usize),
+    /// Send all messages of a zone transfer. Only queries over TCP and TLS are answered so.
+    Transfer(Box<Transfer>),
     /// Send nothing.
     Drop,
 }
@@ -105,7 +110,7 @@ impl<S: Steer> Engine<S> {
         let settings = &self.snapshot.settings;
         let query = match Query::parse(request.message, &mut scratch.name, settings.ecs_enabled) {
             Ok(query) => query,
-            Err(rejected) => return refusal::reply(rejected, request, settings, out),
+            Err(rejected) => return self.respond_otherwise(rejected, request, scratch, out),
         };
         let edns = query.edns.as_ref();
         let Some(mut message) = Message::begin(request, Some(query.question), edns, settings, out)
@@ -113,6 +118,9 @@ impl<S: Steer> Engine<S> {
             return Reply::Drop;
         };
         if let Some(rcode) = refusal::of_question(query.question) {
+            if query.question.is_transfer() {
+                return transfer::reply(self, &query, request, None, scratch, out);
+            }
             return message.finish(query.header, edns, settings, rcode, 0);
         }
         let (rcode, scope) = Answering {
@@ -126,5 +134,20 @@ impl<S: Steer> Engine<S> {
         }
         .write();
         message.finish(query.header, edns, settings, rcode, scope)
+    }
+
+    /// Answers what is no plain query.
+    #[cold]
+    fn respond_otherwise(
+        &self,
+        rejected: Rejected,
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Reply {
+        match rejected {
+            Rejected::Signed(signed) => self.respond_signed(signed, request, scratch, out),
+            rejected => refusal::reply(rejected, request, &self.snapshot.settings, out),
+        }
     }
 }

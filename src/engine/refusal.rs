@@ -39,7 +39,7 @@ fn of_unusual(question: Question) -> Option<Rcode> {
     match question.qtype {
         Type::ANY => None,
         qtype if !qtype.is_meta() => None,
-        // No zone is given away (RFC 5936 section 2.2.1).
+        // What `transfer` answers.
         Type::AXFR | Type::IXFR => Some(Rcode::REFUSED),
         Type::MAILA | Type::MAILB | Type::TKEY => Some(Rcode::NOTIMP),
         // OPT, TSIG, NXNAME (RFC 9824 section 3.5) and their like are no questions.

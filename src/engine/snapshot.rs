@@ -2,6 +2,8 @@
 
 use crate::zone::Zones;
 
+use super::transfer::Transfers;
+
 /// What one reload made; immutable, and swapped as a whole.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -9,6 +11,8 @@ pub struct Snapshot {
     pub zones: Zones,
     /// What the engine does in one way or another.
     pub settings: Settings,
+    /// Who may have the zones as a whole.
+    pub transfer: Transfers,
 }
 
 /// Settings of the data plane.

@@ -1,7 +1,7 @@
 //! DNS messages as octets: names, numbers, headers, questions, EDNS.
 //!
-//! Knows the formats of RFC 1035 section 4, RFC 6891 and RFC 7871. Knows nothing of zones,
-//! policies or sockets.
+//! Knows the formats of RFC 1035 section 4, RFC 6891, RFC 7871 and RFC 8945. Knows nothing of
+//! zones, policies or sockets.
 
 pub mod edns;
 pub mod header;
@@ -9,12 +9,13 @@ pub mod lower;
 pub mod message;
 pub mod name;
 pub mod subnet;
+pub mod tsig;
 pub mod types;
 
 pub use edns::Edns;
 pub use header::Header;
 pub use lower::LowerName;
-pub use message::{Query, Question, Rejected};
+pub use message::{Query, Question, Rejected, Signed};
 pub use name::{Name, NameError};
 pub use subnet::Subnet;
 pub use types::{Class, Opcode, Rcode, Type};

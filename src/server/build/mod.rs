@@ -83,7 +83,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     let settings =
         Settings { edns_udp_size: config.limits.edns_udp_size, ecs_enabled: config.ecs_enabled };
     Ok(Generation {
-        snapshot: Arc::new(Snapshot { zones, settings }),
+        snapshot: Arc::new(Snapshot { zones, settings, transfer: Default::default() }),
         steering: Arc::new(steering),
         atlas: world.atlas,
         databases: world.databases,
