@@ -44,7 +44,7 @@ impl Transfers {
     }
 
     /// The records of a steered name.
-    pub(super) fn fixed(&self, record: RecordId) -> &[FixedRecord] {
+    pub fn fixed(&self, record: RecordId) -> &[FixedRecord] {
         self.fixed.get(record.0 as usize).map_or(&[], |records| records)
     }
 }
@@ -116,7 +116,7 @@ fn wanted(query: &Query, request: &Request<'_>, serial: u32) -> Result<Wanted, R
 }
 
 /// Whether a serial comes after another one (RFC 1982 section 3.2).
-fn is_newer(serial: u32, than: u32) -> bool {
+pub fn is_newer(serial: u32, than: u32) -> bool {
     serial != than && serial.wrapping_sub(than) < 1 << 31
 }
 
