@@ -74,15 +74,19 @@ fn the_template_names_every_key() {
     let options: BTreeSet<(String, String)> = options(&switched_on());
     let closing = template.split("Not yet supported").nth(1).unwrap();
     let tables = schema["$defs"]["ServerFile"]["properties"].as_object().unwrap();
-    assert_eq!(tables.len(), 7);
+    assert_eq!(tables.len(), 9);
     for (table, reference) in tables {
+        if table == "keys" {
+            assert!(template.contains("[keys]"));
+            continue;
+        }
         let definition = reference["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
         for (key, about) in schema["$defs"][definition]["properties"].as_object().unwrap() {
             let about = about["description"].as_str().unwrap();
             if about.contains("Not yet supported") {
                 assert!(closing.contains(&format!("`{key}`")), "{table}.{key} is not refused");
-            } else if key == "networks" {
-                assert!(template.contains("[geoip.networks]"));
+            } else if key == "networks" || key == "zones" && table == "transfer" {
+                assert!(template.contains(&format!("[{table}.{key}]")));
             } else {
                 let option = (table.clone(), key.clone());
                 assert!(options.contains(&option), "{table}.{key} is not in the template");
@@ -102,13 +106,17 @@ fn options(text: &str) -> BTreeSet<(String, String)> {
 }
 
 #[test]
-fn the_example_network_of_the_template_can_be_used() {
+fn the_example_tables_of_the_template_can_be_used() {
     let on = |line: &str| match line.strip_prefix("#   \"") {
         Some(network) => format!("\"{network}\n"),
         None => format!("{line}\n"),
     };
     let text: String = template().lines().map(on).collect();
-    let networks = load_server_file(&text).geoip.networks;
+    let config = load_server_file(&text);
+    let (key, zones) = (&config.keys[0], &config.transfer.zones);
+    assert_eq!(key.name.to_string(), "transfer.example.com.");
+    assert_eq!((zones.len(), zones[0].1.allow[1].key), (1, Some(0)));
+    let networks = config.geoip.networks;
     assert_eq!(networks.len(), 1);
     assert_eq!(networks[0].subdivision.as_deref(), Some("DE-HE"));
     assert_eq!(networks[0].coordinates, Some((50.11, 8.68)));

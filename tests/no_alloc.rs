@@ -108,7 +108,7 @@ fn no_answer_allocates() {
     };
     let steered = made.iter().zip(0..).map(|(made, record)| made.steered(record)).collect();
     let zones = Zones::build(vec![source(&zone())], steered).unwrap();
-    let bed = Bed::with(Snapshot { zones, settings }, made);
+    let bed = Bed::with(Snapshot { zones, settings, ..Snapshot::default() }, made);
     let stale = [&b"cliently\x01\0\0\0"[..], &[0; 12]].concat();
     let mut out = vec![0; 65_535];
     for question in [

@@ -48,6 +48,7 @@ pub fn ask(message: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let request = Request { message, client, local: None, transport, now: NOW };
     BED.with_borrow_mut(|(engine, scratch, out)| match engine.respond(&request, scratch, out) {
         Reply::Message(length) => Some(out[..length].to_vec()),
-        Reply::Drop => None,
+        // Nobody may have the zone.
+        Reply::Transfer(_) | Reply::Drop => None,
     })
 }

@@ -23,6 +23,7 @@ pub mod server;
 pub mod source;
 pub mod spec;
 pub mod suggest;
+pub mod transfer;
 
 mod check;
 mod decode;
@@ -41,7 +42,8 @@ use check::Graph;
 use lint::Lints;
 use names::{Definition, Definitions, Names};
 use reader::Reader;
-use spec::{MonitorSpec, PolicyFile, PolicySpec, ServerFile};
+use spec::{Entries, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
+use transfer::Keys;
 
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
@@ -60,6 +62,7 @@ pub use schema::schema;
 pub use secret::Secret;
 pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};
 pub use source::{Located, Site, Source, Span};
+pub use transfer::{Key, KeyAlgorithm, Transfer};
 
 /// Everything the files say, resolved. Lists are in the order of the files: policy files by
 /// path, tables by place.
@@ -75,6 +78,10 @@ pub struct Config {
     pub ecs_enabled: bool,
     /// What one client, and all together, may use.
     pub limits: Limits,
+    /// Keys for transaction signatures.
+    pub keys: Vec<Key>,
+    /// Who may have zones, and who is told of changes.
+    pub transfer: Transfer,
     /// What is logged, and how.
     pub log: Log,
     /// How members are checked.
@@ -219,6 +226,8 @@ fn read_all(
         geoip: own.geoip,
         ecs_enabled: own.ecs_enabled,
         limits: own.limits,
+        keys: own.keys,
+        transfer: own.transfer,
         log: own.log,
         monitors: monitors.into_iter().collect::<Option<_>>()?,
         pools: pools.into_iter().collect::<Option<_>>()?,
@@ -261,6 +270,8 @@ struct ServerTables {
     geoip: Geoip,
     ecs_enabled: bool,
     limits: Limits,
+    keys: Vec<Key>,
+    transfer: Transfer,
     log: Log,
 }
 
@@ -285,6 +296,8 @@ impl ServerTables {
                 "geoip" => file.geoip = decode::decode(table, &mut misfits),
                 "ecs" => file.ecs = decode::decode(table, &mut misfits),
                 "limits" => file.limits = decode::decode(table, &mut misfits),
+                "keys" => file.keys = decode::decode(table, &mut misfits),
+                "transfer" => file.transfer = decode::decode(table, &mut misfits),
                 "admin" => file.admin = decode::decode(table, &mut misfits),
                 _ => file.log = decode::decode(table, &mut misfits),
             }
@@ -294,12 +307,16 @@ impl ServerTables {
         let mut taken = listen::Sockets::default();
         let server =
             Server::resolve(file.server.unwrap_or_default(), files, &mut taken, &mut reader);
+        let keys = Keys::resolve(file.keys.unwrap_or(Entries(Vec::new())), &mut reader);
+        let transfer = Transfer::resolve(file.transfer.unwrap_or_default(), &keys, &mut reader);
         Some(ServerTables {
             server,
             encrypted: Encrypted::resolve(file.tls.unwrap_or_default(), &mut taken, &mut reader),
             geoip: Geoip::resolve(file.geoip.unwrap_or_default(), &mut reader),
             ecs_enabled: server::ecs_enabled(file.ecs.unwrap_or_default()),
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),
+            keys: keys.list,
+            transfer,
             log: Log::resolve(file.log.unwrap_or_default(), &mut reader),
         })
     }

@@ -5,7 +5,7 @@ use crate::wire::header::{self, HEADER, Header};
 use crate::wire::{Class, Question, Rcode};
 use crate::zone::rrset::{self, Owner, QUESTION, Rrset};
 
-use super::options::{Extras, ExtendedError};
+use super::options::{ExtendedError, Extras};
 use super::{CookieState, Reply, Request, Settings, Transport};
 
 /// The section a record goes to, as its count's place in the header.
@@ -51,12 +51,7 @@ impl<'o> Message<'o> {
         settings: &Settings,
         out: &'o mut [u8],
     ) -> Option<Message<'o>> {
-        let limit = match (request.transport, edns) {
-            (Transport::Udp, Some(edns)) => edns.udp_size.min(udp_size(settings)),
-            (Transport::Udp, None) => MIN_UDP_SIZE,
-            (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => u16::MAX,
-        };
-        let limit = usize::from(limit).min(out.len());
+        let limit = limit(request.transport, edns, settings).min(out.len());
         let out = &mut out[..limit];
         let opt = edns.map_or(0, |edns| edns.response_len());
         let room = limit.checked_sub(opt + extras.map_or(0, |extras| extras.len(settings)))?;
@@ -158,6 +153,19 @@ impl<'o> Message<'o> {
         Ok(())
     }
 
+    /// Lets `write` put one record of the RRset in hand where it is told, before the end of what it
+    /// is given, and say where the record ends; what it says beside that is passed on.
+    pub(super) fn one_record<T>(
+        &mut self,
+        section: Section,
+        write: impl FnOnce(&mut [u8], usize) -> Option<(usize, T)>,
+    ) -> Result<T, Full> {
+        let (end, more) = write(&mut self.out[..self.room], self.at).ok_or(Full)?;
+        self.at = end;
+        self.counts[section as usize] += 1;
+        Ok(more)
+    }
+
     /// Writes one record piece by piece; `data` is joined. The length of the data is at most
     /// 65,535 octets.
     pub(super) fn record(
@@ -209,6 +217,16 @@ impl<'o> Message<'o> {
         header::write(self.out, header.id, flags, self.counts);
         Reply::Message(self.at)
     }
+}
+
+/// Octets of the largest reply.
+#[inline]
+pub(super) fn limit(transport: Transport, edns: Option<&Edns>, settings: &Settings) -> usize {
+    usize::from(match (transport, edns) {
+        (Transport::Udp, Some(edns)) => edns.udp_size.min(udp_size(settings)),
+        (Transport::Udp, None) => MIN_UDP_SIZE,
+        (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => u16::MAX,
+    })
 }
 
 /// The largest UDP message sent.

@@ -1,7 +1,8 @@
 //! Octets in, octets out: one DNS message to one reply, and the [`Snapshot`] it answers from.
 //!
-//! Knows messages, sections, EDNS and its cookies; asks `zone` what stands at a name and `steering` which
-//! answer is in force. Knows nothing of sockets, and never waits.
+//! Knows messages, sections, EDNS with its cookies, signatures and zone transfers; asks `zone`
+//! what stands at a name and `steering` which answer is in force. Knows nothing of sockets, and
+//! never waits.
 
 mod additional;
 mod alias;
@@ -11,14 +12,16 @@ pub mod cookie;
 mod message;
 mod options;
 mod refusal;
+mod signed;
 pub mod snapshot;
 mod steer;
+pub mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::steering::{Live, Spin};
-use crate::wire::{LowerName, Query};
+use crate::wire::{LowerName, Query, Rejected};
 use crate::zone::Hashes;
 
 use answer::Answering;
@@ -28,6 +31,7 @@ use options::{Extras, ProtocolError};
 pub use cookie::{CookieState, Secrets};
 pub use snapshot::{Settings, Snapshot};
 pub use steer::Steer;
+pub use transfer::Transfer;
 
 /// One message as a transport received it.
 #[derive(Debug, Clone, Copy)]
@@ -60,10 +64,12 @@ pub enum Transport {
 }
 
 /// What a transport does with the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Reply {
     /// Send so many octets from the front of the output buffer.
     Message(usize),
+    /// Send all messages of a zone transfer. Only queries over TCP and TLS are answered so.
+    Transfer(Box<Transfer>),
     /// Send nothing. On QUIC the message was a protocol error of its connection (RFC 9250 section
     /// 4.3.3).
     Drop,
@@ -111,9 +117,7 @@ impl<S: Steer> Engine<S> {
         let settings = &self.snapshot.settings;
         let query = match Query::parse(request.message, &mut scratch.name, settings.ecs_enabled) {
             Ok(query) => query,
-            Err(rejected) => {
-                return refusal::reply(rejected, request, &self.snapshot, scratch, out);
-            }
+            Err(rejected) => return self.respond_otherwise(rejected, request, scratch, out),
         };
         let edns = query.edns.as_ref();
         let extras = match edns {
@@ -130,6 +134,9 @@ impl<S: Steer> Engine<S> {
             return Reply::Drop;
         };
         if let Some(rcode) = refusal::of_question(question, &scratch.name, settings, &mut message) {
+            if question.is_transfer() {
+                return transfer::reply(self, &query, extras, request, None, scratch, out);
+            }
             return message.finish(query.header, edns, settings, rcode, 0);
         }
         let (rcode, scope) = Answering {
@@ -143,5 +150,20 @@ impl<S: Steer> Engine<S> {
         }
         .write();
         message.finish(query.header, edns, settings, rcode, scope)
+    }
+
+    /// Answers what is no plain query.
+    #[cold]
+    fn respond_otherwise(
+        &self,
+        rejected: Rejected,
+        request: &Request<'_>,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Reply {
+        match rejected {
+            Rejected::Signed(signed) => self.respond_signed(signed, request, scratch, out),
+            rejected => refusal::reply(rejected, request, &self.snapshot, scratch, out),
+        }
     }
 }

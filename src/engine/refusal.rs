@@ -17,9 +17,10 @@ pub(super) fn reply(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
-    let Snapshot { zones, settings } = snapshot;
+    let Snapshot { zones, settings, .. } = snapshot;
     let (header, question, edns) = match rejected {
-        Rejected::Silent => return Reply::Drop,
+        // A signed message is answered without its signature.
+        Rejected::Silent | Rejected::Signed(_) => return Reply::Drop,
         Rejected::CookieAlone { header, edns } => (header, None, Some(edns)),
         Rejected::ForZone { header, question, edns } => (header, Some(question), edns),
         Rejected::Refusal { header, question, edns, .. } => (header, question, edns),
@@ -39,11 +40,13 @@ pub(super) fn reply(
             for_zone(question, &scratch.name, zones, &mut scratch.hashes)
         }
         // RFC 7873 section 5.4: a cookie that is confirmed or asked for is all of the answer.
-        Rejected::CookieAlone { .. } | Rejected::Silent => match message.cookie_state() {
-            CookieState::Valid | CookieState::ClientOnly => Rcode::NOERROR,
-            CookieState::Invalid => Rcode::BADCOOKIE,
-            CookieState::Absent => Rcode::FORMERR,
-        },
+        Rejected::CookieAlone { .. } | Rejected::Silent | Rejected::Signed(_) => {
+            match message.cookie_state() {
+                CookieState::Valid | CookieState::ClientOnly => Rcode::NOERROR,
+                CookieState::Invalid => Rcode::BADCOOKIE,
+                CookieState::Absent => Rcode::FORMERR,
+            }
+        }
     };
     message.finish(header, edns, settings, rcode, 0)
 }
@@ -94,11 +97,8 @@ fn of_unusual(
     match question.qtype {
         Type::ANY => None,
         qtype if !qtype.is_meta() => None,
-        // No zone is given away (RFC 5936 section 2.2.1).
-        Type::AXFR | Type::IXFR => {
-            message.explain(ExtendedError::Prohibited);
-            Some(Rcode::REFUSED)
-        }
+        // What `transfer` answers.
+        Type::AXFR | Type::IXFR => Some(Rcode::REFUSED),
         Type::MAILA | Type::MAILB | Type::TKEY => Some(Rcode::NOTIMP),
         // OPT, TSIG, NXNAME (RFC 9824 section 3.5) and their like are no questions.
         _ => Some(Rcode::FORMERR),

@@ -3,6 +3,8 @@
 use super::cookie::Secrets;
 use crate::zone::Zones;
 
+use super::transfer::Transfers;
+
 /// What one reload made; immutable, and swapped as a whole.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -10,6 +12,8 @@ pub struct Snapshot {
     pub zones: Zones,
     /// What the engine does in one way or another.
     pub settings: Settings,
+    /// Who may have the zones as a whole.
+    pub transfer: Transfers,
 }
 
 /// Settings of the data plane.

@@ -2,13 +2,14 @@
 //! the stop.
 //!
 //! ```text
-//! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners
+//! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify
 //! ```
 //!
 //! [`mod@build`] is the only place that turns configuration into runtime objects.
 
 pub mod build;
 pub mod event;
+pub mod notify;
 pub mod serve;
 
 pub use build::{Generation, Origin, build};

@@ -16,6 +16,7 @@ use crate::engine::{Engine, Snapshot};
 use crate::health::{self, Check, CheckId, Checker, Options, Report, Store, Verdict};
 use crate::server::build::Generation;
 use crate::server::event::Event;
+use crate::server::notify::Announcement;
 use crate::steering::control::{Change, Control};
 use crate::transport::{Bound, Protocol, Running, stream};
 
@@ -31,6 +32,8 @@ pub struct Server {
     running: Running,
     checker: Checker,
     control: JoinHandle<()>,
+    /// Tells secondaries; ends by itself.
+    notify: JoinHandle<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -98,8 +101,23 @@ impl Server {
         desk.announce_start(first.failures, begin);
         let running = bound.start(&desk.engine, limits)?;
         let (stop, stopped) = watch::channel(false);
+        // Secondaries come for the zones at once, so it is answered before they are told.
+        let announcement = Announcement {
+            snapshot: generation.snapshot.clone(),
+            secondaries: generation.secondaries.clone(),
+            sources: running.addresses().iter().map(SocketAddr::ip).collect(),
+        };
+        let state = state.map(Path::to_owned);
+        let mut stopped_too = stopped.clone();
+        let notify = tokio::spawn(async move {
+            tokio::select! {
+                () = announcement.make(state.as_deref()) => {}
+                // `false` came before; only `true`, or the sender's end, comes after.
+                _ = stopped_too.changed() => {}
+            }
+        });
         let control = tokio::spawn(desk.run(reports, stopped));
-        Ok(Server { running, checker, control, stop })
+        Ok(Server { running, checker, control, notify, stop })
     }
 
     /// The addresses it answers on with UDP and TCP.
@@ -119,6 +137,7 @@ impl Server {
         // The task may have ended on its own; then nobody listens, and that is all right.
         let _ = self.stop.send(true);
         let _ = self.control.await;
+        let _ = self.notify.await;
     }
 }
 

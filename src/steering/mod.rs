@@ -9,12 +9,14 @@
 //! on change  control: plan + standing + latency ─► resolve ─► answers ─► Live
 //! a query    Live::serve: client -> class -> answer, and its scope
 //! explain    evaluate ─► trace
+//! transfer   fixed: one answer for everybody
 //! ```
 
 pub mod answers;
 pub mod compile;
 pub mod control;
 pub mod evaluate;
+pub mod fixed;
 pub mod latency;
 pub mod live;
 pub mod matching;

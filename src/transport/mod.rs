@@ -16,6 +16,7 @@ mod listen;
 mod seats;
 pub mod stream;
 mod tcp;
+mod transfers;
 pub mod udp;
 
 pub use encrypted::{Encrypted, Identity, IdentityError};

@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Respond, now, seed};
-use crate::engine::{Reply, Request, Scratch, Transport};
+use super::{Respond, now, seed, transfers};
+use crate::engine::{Reply, Request, Scratch, Transfer, Transport};
 
 /// What streams may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,14 @@ where
         let mut good = true;
         while let (true, Some(message)) = (good, first_message(&input[done..])) {
             done += PREFIX + message.len();
-            good = answer(&**engine.load(), ends, message, &mut output);
+            match answer(&**engine.load(), ends, message, &mut output) {
+                Answered::Message => {}
+                Answered::Transfer(transfer) => {
+                    good =
+                        transfers::send(*transfer, stream, &mut output, idle, &on_message).await?;
+                }
+                Answered::Nothing => good = false,
+            }
             if output.len() >= FLUSH {
                 write(stream, &mut output, idle).await?;
             }
@@ -124,7 +131,7 @@ fn make_room(input: &mut Vec<u8>) {
     input.reserve(target.saturating_sub(input.len()).max(1));
 }
 
-async fn write<S: AsyncWrite + Unpin>(
+pub(super) async fn write<S: AsyncWrite + Unpin>(
     stream: &mut S,
     output: &mut Vec<u8>,
     limit: Duration,
@@ -156,21 +163,45 @@ thread_local! {
     });
 }
 
-/// Appends the framed answer to `output`; false when there is none.
-fn answer<R: Respond>(engine: &R, ends: Ends, message: &[u8], output: &mut Vec<u8>) -> bool {
-    respond(engine, ends, message, |reply| {
-        let Some((prefix, reply)) = reply.and_then(|r| Some((u16::try_from(r.len()).ok()?, r)))
-        else {
-            return false;
-        };
-        output.extend_from_slice(&prefix.to_be_bytes());
-        output.extend_from_slice(reply);
-        true
+/// What became of a message.
+enum Answered {
+    /// The answer is in the output.
+    Message,
+    /// Many messages are to be sent.
+    Transfer(Box<Transfer>),
+    Nothing,
+}
+
+/// Appends the framed answer to `output`, if it is one message.
+fn answer<R: Respond>(engine: &R, ends: Ends, message: &[u8], output: &mut Vec<u8>) -> Answered {
+    let Ends { client, local, transport } = ends;
+    let request = Request { message, client, local, transport, now: now() };
+    WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {
+        match engine.respond(&request, scratch, out) {
+            Reply::Message(length) if frame(&out[..length], output) => Answered::Message,
+            Reply::Transfer(transfer) => Answered::Transfer(transfer),
+            Reply::Message(_) | Reply::Drop => Answered::Nothing,
+        }
     })
 }
 
-/// Answers a message and shows the reply to `read`: the octets, or `None` when there is no
-/// answer.
+/// Lets `write` use the thread's buffer of 65,535 octets.
+pub(super) fn with_buffer<T>(write: impl FnOnce(&mut [u8]) -> T) -> T {
+    WORKSPACE.with_borrow_mut(|workspace| write(&mut workspace.out))
+}
+
+/// Appends a message behind its length; false when it is too long for any.
+pub(super) fn frame(message: &[u8], output: &mut Vec<u8>) -> bool {
+    let Ok(prefix) = u16::try_from(message.len()) else {
+        return false;
+    };
+    output.extend_from_slice(&prefix.to_be_bytes());
+    output.extend_from_slice(message);
+    true
+}
+
+/// Answers a message that has one answer, and shows the reply to `read`: the octets, or `None`
+/// when there is none.
 pub(super) fn respond<R: Respond, T>(
     engine: &R,
     ends: Ends,
@@ -182,7 +213,7 @@ pub(super) fn respond<R: Respond, T>(
     WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {
         match engine.respond(&request, scratch, out) {
             Reply::Message(length) => read(out.get(..length)),
-            Reply::Drop => read(None),
+            Reply::Transfer(_) | Reply::Drop => read(None),
         }
     })
 }

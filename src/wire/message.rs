@@ -65,6 +65,21 @@ pub enum Rejected {
         /// The OPT record, as far as it could be read.
         edns: Option<Edns>,
     },
+    /// To be answered as the message without its signature would be, if that is right.
+    Signed(Signed),
+}
+
+/// A message of any opcode that ends with a TSIG record (RFC 8945), whose data is not yet read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed {
+    /// The header.
+    pub header: Header,
+    /// The question.
+    pub question: Question,
+    /// The OPT record without its options, when there is one.
+    pub edns: Option<Edns>,
+    /// Where the TSIG record begins.
+    pub tsig: usize,
 }
 
 impl Query {
@@ -120,6 +135,11 @@ impl Query {
 }
 
 impl Question {
+    /// Whether it asks for a zone as a whole.
+    pub fn is_transfer(&self) -> bool {
+        matches!(self.qtype, Type::AXFR | Type::IXFR)
+    }
+
     #[inline]
     fn parse(message: &[u8], name: &mut LowerName) -> Result<Question, Malformed> {
         let at = name.read(message, HEADER)?;
@@ -172,6 +192,9 @@ fn parse_unusual(
     name: &mut LowerName,
     want_subnet: bool,
 ) -> Result<Query, Rejected> {
+    if let Some(signed) = find_signature(message, header, name) {
+        return Err(Rejected::Signed(signed));
+    }
     if header.opcode() != Opcode::QUERY {
         return Err(parse_operation(message, header, name));
     }
@@ -181,9 +204,9 @@ fn parse_unusual(
     let Ok(question) = Question::parse(message, name) else {
         return Err(formerr(header, None, None));
     };
-    match find_opt(message, question.end, header.counts) {
-        Ok(None) => Ok(Query { header, question, edns: None }),
-        Ok(Some(Opt { edns, options, end })) => {
+    match find_records(message, question.end, header.counts) {
+        Ok(Records { opt: None, .. }) => Ok(Query { header, question, edns: None }),
+        Ok(Records { opt: Some(Opt { edns, options, end }), .. }) => {
             finish(header, question, edns, options, end, want_subnet)
         }
         Err(Malformed) => Err(formerr(header, Some(question), None)),
@@ -199,7 +222,7 @@ fn parse_operation(message: &[u8], header: Header, name: &mut LowerName) -> Reje
     let sections = question.map_or(HEADER, |question| question.end);
     let opt = match (question, header.counts[0]) {
         (None, 1..) => Err(Malformed),
-        _ => find_opt(message, sections, header.counts),
+        _ => find_records(message, sections, header.counts).map(|records| records.opt),
     };
     if !matches!(header.opcode(), Opcode::NOTIFY | Opcode::UPDATE) {
         // Its sections may have another form (RFC 8490): what cannot be read is not echoed, but
@@ -228,8 +251,8 @@ fn parse_operation(message: &[u8], header: Header, name: &mut LowerName) -> Reje
 /// Reads a query with no question, or with several.
 fn parse_without_question(message: &[u8], header: Header) -> Rejected {
     let opt = skip_questions(message, header.counts[0])
-        .and_then(|end| find_opt(message, end, header.counts));
-    let Ok(Some(opt)) = opt else {
+        .and_then(|end| find_records(message, end, header.counts));
+    let Ok(Records { opt: Some(opt), .. }) = opt else {
         return formerr(header, None, None);
     };
     if opt.edns.version != super::edns::VERSION {
@@ -267,32 +290,70 @@ impl Opt<'_> {
     }
 }
 
-/// Walks all records behind the question to the end of the message, and finds the OPT record
-/// with its options.
-fn find_opt(
-    message: &[u8],
-    mut at: usize,
-    counts: [u16; 4],
-) -> Result<Option<Opt<'_>>, Malformed> {
+/// A message with one question that ends with a TSIG record, and is otherwise as long as it says.
+fn find_signature(message: &[u8], header: Header, name: &mut LowerName) -> Option<Signed> {
+    if header.counts[0] != 1 || header.counts[3] == 0 {
+        return None;
+    }
+    let question = Question::parse(message, name).ok()?;
+    let Records { opt, tsig } = find_records(message, question.end, header.counts).ok()?;
+    Some(Signed { header, question, edns: opt.map(|opt| opt.edns), tsig: tsig? })
+}
+
+/// The records of a query that say something about the message itself.
+struct Records<'m> {
+    opt: Option<Opt<'m>>,
+    /// Where TSIG begins.
+    tsig: Option<usize>,
+}
+
+/// Walks all records behind the question to the end of the message. TSIG anywhere but at the end
+/// is malformed (RFC 8945 section 5.1).
+fn find_records(message: &[u8], mut at: usize, counts: [u16; 4]) -> Result<Records<'_>, Malformed> {
     let before = u32::from(counts[1]) + u32::from(counts[2]);
-    let mut found = None;
-    for index in 0..before + u32::from(counts[3]) {
+    let all = before + u32::from(counts[3]);
+    let mut found = Records { opt: None, tsig: None };
+    for index in 0..all {
         let owner = at;
         at = skip_name(message, at)?;
         let fields: &[u8; 10] = message.get(at..).and_then(<[u8]>::first_chunk).ok_or(Malformed)?;
         let data_at = at + fields.len();
         at = data_at + usize::from(u16_at(fields, 8)?);
         let data = message.get(data_at..at).ok_or(Malformed)?;
-        if u16_at(fields, 0)? == Type::OPT.0 {
-            if index < before || message.get(owner) != Some(&0) || found.is_some() {
+        let rtype = Type(u16_at(fields, 0)?);
+        if rtype == Type::OPT {
+            if index < before || message.get(owner) != Some(&0) || found.opt.is_some() {
                 return Err(Malformed);
             }
             let ttl = [fields[4], fields[5], fields[6], fields[7]];
             let edns = Edns::from_fields(u16_at(fields, 2)?, ttl);
-            found = Some(Opt { edns, options: data, end: at });
+            found.opt = Some(Opt { edns, options: data, end: at });
+        } else if rtype == Type::TSIG {
+            if index < before || index + 1 != all {
+                return Err(Malformed);
+            }
+            found.tsig = Some(owner);
         }
     }
     if at == message.len() { Ok(found) } else { Err(Malformed) }
+}
+
+/// The serial number of the SOA in the authority section, with which a client that asks for IXFR
+/// says what it has (RFC 1995 section 3).
+pub fn authority_serial(message: &[u8], query: &Query) -> Option<u32> {
+    if query.header.counts[1] != 0 || query.header.counts[2] == 0 {
+        return None;
+    }
+    let at = skip_name(message, query.question.end).ok()?;
+    let fields: &[u8; 10] = message.get(at..)?.first_chunk()?;
+    if u16_at(fields, 0) != Ok(Type::SOA.0) {
+        return None;
+    }
+    let at = at + fields.len();
+    let data = message.get(at..at + usize::from(u16_at(fields, 8).ok()?))?;
+    // Five numbers of four octets behind two names.
+    let serial: &[u8; 4] = data.last_chunk::<20>()?.first_chunk()?;
+    Some(u32::from_be_bytes(*serial))
 }
 
 /// Where the name at `at` ends. A pointer must go back (RFC 1035 section 4.1.4); it is not
@@ -360,18 +421,42 @@ mod tests {
     fn opt_is_found_at_the_end_and_before_other_records() {
         let subnet = [0, 8, 0, 7, 0, 1, 24, 0, 192, 0, 2];
         let unknown = [0xff, 0xfe, 0, 1, 9];
-        let tsig_like = b"\x01k\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x02ab";
+        let other = b"\x01k\x00\x00\x10\x00\x01\x00\x00\x00\x00\x00\x02\x01b";
         let opt = opt(0, &[&unknown[..], &subnet[..]].concat());
         for (count, tail) in [
             (1, [QUESTION, &opt].concat()),
-            (2, [QUESTION, &opt, tsig_like].concat()),
-            (2, [QUESTION, tsig_like, &opt].concat()),
+            (2, [QUESTION, &opt, other].concat()),
+            (2, [QUESTION, other, &opt].concat()),
         ] {
             let query = parse(&message(0, [1, 0, 0, count], &tail)).unwrap();
             let edns = query.edns.unwrap();
             assert!(edns.dnssec_ok);
             assert_eq!(edns.udp_size, 1232);
             assert_eq!(edns.subnet.unwrap().address.to_string(), "192.0.2.0");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_found_at_the_end_whatever_the_opcode_and_nowhere_else() {
+        let tsig = b"\x01k\x00\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x02ab";
+        let opt = opt(0, &[]);
+        for (flags, count, tail) in [
+            (0, 1, [QUESTION, tsig].concat()),
+            (0, 2, [QUESTION, &opt, tsig].concat()),
+            (0x2000, 1, [QUESTION, tsig].concat()),
+        ] {
+            let octets = message(flags, [1, 0, 0, count], &tail);
+            let Err(Rejected::Signed(signed)) = parse(&octets) else { panic!("{tail:?}") };
+            assert_eq!(signed.tsig, octets.len() - tsig.len());
+            assert_eq!(signed.edns.is_some(), count == 2);
+        }
+        for (counts, tail) in [
+            ([1, 0, 0, 2], [QUESTION, tsig, tsig].concat()),
+            ([1, 0, 0, 2], [QUESTION, tsig, &opt].concat()),
+            ([1, 0, 1, 0], [QUESTION, tsig].concat()),
+            ([1, 0, 0, 1], [QUESTION, tsig, b"x"].concat()),
+        ] {
+            assert_eq!(rcode(&message(0, counts, &tail)), Rcode::FORMERR, "{counts:?} {tail:?}");
         }
     }
 
@@ -462,9 +547,7 @@ mod tests {
         };
         assert_eq!(edns.options.cookie(&sent).unwrap().client, &[1, 2, 3, 4, 5, 6, 7, 8]);
         let two = [QUESTION, QUESTION, &opt(0, &cookie)].concat();
-        for (counts, tail) in
-            [([0, 0, 0, 1], &opt(0, &[0, 3, 0, 0])[..]), ([2, 0, 0, 1], &two)]
-        {
+        for (counts, tail) in [([0, 0, 0, 1], &opt(0, &[0, 3, 0, 0])[..]), ([2, 0, 0, 1], &two)] {
             let sent = message(0, counts, tail);
             assert!(matches!(
                 parse(&sent),

@@ -1,6 +1,6 @@
 //! DNS messages as octets: names, numbers, headers, questions, EDNS.
 //!
-//! Knows the formats of RFC 1035 section 4, of RFC 6891 and of its options. Knows nothing of
+//! Knows the formats of RFC 1035 section 4, of RFC 6891 and its options, and of RFC 8945. Knows nothing of
 //! zones, policies or sockets.
 
 pub mod edns;
@@ -10,12 +10,13 @@ pub mod message;
 pub mod name;
 pub mod options;
 pub mod subnet;
+pub mod tsig;
 pub mod types;
 
 pub use edns::Edns;
 pub use header::Header;
 pub use lower::LowerName;
-pub use message::{Query, Question, Rejected};
+pub use message::{Query, Question, Rejected, Signed};
 pub use name::{Name, NameError};
 pub use options::Options;
 pub use subnet::Subnet;

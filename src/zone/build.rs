@@ -114,7 +114,13 @@ impl Builder {
             self.nodes[node as usize].flags = Node::APEX;
             self.table.insert(self.suffixes.suffix(0), node, |node| self.hashes[node as usize]);
             let apex = source.apex.clone();
-            self.zones.push(ZoneEntry { apex, node, negative: NO_SET, parent_side: NONE });
+            self.zones.push(ZoneEntry {
+                apex,
+                node,
+                negative: NO_SET,
+                parent_side: NONE,
+                members: 0..0,
+            });
             kept.push(source);
         }
         kept
@@ -381,8 +387,25 @@ impl Builder {
         }
     }
 
-    fn zones(self) -> Zones {
+    /// The nodes in the order they were made, those of each zone together.
+    fn members(&mut self) -> Box<[u32]> {
+        let mut members: Vec<u32> = (0..self.nodes.len() as u32).collect();
+        members.sort_by_key(|node| self.nodes[*node as usize].zone); // stable: the apex is first
+        let mut at = 0;
+        for of_zone in
+            members.chunk_by(|a, b| self.nodes[*a as usize].zone == self.nodes[*b as usize].zone)
+        {
+            let end = at + of_zone.len() as u32; // fewer than nodes
+            self.zones[self.nodes[of_zone[0] as usize].zone as usize].members = at..end;
+            at = end;
+        }
+        members.into()
+    }
+
+    fn zones(mut self) -> Zones {
+        let members = self.members();
         Zones {
+            members,
             table: self.table,
             nodes: self.nodes.into(),
             names: self.names.into(),

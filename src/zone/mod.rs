@@ -12,6 +12,7 @@ pub mod rrset;
 pub mod source;
 mod table;
 mod template;
+pub mod walk;
 pub mod zones;
 
 pub use lookup::{Found, Outcome};
@@ -19,7 +20,8 @@ pub use record::{Record, Site};
 pub use rrset::{Owner, Rrset};
 pub use source::{BuildError, Steered, ZoneSource};
 pub use table::Hashes;
-pub use zones::{Zone, Zones};
+pub use walk::{Entry, Walk};
+pub use zones::{Zone, ZoneId, Zones};
 
 /// Which steered record answers at a name: an index into the steering layer's live table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

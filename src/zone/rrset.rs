@@ -67,6 +67,15 @@ pub struct Rrset<'z> {
     pub(super) set: &'z Set,
 }
 
+/// A record that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Where it ends in the message.
+    pub end: usize,
+    /// The next record of the RRset, if there is one.
+    pub next: Option<usize>,
+}
+
 /// How the owner of records is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner<'a> {
@@ -122,7 +131,7 @@ impl<'z> Rrset<'z> {
 
     /// The template.
     #[inline]
-    fn octets(&self) -> &'z [u8] {
+    pub(super) fn octets(&self) -> &'z [u8] {
         let at = self.set.at as usize;
         &self.zones.octets[at..at + usize::from(self.set.len)]
     }
@@ -240,40 +249,73 @@ impl<'z> Rrset<'z> {
     /// where the template has them, unless the owner is in full, when nothing is.
     #[cold]
     fn write_far(&self, out: &mut [u8], at: usize, owner: Owner<'_>, apex: u16) -> Option<usize> {
-        let octets = self.octets();
-        let reach = match owner {
-            Owner::Pointer(_) => BEYOND_POINTERS.saturating_sub(at),
-            Owner::Name(_) => 0,
+        let pointer;
+        let (owner, reach) = match owner {
+            Owner::Pointer(to) => {
+                pointer = to.to_be_bytes();
+                (&pointer[..], BEYOND_POINTERS.saturating_sub(at))
+            }
+            Owner::Name(name) => (name, 0),
         };
+        let within = |to: u16| (usize::from(to) < reach).then(|| 0xc000 | (at as u16 + to));
         let mut sink = Sink { out, at };
         let mut record = 0;
-        while let Some(fixed) = octets.get(record + 2..).and_then(<[u8]>::first_chunk::<10>) {
-            match owner {
-                Owner::Pointer(pointer) => sink.put(&pointer.to_be_bytes())?,
-                Owner::Name(name) => sink.put(name)?,
-            }
-            sink.put(fixed)?;
-            let data_at = sink.at;
-            let data = record + 12;
-            let mut place = data;
-            let end = data + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
-            let here = |patch: &&Patch| (data..end).contains(&usize::from(patch.at));
-            for patch in self.patches().iter().filter(here) {
-                sink.put(&octets[place..usize::from(patch.at)])?;
-                match patch.to {
-                    to if usize::from(to) < reach => {
-                        sink.put(&(0xc000 | (at as u16 + to)).to_be_bytes())?;
-                    }
-                    _ => self.put_name(&mut sink, *patch, apex)?,
-                }
-                place = usize::from(patch.at) + 2;
-            }
-            sink.put(&octets[place..end])?;
-            let len = u16::try_from(sink.at - data_at).ok()?;
-            sink.out[data_at - 2..data_at].copy_from_slice(&len.to_be_bytes());
-            record = end;
+        while let Some(next) = self.put_record(&mut sink, record, owner, apex, within)? {
+            record = next;
         }
         Some(sink.at)
+    }
+
+    /// Writes one record at `at` of a message, with `owner` as its name, compressed or not; `None`
+    /// when it does not fit before the end of `out`. `record` is 0 for the first, and for the
+    /// next what came with the one before. `apex` as in [`Rrset::write`]; no other name in the
+    /// data is compressed.
+    pub fn write_record(
+        &self,
+        out: &mut [u8],
+        at: usize,
+        record: usize,
+        owner: &[u8],
+        apex: u16,
+    ) -> Option<Written> {
+        let mut sink = Sink { out, at };
+        let next = self.put_record(&mut sink, record, owner, apex, |_| None)??;
+        Some(Written { end: sink.at, next: Some(next).filter(|next| *next < self.octets().len()) })
+    }
+
+    /// Writes the record at `record` of the template and says where the next one stands there;
+    /// the inner `None` when there is none at `record`. `within` is the pointer to a place in the
+    /// template, when that may be pointed to.
+    fn put_record(
+        &self,
+        sink: &mut Sink<'_>,
+        record: usize,
+        owner: &[u8],
+        apex: u16,
+        within: impl Fn(u16) -> Option<u16>,
+    ) -> Option<Option<usize>> {
+        let octets = self.octets();
+        let Some(fixed) = octets.get(record + 2..).and_then(<[u8]>::first_chunk::<10>) else {
+            return Some(None);
+        };
+        sink.put(owner)?;
+        sink.put(fixed)?;
+        let data_at = sink.at;
+        let mut place = record + 12;
+        let end = place + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        let here = place..end;
+        for patch in self.patches().iter().filter(|patch| here.contains(&usize::from(patch.at))) {
+            sink.put(&octets[place..usize::from(patch.at)])?;
+            match within(patch.to) {
+                Some(pointer) if patch.to != Patch::APEX => sink.put(&pointer.to_be_bytes())?,
+                _ => self.put_name(sink, *patch, apex)?,
+            }
+            place = usize::from(patch.at) + 2;
+        }
+        sink.put(&octets[place..end])?;
+        let len = u16::try_from(sink.at - data_at).ok()?;
+        sink.out[data_at - 2..data_at].copy_from_slice(&len.to_be_bytes());
+        Some(Some(end))
     }
 
     /// Writes the rest of a name that a pointer of the template stands for, in full but for the

@@ -5,6 +5,8 @@
 //! node knows its zone. What a lookup would have to walk the tree for is a number in the node:
 //! the cut above it, the wildcard below it.
 
+use std::ops::Range;
+
 use crate::wire::{LowerName, Name, Type};
 
 use super::RecordId;
@@ -25,7 +27,13 @@ pub struct Zones {
     pub(super) patches: Box<[Patch]>,
     pub(super) targets: Box<[Target]>,
     pub(super) zones: Box<[ZoneEntry]>,
+    /// The nodes of each zone together, the apex first: what a transfer goes through.
+    pub(super) members: Box<[u32]>,
 }
+
+/// A zone, by its place among those that are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ZoneId(pub u32);
 
 /// A name that exists.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +84,8 @@ pub(super) struct ZoneEntry {
     /// The apex's node in the zone above, when that is served too: where DS stands (RFC 4035
     /// section 3.1.4.1). Not in the hash table.
     pub(super) parent_side: u32,
+    /// Its nodes, as places in `Zones::members`.
+    pub(super) members: Range<u32>,
 }
 
 /// A served zone.
@@ -89,6 +99,19 @@ impl<'z> Zone<'z> {
     /// Its name, in the case of the file.
     pub fn apex(&self) -> &'z Name {
         &self.entry.apex
+    }
+
+    /// The SOA with its own TTL.
+    pub fn soa(&self) -> Option<Rrset<'z>> {
+        self.zones.rrset(&self.zones.nodes[self.entry.node as usize], Type::SOA)
+    }
+
+    /// The serial number of the SOA (RFC 1035 section 3.3.13).
+    pub fn serial(&self) -> u32 {
+        // Five numbers of four octets end the data, the serial first.
+        let octets = self.negative().octets();
+        let serial = octets.last_chunk::<20>().and_then(|numbers| numbers.first_chunk());
+        serial.map_or(0, |serial| u32::from_be_bytes(*serial))
     }
 
     /// Octets of its name.
@@ -109,6 +132,18 @@ impl Zones {
     /// The zones, in the order they were given.
     pub fn zones(&self) -> impl Iterator<Item = Zone<'_>> {
         self.zones.iter().map(|entry| Zone { zones: self, entry })
+    }
+
+    /// The zone of a number.
+    pub fn zone(&self, id: ZoneId) -> Zone<'_> {
+        Zone { zones: self, entry: &self.zones[id.0 as usize] }
+    }
+
+    /// The zone whose apex this is.
+    pub fn zone_at(&self, apex: &LowerName, hashes: &mut Hashes) -> Option<ZoneId> {
+        self.table.hash(apex, hashes);
+        let (node, without) = self.closest(apex, hashes)?;
+        (without == 0 && node.has(Node::APEX)).then_some(ZoneId(node.zone))
     }
 
     /// The zone a name belongs to: the deepest one it is within.
@@ -148,6 +183,7 @@ impl Zones {
             + size_of_val(&*self.patches)
             + size_of_val(&*self.targets)
             + size_of_val(&*self.zones)
+            + size_of_val(&*self.members)
     }
 
     /// A node's name in lower case.
@@ -163,6 +199,12 @@ impl Zones {
         let at = node.sets_at as usize;
         let sets = &self.sets[at..at + usize::from(node.set_count)];
         sets.iter().find(|set| set.rtype == rtype).map(|set| Rrset { zones: self, set })
+    }
+
+    /// The place in `Zones::sets` of a node's RRset of one type.
+    pub(super) fn set_index(&self, node: &Node, rtype: Type) -> Option<u32> {
+        let sets = node.sets_at..node.sets_at + u32::from(node.set_count);
+        sets.into_iter().find(|index| self.sets[*index as usize].rtype == rtype)
     }
 
     /// The node of a name or of its closest ancestor that exists, and how many labels that is
@@ -194,6 +236,7 @@ impl Default for Zones {
             patches: Box::default(),
             targets: Box::default(),
             zones: Box::default(),
+            members: Box::default(),
         }
     }
 }

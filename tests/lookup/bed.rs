@@ -130,7 +130,7 @@ impl Bed {
         let sources = zones.iter().map(|text| source(text)).collect();
         let steered = answers.iter().zip(0..).map(|(made, record)| made.steered(record)).collect();
         let zones = Zones::build(sources, steered).unwrap_or_else(|errors| panic!("{errors:?}"));
-        Bed::with(Snapshot { zones, settings: Settings::default() }, answers)
+        Bed::with(Snapshot { zones, settings: Settings::default(), ..Snapshot::default() }, answers)
     }
 
     pub fn with(snapshot: Snapshot, answers: Vec<Made>) -> Bed {
@@ -173,6 +173,7 @@ impl Bed {
                 Some(out)
             }
             Reply::Drop => None,
+            Reply::Transfer(_) => panic!("many messages"),
         }
     }
 

@@ -22,7 +22,7 @@ const MINUTE: u64 = 60_000;
 fn bed(cookies: Option<Secrets>) -> Bed {
     let zones = Zones::build(vec![source(ZONE)], Vec::new()).unwrap();
     let settings = Settings { cookies, ..Settings::default() };
-    Bed { now: NOW, ..Bed::with(Snapshot { zones, settings }, Vec::new()) }
+    Bed { now: NOW, ..Bed::with(Snapshot { zones, settings, ..Snapshot::default() }, Vec::new()) }
 }
 
 fn secret(octet: u8) -> [u8; 16] {

@@ -33,7 +33,7 @@ www A 192.0.2.1
 fn bed(settings: Settings, made: Vec<Made>) -> Bed {
     let steered = made.iter().zip(0..).map(|(made, record)| made.steered(record)).collect();
     let zones = Zones::build(vec![source(&zone())], steered).unwrap();
-    Bed::with(Snapshot { zones, settings }, made)
+    Bed::with(Snapshot { zones, settings, ..Snapshot::default() }, made)
 }
 
 fn plain() -> Bed {
@@ -111,7 +111,7 @@ fn padding_ends_where_the_room_does() {
         let request = Request { message, client, local: None, transport, now: 0 };
         let mut out = vec![0; room];
         let reply = bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out);
-        assert_eq!(reply, Reply::Message(len), "{room}");
+        assert!(matches!(reply, Reply::Message(found) if found == len), "{room}: {reply:?}");
         let told = Message::from_vec(&out[..len]).unwrap();
         assert_eq!((told.answers.len(), told.metadata.truncation), (answers, answers == 0));
     }
@@ -120,12 +120,9 @@ fn padding_ends_where_the_room_does() {
 #[test]
 fn a_refusal_says_whether_nobody_may_or_the_name_is_elsewhere() {
     let bed = plain();
-    for (question, code) in [
-        ("example.net. A", 20),
-        (". NS", 20),
-        ("example.com. AXFR", 18),
-        ("example.com. IXFR", 18),
-    ] {
+    for (question, code) in
+        [("example.net. A", 20), (". NS", 20), ("example.com. AXFR", 18), ("example.com. IXFR", 18)]
+    {
         let told = bed.send(&edns_query(question, 1232), Transport::Udp);
         assert_eq!(told.rcode(), "Refused");
         assert_eq!(told.extended_error(), Some((code, String::new())), "{question}");

@@ -183,7 +183,7 @@ fn with_ecs_disabled_the_subnet_is_neither_used_nor_echoed() {
     let steered = made.iter().zip(0..).map(|(made, record)| made.steered(record)).collect();
     let zones = Zones::build(vec![source(ZONE)], steered).unwrap();
     let settings = Settings { ecs_enabled: false, ..Settings::default() };
-    let bed = Bed::with(Snapshot { zones, settings }, made);
+    let bed = Bed::with(Snapshot { zones, settings, ..Snapshot::default() }, made);
     let told = bed.send(&subnet_query("www.example.com. A", "203.0.113.0", 24), Transport::Udp);
     assert_eq!(told.subnet(), None);
     assert_eq!(bed.seen().unwrap().address.to_string(), "198.51.100.7");

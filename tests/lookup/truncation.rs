@@ -42,7 +42,7 @@ fn the_smaller_of_the_clients_size_and_ours_decides() {
     let zones = || Zones::build(vec![source(&zone())], Vec::new()).unwrap();
     let bed = |edns_udp_size| {
         let settings = Settings { edns_udp_size, ..Settings::default() };
-        Bed::with(Snapshot { zones: zones(), settings }, Vec::new())
+        Bed::with(Snapshot { zones: zones(), settings, ..Snapshot::default() }, Vec::new())
     };
     let flags = |bed: &Bed, size| {
         let told = bed.send(&edns_query("big.example.com. A", size), Transport::Udp);

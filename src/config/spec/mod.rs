@@ -8,6 +8,7 @@ pub mod policy;
 pub mod pool;
 pub mod record;
 pub mod server;
+pub mod transfer;
 pub mod value;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::transfer::{KeySpec, TransferSpec};
 use super::{DurationText, Entries, NotYet, Spanned};
 
 /// The server's own file: `config/meridian.toml`.
@@ -19,6 +20,10 @@ pub struct ServerFile {
     pub ecs: Option<EcsSpec>,
     /// What one client, and all together, may use.
     pub limits: Option<LimitsSpec>,
+    /// Keys for transaction signatures (RFC 8945), by name.
+    pub keys: Option<Entries<KeySpec>>,
+    /// Zone transfers to secondaries.
+    pub transfer: Option<TransferSpec>,
     /// Control and metrics. Not yet supported.
     pub admin: Option<AdminSpec>,
     /// The log, on stderr.
@@ -28,7 +33,7 @@ pub struct ServerFile {
 impl ServerFile {
     /// The tables such a file may hold.
     pub const TABLES: &'static [&'static str] =
-        &["server", "tls", "geoip", "ecs", "limits", "admin", "log"];
+        &["server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "admin", "log"];
 }
 
 /// Where the server listens, and which files it serves from.

@@ -7,6 +7,7 @@ mod checks;
 mod encrypted;
 mod model;
 mod settings;
+mod transfer;
 pub mod world;
 mod zones;
 
@@ -19,6 +20,7 @@ use crate::config::{Config, Loaded};
 use crate::engine::Snapshot;
 use crate::geo::{Atlas, Database, Network};
 use crate::health::Check;
+use crate::server::notify::Secondary;
 use crate::steering::compile::World;
 use crate::steering::control::Steering;
 use crate::steering::model::PolicyId;
@@ -50,6 +52,8 @@ pub struct Generation {
     pub checks: Vec<Check>,
     /// The encrypted transports, when there are any.
     pub encrypted: Option<Encrypted>,
+    /// Who is told of changes; the index is the [`ZoneId`](crate::zone::ZoneId).
+    pub secondaries: Vec<Vec<Secondary>>,
     /// What is probably not meant, from all layers.
     pub lints: Vec<Diagnostic>,
 }
@@ -67,12 +71,15 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     let zones = zones::build(&config, &model, origin, &mut found);
     let world = world::build(&config, origin, &mut found);
     let encrypted = encrypted::build(&config, origin, &mut found);
-    let (Some(checks), Some(model), Some(zones), Some(world), Some(encrypted)) =
-        (checks, model, zones, world, encrypted)
+    let keys = transfer::keys(&config, origin, &mut found);
+    let (Some(checks), Some(model), Some(zones), Some(world), Some(encrypted), Some(keys)) =
+        (checks, model, zones, world, encrypted, keys)
     else {
         found.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
         return Err(found);
     };
+    let secondaries = transfer::secondaries(&config, &keys, &zones);
+    let transfer = transfer::build(&config, keys, &zones, &model, &mut found);
     let atlas = &world.atlas;
     let steering = Steering::new(
         model,
@@ -83,13 +90,14 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     }
     let settings = settings::build(&config);
     Ok(Generation {
-        snapshot: Arc::new(Snapshot { zones, settings }),
+        snapshot: Arc::new(Snapshot { zones, settings, transfer }),
         steering: Arc::new(steering),
         atlas: world.atlas,
         databases: world.databases,
         networks: world.networks,
         checks: checks.list,
         encrypted,
+        secondaries,
         lints: found,
     })
 }

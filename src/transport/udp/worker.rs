@@ -194,7 +194,8 @@ fn answer<R: Respond>(
             };
             match engine.respond(&request, &mut scratch, out) {
                 Reply::Message(length) => Some(length),
-                Reply::Drop => None,
+                // No transfer goes over UDP.
+                Reply::Transfer(_) | Reply::Drop => None,
             }
         });
         let queued = batch.queued();

@@ -22,7 +22,7 @@ pub(super) fn hex_digit(digit: u8) -> Option<u8> {
 }
 
 /// Adds the octets of padded base64 (RFC 4648 section 4); false when it is not.
-pub(super) fn base64(digits: &[u8], out: &mut Vec<u8>) -> bool {
+pub(crate) fn base64(digits: &[u8], out: &mut Vec<u8>) -> bool {
     if !digits.len().is_multiple_of(4) {
         return false;
     }

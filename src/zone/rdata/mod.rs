@@ -20,7 +20,7 @@ mod svcb;
 pub use error::DataError;
 pub use measure::{Malformed, NamePositions, name_positions, validate};
 
-pub(crate) use base::unescape;
+pub(crate) use base::{base64, unescape};
 pub(crate) use error::excerpt;
 pub(crate) use measure::name_len;
 pub(crate) use number::period;
