@@ -6,6 +6,7 @@
 mod additional;
 mod alias;
 mod answer;
+pub mod limits;
 mod message;
 mod refusal;
 pub mod snapshot;
@@ -15,12 +16,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::steering::{Live, Spin};
-use crate::wire::{LowerName, Query};
+use crate::wire::{LowerName, Query, Rcode};
 use crate::zone::Hashes;
 
-use answer::Answering;
+use answer::{Answering, Written};
+use limits::{Cookie, Kind, Limiter, Verdict};
 use message::Message;
 
+pub use limits::{Limited, Limits};
 pub use snapshot::{Settings, Snapshot};
 pub use steer::Steer;
 
@@ -84,17 +87,31 @@ pub struct Scratch {
     /// Hashes of the names an alias chain went through.
     visited: [u64; alias::MAX_CHAIN + 1],
     spin: Spin,
+    limiter: Limiter,
 }
 
 impl Scratch {
     /// Memory for one thread; `seed` starts its random draws.
     pub fn new(seed: u64) -> Scratch {
+        Scratch::sharing(seed, 1)
+    }
+
+    /// Memory for one of `threads` that the datagrams to one address are spread over: each gives
+    /// out its share of what is limited.
+    pub fn sharing(seed: u64, threads: usize) -> Scratch {
         Scratch {
             name: LowerName::new(),
             hashes: Hashes::new(),
             visited: [0; alias::MAX_CHAIN + 1],
             spin: Spin::new(seed),
+            limiter: Limiter::new(seed, threads),
         }
+    }
+
+    /// How many answers were limited since this was last called.
+    #[inline]
+    pub fn take_limited(&mut self) -> Limited {
+        self.limiter.take_limited()
     }
 }
 
@@ -105,26 +122,63 @@ impl<S: Steer> Engine<S> {
         let settings = &self.snapshot.settings;
         let query = match Query::parse(request.message, &mut scratch.name, settings.ecs_enabled) {
             Ok(query) => query,
-            Err(rejected) => return refusal::reply(rejected, request, settings, out),
+            Err(rejected) => {
+                let reply = refusal::reply(rejected, request, settings, out);
+                let limiter = &mut scratch.limiter;
+                return match reply {
+                    Reply::Message(_)
+                        if judge(request, settings, Kind::Error, limiter) == Verdict::Drop =>
+                    {
+                        Reply::Drop
+                    }
+                    reply => reply,
+                };
+            }
         };
         let edns = query.edns.as_ref();
         let Some(mut message) = Message::begin(request, Some(query.question), edns, settings, out)
         else {
             return Reply::Drop;
         };
-        if let Some(rcode) = refusal::of_question(query.question) {
-            return message.finish(query.header, edns, settings, rcode, 0);
+        let Written { mut rcode, scope, zone } = match refusal::of_question(query.question) {
+            Some(rcode) => Written { rcode, scope: 0, zone: 0 },
+            None => Answering {
+                engine: self,
+                qtype: query.question.qtype,
+                sender: request.client,
+                subnet: edns
+                    .and_then(|edns| edns.subnet.as_ref())
+                    .filter(|subnet| subnet.source > 0),
+                scratch,
+                message: &mut message,
+                scope: 0,
+                zone: 0,
+            }
+            .write(),
+        };
+        match judge(request, settings, Kind::of(rcode, zone), &mut scratch.limiter) {
+            Verdict::Pass => {}
+            Verdict::Slip => {
+                message.withdraw(query.question);
+                message.truncated();
+            }
+            Verdict::BadCookie => {
+                message.withdraw(query.question);
+                rcode = Rcode::BADCOOKIE;
+            }
+            Verdict::Drop => return Reply::Drop,
         }
-        let (rcode, scope) = Answering {
-            engine: self,
-            qtype: query.question.qtype,
-            sender: request.client,
-            subnet: edns.and_then(|edns| edns.subnet.as_ref()).filter(|subnet| subnet.source > 0),
-            scratch,
-            message: &mut message,
-            scope: 0,
-        }
-        .write();
         message.finish(query.header, edns, settings, rcode, scope)
     }
+}
+
+/// What becomes of an answer. Only datagrams are limited: who asks over a stream is at the
+/// address he says.
+#[inline]
+fn judge(request: &Request<'_>, settings: &Settings, kind: Kind, limiter: &mut Limiter) -> Verdict {
+    if !settings.limits.are_on() || request.transport != Transport::Udp {
+        return Verdict::Pass;
+    }
+    let client = request.client.ip();
+    limiter.judge(&settings.limits, client, kind, Cookie::Absent, request.now)
 }

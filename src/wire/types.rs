@@ -132,6 +132,7 @@ impl Rcode {
     pub const YXDOMAIN: Rcode = Rcode(6);
     pub const NOTAUTH: Rcode = Rcode(9);
     pub const BADVERS: Rcode = Rcode(16);
+    pub const BADCOOKIE: Rcode = Rcode(23);
 }
 
 #[cfg(test)]

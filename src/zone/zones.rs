@@ -91,6 +91,12 @@ impl<'z> Zone<'z> {
         &self.entry.apex
     }
 
+    /// A number that no other zone of these tables has.
+    #[inline]
+    pub fn number(&self) -> u32 {
+        self.entry.node
+    }
+
     /// Octets of its name.
     #[inline]
     pub fn apex_len(&self) -> usize {

@@ -8,6 +8,7 @@ mod aliases;
 mod compression;
 mod delegations;
 mod edns;
+mod limits;
 mod names;
 mod oracle;
 mod refusals;

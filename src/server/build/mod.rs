@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::files::Memory;
-use crate::config::{Config, Loaded};
+use crate::config::{self, Config, Loaded};
+use crate::engine::limits::{Exempt, Limits, Rates};
 use crate::engine::{Settings, Snapshot};
 use crate::geo::{Atlas, Database, Network};
 use crate::health::Check;
@@ -80,8 +81,11 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     if !world.databases.is_empty() {
         found.extend(unreached_rules(&config, &steering));
     }
-    let settings =
-        Settings { edns_udp_size: config.limits.edns_udp_size, ecs_enabled: config.ecs_enabled };
+    let settings = Settings {
+        edns_udp_size: config.limits.edns_udp_size,
+        ecs_enabled: config.ecs_enabled,
+        limits: limits(&config.limits),
+    };
     Ok(Generation {
         snapshot: Arc::new(Snapshot { zones, settings }),
         steering: Arc::new(steering),
@@ -92,6 +96,18 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         encrypted,
         lints: found,
     })
+}
+
+/// What one client gets over UDP.
+fn limits(limits: &config::Limits) -> Limits {
+    let config::Limits { responses_per_second, nxdomains_per_second, .. } = *limits;
+    let rates = Rates {
+        answers: responses_per_second,
+        nxdomains: nxdomains_per_second,
+        errors: limits.errors_per_second,
+        queries: limits.require_cookies_over,
+    };
+    Limits::new(rates, limits.slip, Exempt::new(&limits.exempt))
 }
 
 /// Lints for geo rules that no client of the world matches first.
