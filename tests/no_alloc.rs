@@ -265,7 +265,7 @@ fn limits_allocate_once_and_a_flood_of_clients_never() {
     assert!(cost(&bed, &messages[0], Transport::Udp, &mut out).0 <= 1, "the table");
     for packet in 0..300_000u32 {
         // Some senders once, some often enough for each verdict.
-        let sender = if packet % 2 == 0 { packet << 8 } else { packet % 8 << 8 };
+        let sender = if packet % 2 == 0 { packet << 8 } else { (packet % 8) << 8 };
         bed.client = SocketAddr::new(sender.to_be_bytes().into(), 53);
         for message in &messages {
             assert_eq!(cost(&bed, message, Transport::Udp, &mut out).0, 0);

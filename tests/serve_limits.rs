@@ -57,7 +57,7 @@ impl Client<'_> {
         self.1.address()
     }
 
-    /// Asks until an answer is other than the first.
+    /// Asks until an answer is truncated, which the first is not.
     fn limited(&self, ask: &Ask) -> Told {
         let socket = socket_from(self.0.parse().unwrap(), self.server());
         let first = ask.over(&socket);
