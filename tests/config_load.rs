@@ -40,9 +40,28 @@ fn an_empty_file_has_every_default() {
     assert_eq!(config.limits.tcp_per_client, 64);
     assert_eq!(config.limits.tcp_idle, Duration::from_secs(10));
     assert_eq!(config.limits.edns_udp_size, 1232);
+    assert_eq!(config.limits.responses_per_second, 0);
+    assert_eq!(config.limits.nxdomains_per_second, 0);
+    assert_eq!(config.limits.errors_per_second, 0);
+    assert_eq!(config.limits.slip, 2);
+    assert_eq!(config.limits.exempt, []);
+    assert_eq!(config.limits.require_cookies_over, 0);
     // A server without zones is worth a remark.
     assert_eq!(loaded.lints.len(), 1);
     assert_eq!(loaded.lints[0].code, "no-files");
+}
+
+#[test]
+fn the_rates_of_nxdomain_and_errors_follow_that_of_answers_unless_written() {
+    let limits = |text: &str| {
+        let text = format!("[limits]\n{text}");
+        let files: Memory = [("meridian.toml", text.as_str())].into_iter().collect();
+        let limits = config::read(&files, "meridian.toml".as_ref()).unwrap().config.limits;
+        (limits.responses_per_second, limits.nxdomains_per_second, limits.errors_per_second)
+    };
+    assert_eq!(limits("responses_per_second = 200"), (200, 200, 200));
+    assert_eq!(limits("responses_per_second = 200\nerrors_per_second = 0"), (200, 200, 0));
+    assert_eq!(limits("nxdomains_per_second = 20\nerrors_per_second = 5"), (0, 20, 5));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod bed;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hickory_proto::op::OpCode;
@@ -15,6 +16,7 @@ use hickory_proto::rr::DNSClass;
 
 use bed::{Bed, Made, edns_query, option_query, query, source, subnet_query};
 use meridian::config::{self, Memory};
+use meridian::engine::limits::{Exempt, Limits, Rates};
 use meridian::engine::{Engine, Reply, Request, Scratch, Secrets, Settings, Snapshot, Transport};
 use meridian::health::{CheckId, Verdict};
 use meridian::server::{self, Origin};
@@ -271,6 +273,27 @@ fn no_steered_answer_allocates_whatever_is_up() {
                     assert!(matches!(reply, Reply::Message(_)));
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn limits_allocate_once_and_a_flood_of_clients_never() {
+    let rates = Rates { answers: 5, nxdomains: 5, errors: 5, queries: 5 };
+    let exempt = Exempt::new(&["192.0.2.0/24".parse().unwrap()]);
+    let settings = Settings { limits: Limits::new(rates, 2, exempt), ..Settings::default() };
+    let zones = Zones::build(vec![bed::source(&zone())], Vec::new()).unwrap();
+    let mut bed = Bed::with(Snapshot { zones, settings, ..Snapshot::default() }, Vec::new());
+    let questions = ["static.example.com. A", "nope.example.com. A", "elsewhere.test. A"];
+    let messages = questions.map(|question| edns_query(question, 1232).to_vec().unwrap());
+    let mut out = vec![0; 1232];
+    assert!(cost(&bed, &messages[0], Transport::Udp, &mut out).0 <= 1, "the table");
+    for packet in 0..300_000u32 {
+        // Some senders once, some often enough for each verdict.
+        let sender = if packet % 2 == 0 { packet << 8 } else { (packet % 8) << 8 };
+        bed.client = SocketAddr::new(sender.to_be_bytes().into(), 53);
+        for message in &messages {
+            assert_eq!(cost(&bed, message, Transport::Udp, &mut out).0, 0);
         }
     }
 }

@@ -113,6 +113,22 @@ impl NoPlace {
 
 /// Reads a network with its length; all bits beyond the length must be zero.
 pub(super) fn net(text: &str) -> Result<IpNet, NoPlace> {
+    let net = prefix(text)?;
+    let wrapped = ["::ffff:0:0/96", "64:ff9b::/96", "2002::/16"]
+        .iter()
+        .filter_map(|text| text.parse::<IpNet>().ok())
+        .any(|wrapping| wrapping.contains(&net));
+    if wrapped {
+        return Err(NoPlace::new(
+            format!("`{net}` never matches: it wraps IPv4 addresses"),
+            "clients there are looked up by the IPv4 address inside; write the IPv4 network",
+        ));
+    }
+    Ok(net)
+}
+
+/// Reads a network of packets' senders, without bits beyond its length.
+pub(super) fn prefix(text: &str) -> Result<IpNet, NoPlace> {
     let Ok(net) = text.parse::<IpNet>() else {
         let help = match text.parse::<std::net::IpAddr>() {
             Ok(address) => format!("a single address is `{}`", IpNet::from(address)),
@@ -124,16 +140,6 @@ pub(super) fn net(text: &str) -> Result<IpNet, NoPlace> {
         return Err(NoPlace::new(
             format!("`{net}` has bits set beyond its length"),
             format!("write `{}`", net.trunc()),
-        ));
-    }
-    let wrapped = ["::ffff:0:0/96", "64:ff9b::/96", "2002::/16"]
-        .iter()
-        .filter_map(|text| text.parse::<IpNet>().ok())
-        .any(|wrapping| wrapping.contains(&net));
-    if wrapped {
-        return Err(NoPlace::new(
-            format!("`{net}` never matches: it wraps IPv4 addresses"),
-            "clients there are looked up by the IPv4 address inside; write the IPv4 network",
         ));
     }
     Ok(net)

@@ -85,13 +85,26 @@ pub struct Network {
 /// What one client, and all together, may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// UDP answers a second for one client prefix: 0 (no limit) to 1,000,000.
+    pub responses_per_second: u32,
+    /// NXDOMAIN answers a second over UDP for one client prefix and zone: as above.
+    pub nxdomains_per_second: u32,
+    /// Other errors a second over UDP for one client prefix: as above.
+    pub errors_per_second: u32,
+    /// Which of the answers over a limit are sent empty, counted from 1: 0 (none) to 1000.
+    pub slip: u32,
+    /// Networks that are never limited.
+    pub exempt: Vec<IpNet>,
+    /// UDP queries a second from one client prefix without demanding cookies: 0 (never
+    /// demanded) to 1,000,000.
+    pub require_cookies_over: u32,
     /// TCP connections in all: 1 to 1,000,000.
     pub tcp_connections: usize,
     /// TCP connections of one client address: 1 to `tcp_connections`.
     pub tcp_per_client: usize,
     /// How long a TCP, TLS, HTTPS or QUIC connection may be silent: 100 ms to 1 h.
     pub tcp_idle: Duration,
-    /// Octets of the largest UDP answer: 512 to 4096.
+    /// Octets of the largest UDP answer: 512 to 1232.
     pub edns_udp_size: u16,
 }
 
@@ -363,24 +376,58 @@ pub(super) fn coordinates(
 
 impl Limits {
     pub(super) fn resolve(spec: LimitsSpec, reader: &mut Reader<'_>) -> Limits {
-        let zero = Some(toml::Value::from(0));
-        reader.not_yet("responses_per_second", spec.responses_per_second.as_ref(), zero);
-        reader.not_yet("slip", spec.slip.as_ref(), Some(toml::Value::from(2)));
+        let mut rate = |key: &str, value: &Option<Spanned<i64>>, default: u32| {
+            let rate = reader.integer(key, value.as_ref(), 0..=1_000_000, default.into());
+            u32::try_from(rate).unwrap_or(default)
+        };
+        let responses = rate("responses_per_second", &spec.responses_per_second, 0);
+        let nxdomains = rate("nxdomains_per_second", &spec.nxdomains_per_second, responses);
+        let errors = rate("errors_per_second", &spec.errors_per_second, responses);
+        let queries = rate("require_cookies_over", &spec.require_cookies_over, 0);
+        let slip = reader.integer("slip", spec.slip.as_ref(), 0..=1000, 2);
         let in_all = spec.tcp_connections.as_ref();
         let in_all = reader.integer("tcp_connections", in_all, 1..=1_000_000, 1024);
         let each = spec.tcp_per_client.as_ref();
         // A smaller limit in all lowers the default of each; a larger one that was written is
         // a contradiction.
         let each = reader.integer("tcp_per_client", each, 1..=in_all, 64.min(in_all));
-        let size = reader.integer("edns_udp_size", spec.edns_udp_size.as_ref(), 512..=4096, 1232);
         let idle = spec.tcp_idle.as_ref();
         Limits {
+            responses_per_second: responses,
+            nxdomains_per_second: nxdomains,
+            errors_per_second: errors,
+            slip: u32::try_from(slip).unwrap_or(2),
+            exempt: exempt(spec.exempt, reader),
+            require_cookies_over: queries,
             tcp_connections: usize::try_from(in_all).unwrap_or(1024),
             tcp_per_client: usize::try_from(each).unwrap_or(64),
             tcp_idle: reader.duration("tcp_idle", idle, TCP_IDLE, Duration::from_secs(10)),
-            edns_udp_size: u16::try_from(size).unwrap_or(1232),
+            edns_udp_size: udp_size(spec.edns_udp_size.as_ref(), reader),
         }
     }
+}
+
+/// The networks that are never limited.
+fn exempt(spec: Option<Spanned<Vec<Spanned<String>>>>, reader: &mut Reader<'_>) -> Vec<IpNet> {
+    let texts = spec.map(|spec| spec.value).unwrap_or_default();
+    let read = |text: &Spanned<String>| reader.place(&text.range, place::prefix(&text.value));
+    texts.iter().filter_map(read).collect()
+}
+
+fn udp_size(spec: Option<&Spanned<i64>>, reader: &mut Reader<'_>) -> u16 {
+    const BOUNDS: RangeInclusive<u16> = 512..=1232;
+    let Some(Spanned { value, range }) = spec else { return 1232 };
+    match u16::try_from(*value) {
+        Ok(size) if BOUNDS.contains(&size) => return size,
+        _ => reader.invalid(
+            range,
+            format!("`edns_udp_size` must be from 512 to 1232, not {value}"),
+            "every client takes 512; larger than 1232 an answer is cut into fragments, which get \
+             lost and can be forged, and a flood with a false sender hits its victim harder. What \
+             is larger goes over TCP",
+        ),
+    }
+    1232
 }
 
 impl Log {

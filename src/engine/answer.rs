@@ -25,6 +25,18 @@ pub(super) struct Answering<'a, 'o, S> {
     /// The longest ECS scope of the steered records so far; 0 without any, and where the sender
     /// decides.
     pub(super) scope: u8,
+    /// The zone that the name asked for, or an alias's target, is missing in.
+    pub(super) zone: u32,
+}
+
+/// What was written, beside the sections.
+pub(super) struct Written {
+    /// The response code.
+    pub(super) rcode: Rcode,
+    /// The ECS scope.
+    pub(super) scope: u8,
+    /// With NXDOMAIN, the [number](Zone::number) of the zone that says so.
+    pub(super) zone: u32,
 }
 
 /// Whether a chain of aliases goes on.
@@ -36,13 +48,13 @@ enum Step {
 }
 
 impl<S: Steer> Answering<'_, '_, S> {
-    /// Writes the sections and says the response code and the ECS scope.
+    /// Writes the sections and says what else the reply needs.
     ///
     /// The code is that of the last name of a chain (RFC 6604 section 3), the AA flag that of the
     /// first (RFC 1034 section 4.3.1). A chain that leaves the served zones, runs in a circle or
     /// is longer than [`MAX_CHAIN`] ends where it is: the resolver takes it from there.
     #[inline]
-    pub(super) fn write(mut self) -> (Rcode, u8) {
+    pub(super) fn write(mut self) -> Written {
         let zones = &self.engine.snapshot.zones;
         let mut place = Place::of_question(&self.scratch.name);
         for step in 0..=MAX_CHAIN {
@@ -52,7 +64,7 @@ impl<S: Steer> Answering<'_, '_, S> {
                     break;
                 }
                 self.message.explain(ExtendedError::NotAuthoritative);
-                return (Rcode::REFUSED, self.scope);
+                return self.written(Rcode::REFUSED);
             };
             let hash = self.scratch.hashes.whole();
             if self.scratch.visited[..step].contains(&hash) {
@@ -64,14 +76,19 @@ impl<S: Steer> Answering<'_, '_, S> {
             }
             match self.one_name(found, place) {
                 Ok(Step::Follow(target)) => place = target,
-                Ok(Step::Done(rcode)) => return (rcode, self.scope),
+                Ok(Step::Done(rcode)) => return self.written(rcode),
                 Err(Full) => {
                     self.message.truncated();
                     break;
                 }
             }
         }
-        (Rcode::NOERROR, self.scope)
+        self.written(Rcode::NOERROR)
+    }
+
+    #[inline]
+    fn written(&self, rcode: Rcode) -> Written {
+        Written { rcode, scope: self.scope, zone: self.zone }
     }
 
     /// Writes what one name of the chain has.
@@ -174,6 +191,7 @@ impl<S: Steer> Answering<'_, '_, S> {
     #[inline]
     fn negative(&mut self, zone: Zone<'_>, apex: u16, rcode: Rcode) -> Result<Step, Full> {
         self.message.rrset(Section::Authority, zone.negative(), Owner::Pointer(apex), apex)?;
+        self.zone = zone.number();
         Ok(Step::Done(rcode))
     }
 }

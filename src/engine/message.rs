@@ -114,6 +114,12 @@ impl<'o> Message<'o> {
         self.extras.map_or(CookieState::Absent, |extras| extras.cookie_state)
     }
 
+    /// Takes every section back but the question that it was begun with.
+    pub(super) fn withdraw(&mut self, question: Question) {
+        self.at = question.end;
+        self.counts = [1, 0, 0, 0];
+    }
+
     /// Writes an RRset. `apex` is a pointer to the apex of its zone.
     #[inline]
     pub(super) fn rrset(

@@ -9,6 +9,7 @@ mod alias;
 mod answer;
 mod chaos;
 pub mod cookie;
+pub mod limits;
 mod message;
 mod options;
 mod refusal;
@@ -21,14 +22,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::steering::{Live, Spin};
-use crate::wire::{LowerName, Query, Rejected};
+use crate::wire::{LowerName, Query, Rcode, Rejected};
 use crate::zone::Hashes;
 
-use answer::Answering;
+use answer::{Answering, Written};
+use limits::{Kind, Limiter, Verdict};
 use message::Message;
 use options::{Extras, ProtocolError};
 
 pub use cookie::{CookieState, Secrets};
+pub use limits::{Limited, Limits};
 pub use snapshot::{Settings, Snapshot};
 pub use steer::Steer;
 pub use transfer::Transfer;
@@ -96,17 +99,31 @@ pub struct Scratch {
     /// Hashes of the names an alias chain went through.
     visited: [u64; alias::MAX_CHAIN + 1],
     spin: Spin,
+    limiter: Limiter,
 }
 
 impl Scratch {
     /// Memory for one thread; `seed` starts its random draws.
     pub fn new(seed: u64) -> Scratch {
+        Scratch::sharing(seed, 1)
+    }
+
+    /// Memory for one of `threads` that the datagrams to one address are spread over: each gives
+    /// out its share of what is limited.
+    pub fn sharing(seed: u64, threads: usize) -> Scratch {
         Scratch {
             name: LowerName::new(),
             hashes: Hashes::new(),
             visited: [0; alias::MAX_CHAIN + 1],
             spin: Spin::new(seed),
+            limiter: Limiter::new(seed, threads),
         }
+    }
+
+    /// How many answers were limited since this was last called.
+    #[inline]
+    pub fn take_limited(&mut self) -> Limited {
+        self.limiter.take_limited()
     }
 }
 
@@ -133,22 +150,40 @@ impl<S: Steer> Engine<S> {
         else {
             return Reply::Drop;
         };
-        if let Some(rcode) = refusal::of_question(question, &scratch.name, settings, &mut message) {
-            if question.is_transfer() {
-                return transfer::reply(self, &query, extras, request, None, scratch, out);
+        let refused = refusal::of_question(question, &scratch.name, settings, &mut message);
+        if refused.is_some() && question.is_transfer() {
+            let reply = transfer::reply(self, &query, extras, request, None, scratch, out);
+            return unless_limited(reply, request, settings, &mut scratch.limiter);
+        }
+        let Written { mut rcode, scope, zone } = match refused {
+            Some(rcode) => Written { rcode, scope: 0, zone: 0 },
+            None => Answering {
+                engine: self,
+                qtype: question.qtype,
+                sender: request.client,
+                subnet: edns
+                    .and_then(|edns| edns.subnet.as_ref())
+                    .filter(|subnet| subnet.source > 0),
+                scratch,
+                message: &mut message,
+                scope: 0,
+                zone: 0,
             }
-            return message.finish(query.header, edns, settings, rcode, 0);
+            .write(),
+        };
+        let (kind, cookie) = (Kind::of(rcode, zone), message.cookie_state());
+        match judge(request, settings, kind, cookie, &mut scratch.limiter) {
+            Verdict::Pass => {}
+            Verdict::Slip => {
+                message.withdraw(question);
+                message.truncated();
+            }
+            Verdict::BadCookie => {
+                message.withdraw(question);
+                rcode = Rcode::BADCOOKIE;
+            }
+            Verdict::Drop => return Reply::Drop,
         }
-        let (rcode, scope) = Answering {
-            engine: self,
-            qtype: question.qtype,
-            sender: request.client,
-            subnet: edns.and_then(|edns| edns.subnet.as_ref()).filter(|subnet| subnet.source > 0),
-            scratch,
-            message: &mut message,
-            scope: 0,
-        }
-        .write();
         message.finish(query.header, edns, settings, rcode, scope)
     }
 
@@ -163,7 +198,45 @@ impl<S: Steer> Engine<S> {
     ) -> Reply {
         match rejected {
             Rejected::Signed(signed) => self.respond_signed(signed, request, scratch, out),
-            rejected => refusal::reply(rejected, request, &self.snapshot, scratch, out),
+            rejected => {
+                let reply = refusal::reply(rejected, request, &self.snapshot, scratch, out);
+                unless_limited(reply, request, &self.snapshot.settings, &mut scratch.limiter)
+            }
         }
+    }
+}
+
+/// What becomes of an answer. Only datagrams are limited: who asks over a stream is at the
+/// address he says.
+#[inline]
+fn judge(
+    request: &Request<'_>,
+    settings: &Settings,
+    kind: Kind,
+    cookie: CookieState,
+    limiter: &mut Limiter,
+) -> Verdict {
+    if !settings.limits.are_on() || request.transport != Transport::Udp {
+        return Verdict::Pass;
+    }
+    limiter.judge(&settings.limits, request.client.ip(), kind, cookie, request.now)
+}
+
+/// A finished reply that says no more than a response code, or nothing where its client had too
+/// many of them. What proves an address is not looked at: nobody needs errors at a high rate.
+fn unless_limited(
+    reply: Reply,
+    request: &Request<'_>,
+    settings: &Settings,
+    limiter: &mut Limiter,
+) -> Reply {
+    match reply {
+        Reply::Message(_)
+            if judge(request, settings, Kind::Error, CookieState::Absent, limiter)
+                == Verdict::Drop =>
+        {
+            Reply::Drop
+        }
+        reply => reply,
     }
 }

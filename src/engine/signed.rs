@@ -8,7 +8,7 @@ use crate::wire::{Query, Rcode, Signed};
 
 use super::message::{self, Message};
 use super::options::{Extras, ProtocolError};
-use super::{Engine, Reply, Request, Scratch, Steer, transfer};
+use super::{Engine, Reply, Request, Scratch, Steer, transfer, unless_limited};
 
 impl<S: Steer> Engine<S> {
     /// Answers a message that ends with TSIG.
@@ -29,28 +29,12 @@ impl<S: Steer> Engine<S> {
         let limit = limit.min(out.len());
         let out = &mut out[..limit];
         let now = request.now / 1000;
-        let Ok(tsig) = Tsig::parse(request.message, signed.tsig) else {
-            return self.refuse_signed(&signed, request, Rcode::FORMERR, 0, out);
+        let (tsig, key) = match self.believe(&signed, request, out) {
+            Ok(believed) => believed,
+            Err(reply) => {
+                return unless_limited(reply, request, settings, &mut scratch.limiter);
+            }
         };
-        let keys = &self.snapshot.transfer.keys;
-        let Some(key) = keys.iter().find(|key| key.is_of(&tsig)) else {
-            return self.disbelieve(&signed, &tsig, TsigError::BADKEY, request, out);
-        };
-        match key.verify(request.message, &tsig, now) {
-            Ok(()) => {}
-            Err(Flaw::Format) => {
-                return self.refuse_signed(&signed, request, Rcode::FORMERR, 0, out);
-            }
-            Err(Flaw::Signature) => {
-                return self.disbelieve(&signed, &tsig, TsigError::BADSIG, request, out);
-            }
-            Err(Flaw::Time) => {
-                return self.correct(&signed, &tsig, key, TsigError::BADTIME, request, out);
-            }
-            Err(Flaw::Truncation) => {
-                return self.correct(&signed, &tsig, key, TsigError::BADTRUNC, request, out);
-            }
-        }
         // A copy of the message is made for those alone who hold a key.
         let stripped = tsig.stripped(request.message);
         let plain = Request { message: &stripped, ..*request };
@@ -65,6 +49,33 @@ impl<S: Steer> Engine<S> {
                 Reply::Transfer(transfer)
             }
             Reply::Drop => Reply::Drop,
+        }
+    }
+
+    /// The signature of a message and the key it was made with, or the reply where it is not to
+    /// be believed.
+    fn believe<'a>(
+        &'a self,
+        signed: &Signed,
+        request: &Request<'a>,
+        out: &mut [u8],
+    ) -> Result<(Tsig<'a>, &'a Arc<Key>), Reply> {
+        let Ok(tsig) = Tsig::parse(request.message, signed.tsig) else {
+            return Err(self.refuse_signed(signed, request, Rcode::FORMERR, 0, out));
+        };
+        let keys = &self.snapshot.transfer.keys;
+        let Some(key) = keys.iter().find(|key| key.is_of(&tsig)) else {
+            return Err(self.disbelieve(signed, &tsig, TsigError::BADKEY, request, out));
+        };
+        let correct = |error, out| self.correct(signed, &tsig, key, error, request, out);
+        match key.verify(request.message, &tsig, request.now / 1000) {
+            Ok(()) => Ok((tsig, key)),
+            Err(Flaw::Format) => Err(self.refuse_signed(signed, request, Rcode::FORMERR, 0, out)),
+            Err(Flaw::Signature) => {
+                Err(self.disbelieve(signed, &tsig, TsigError::BADSIG, request, out))
+            }
+            Err(Flaw::Time) => Err(correct(TsigError::BADTIME, out)),
+            Err(Flaw::Truncation) => Err(correct(TsigError::BADTRUNC, out)),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::cookie::Secrets;
 use crate::zone::Zones;
 
-use super::transfer::Transfers;
+use super::{Limits, transfer::Transfers};
 
 /// What one reload made; immutable, and swapped as a whole.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub struct Snapshot {
 }
 
 /// Settings of the data plane.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// The largest UDP message sent, and announced to clients, in octets. Less than 512 is 512.
     pub edns_udp_size: u16,
@@ -31,6 +31,8 @@ pub struct Settings {
     pub version: Box<[u8]>,
     /// How long a connection may be silent, in units of 100 ms (RFC 7828).
     pub keepalive: u16,
+    /// How much one client gets over UDP.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             nsid: Box::default(),
             version: Box::default(),
             keepalive: 100,
+            limits: Limits::default(),
         }
     }
 }

@@ -114,6 +114,12 @@ impl<'z> Zone<'z> {
         serial.map_or(0, |serial| u32::from_be_bytes(*serial))
     }
 
+    /// A number that no other zone of these tables has.
+    #[inline]
+    pub fn number(&self) -> u32 {
+        self.entry.node
+    }
+
     /// Octets of its name.
     #[inline]
     pub fn apex_len(&self) -> usize {

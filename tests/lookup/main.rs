@@ -10,6 +10,7 @@ mod compression;
 mod cookies;
 mod delegations;
 mod edns;
+mod limits;
 mod names;
 mod options;
 mod oracle;

@@ -141,12 +141,29 @@ pub struct EcsSpec {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsSpec {
-    /// Response rate limit. Not yet supported.
-    #[schemars(extend("enum" = [0]))]
-    pub responses_per_second: Option<Spanned<NotYet>>,
-    /// Share of limited responses that are truncated. Not yet supported.
-    #[schemars(extend("enum" = [2]))]
-    pub slip: Option<Spanned<NotYet>>,
+    /// UDP answers a second for one client prefix (IPv4 /24, IPv6 /56), all names together; 0 is
+    /// no limit.
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = 0))]
+    pub responses_per_second: Option<Spanned<i64>>,
+    /// NXDOMAIN answers a second over UDP for one client prefix and zone; 0 is no limit. By
+    /// default as many as `responses_per_second`.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub nxdomains_per_second: Option<Spanned<i64>>,
+    /// Answers with any other error a second over UDP for one client prefix; 0 is no limit. By
+    /// default as many as `responses_per_second`.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub errors_per_second: Option<Spanned<i64>>,
+    /// Every so many-th answer over a limit is sent empty, so that its client asks again over
+    /// TCP; the others are dropped. 0 drops all.
+    #[schemars(range(min = 0, max = 1000), extend("default" = 2))]
+    pub slip: Option<Spanned<i64>>,
+    /// Networks that are never limited.
+    #[schemars(extend("default" = []))]
+    pub exempt: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Queries a second over UDP from one client prefix, from which on those without a valid
+    /// DNS cookie are told to come with one, or over TCP; 0 is never.
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = 0))]
+    pub require_cookies_over: Option<Spanned<i64>>,
     /// TCP connections in all.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1024))]
     pub tcp_connections: Option<Spanned<i64>>,
@@ -157,7 +174,7 @@ pub struct LimitsSpec {
     #[schemars(extend("default" = "10s"))]
     pub tcp_idle: Option<Spanned<DurationText>>,
     /// Octets of the largest UDP answer (RFC 6891).
-    #[schemars(range(min = 512, max = 4096), extend("default" = 1232))]
+    #[schemars(range(min = 512, max = 1232), extend("default" = 1232))]
     pub edns_udp_size: Option<Spanned<i64>>,
 }
 

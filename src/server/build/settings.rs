@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use rustls::crypto::aws_lc_rs;
 
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::engine::limits::{Exempt, Limits, Rates};
 use crate::engine::{Secrets, Settings};
 
 /// What the engine does in one way or another.
@@ -21,7 +22,20 @@ pub(super) fn build(config: &Config) -> Settings {
         nsid: server.nsid.clone().into(),
         version: server.version.as_bytes().into(),
         keepalive: u16::try_from(idle).unwrap_or(u16::MAX),
+        limits: limits(&config.limits),
     }
+}
+
+/// What one client gets over UDP.
+fn limits(limits: &config::Limits) -> Limits {
+    let config::Limits { responses_per_second, nxdomains_per_second, .. } = *limits;
+    let rates = Rates {
+        answers: responses_per_second,
+        nxdomains: nxdomains_per_second,
+        errors: limits.errors_per_second,
+        queries: limits.require_cookies_over,
+    };
+    Limits::new(rates, limits.slip, Exempt::new(&limits.exempt))
 }
 
 /// A random secret: one for the life of the process, so that a reload leaves cookies valid.

@@ -1,7 +1,7 @@
 //! The threads that answer datagrams.
 
 use std::io;
-use std::net::{IpAddr, Shutdown, UdpSocket};
+use std::net::{IpAddr, Shutdown, SocketAddr, UdpSocket};
 use std::ops::Add;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,6 +24,11 @@ pub struct UdpCounts {
     pub answered: u64,
     /// Datagrams not looked at: longer than 1,600 octets, or from port 0.
     pub discarded: u64,
+    /// Answers over a rate limit, whatever became of them.
+    pub limited: u64,
+    /// Those of them that went out all the same: empty with TC, as BADCOOKIE, or an error as it
+    /// is.
+    pub slipped: u64,
     /// Replies the kernel did not take: no buffer, no route, forbidden.
     pub unsent: u64,
     /// Batches lost to a defect in answering; the worker went on.
@@ -38,6 +43,8 @@ impl Add for UdpCounts {
             received: self.received + other.received,
             answered: self.answered + other.answered,
             discarded: self.discarded + other.discarded,
+            limited: self.limited + other.limited,
+            slipped: self.slipped + other.slipped,
             unsent: self.unsent + other.unsent,
             panics: self.panics + other.panics,
         }
@@ -66,6 +73,8 @@ struct Counters {
     received: AtomicU64,
     answered: AtomicU64,
     discarded: AtomicU64,
+    limited: AtomicU64,
+    slipped: AtomicU64,
     unsent: AtomicU64,
     panics: AtomicU64,
 }
@@ -77,14 +86,17 @@ impl Workers {
         engine: &Arc<ArcSwap<R>>,
     ) -> io::Result<Workers> {
         let mut running = Workers { workers: Vec::new(), stop: Arc::default() };
+        let addresses: Vec<SocketAddr> =
+            sockets.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?;
         for (number, socket) in sockets.into_iter().enumerate() {
             let socket = Arc::new(socket);
             let counters = Arc::<Counters>::default();
-            let local = socket.local_addr()?.ip();
+            let local = addresses[number].ip();
+            let threads = addresses.iter().filter(|other| **other == addresses[number]).count();
             let thread = thread::Builder::new().name(format!("udp-{number}")).spawn({
                 let (engine, stop) = (Arc::clone(engine), Arc::clone(&running.stop));
                 let (socket, counters) = (Arc::clone(&socket), Arc::clone(&counters));
-                move || work(&socket, local, &engine, &counters, &stop)
+                move || work(&socket, local, threads, &engine, &counters, &stop)
             })?;
             running.workers.push(Worker { socket, counters, thread: Some(thread) });
         }
@@ -127,20 +139,23 @@ impl Counters {
             received: self.received.load(Relaxed),
             answered: self.answered.load(Relaxed),
             discarded: self.discarded.load(Relaxed),
+            limited: self.limited.load(Relaxed),
+            slipped: self.slipped.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
             panics: self.panics.load(Relaxed),
         }
     }
 }
 
-fn count(counter: &AtomicU64, more: usize) {
-    counter.store(counter.load(Relaxed) + more as u64, Relaxed);
+fn count(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed) + more, Relaxed);
 }
 
-/// Answers until told to stop, whatever happens to a batch.
+/// Answers until told to stop, whatever happens to a batch; one of `threads` for its address.
 fn work<R: Respond>(
     socket: &UdpSocket,
     local: IpAddr,
+    threads: usize,
     engine: &Arc<ArcSwap<R>>,
     counters: &Counters,
     stop: &AtomicBool,
@@ -148,8 +163,9 @@ fn work<R: Respond>(
     while !stop.load(Relaxed) {
         // Were the thread to die, the kernel would go on handing its socket a share of the
         // clients, who would hear nothing.
-        let result =
-            catch_unwind(AssertUnwindSafe(|| answer(socket, local, engine, counters, stop)));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            answer(socket, local, threads, engine, counters, stop)
+        }));
         if result.is_err() {
             count(&counters.panics, 1);
             tracing::error!("a defect lost a batch of queries; the worker goes on");
@@ -160,12 +176,13 @@ fn work<R: Respond>(
 fn answer<R: Respond>(
     socket: &UdpSocket,
     local: IpAddr,
+    threads: usize,
     engine: &Arc<ArcSwap<R>>,
     counters: &Counters,
     stop: &AtomicBool,
 ) {
     let mut engine = Cache::new(Arc::clone(engine));
-    let mut scratch = Scratch::new(seed());
+    let mut scratch = Scratch::sharing(seed(), threads);
     let mut batch = Batch::new(local.is_unspecified());
     let local = (!local.is_unspecified()).then_some(local);
     let mut failures = 0;
@@ -173,7 +190,7 @@ fn answer<R: Respond>(
         match batch.receive(socket) {
             Ok(received) => {
                 failures = 0;
-                count(&counters.received, received);
+                count(&counters.received, received as u64);
             }
             Err(error) => {
                 failures = after(&error, failures);
@@ -200,12 +217,17 @@ fn answer<R: Respond>(
         });
         let queued = batch.queued();
         let sent = batch.send(socket);
-        count(&counters.answered, sent);
+        count(&counters.answered, sent as u64);
         if discarded > 0 {
-            count(&counters.discarded, discarded);
+            count(&counters.discarded, discarded as u64);
+        }
+        let limited = scratch.take_limited();
+        if limited.all > 0 {
+            count(&counters.limited, limited.all);
+            count(&counters.slipped, limited.slipped);
         }
         if sent < queued {
-            count(&counters.unsent, queued - sent);
+            count(&counters.unsent, (queued - sent) as u64);
         }
     }
 }
