@@ -177,11 +177,7 @@ fn version(spec: Option<Spanned<String>>, reader: &mut Reader<'_>) -> String {
     value
 }
 
-fn cookie_secret(
-    key: &str,
-    spec: &Spanned<String>,
-    reader: &mut Reader<'_>,
-) -> Option<Secret> {
+fn cookie_secret(key: &str, spec: &Spanned<String>, reader: &mut Reader<'_>) -> Option<Secret> {
     let secret = Secret::parse(&spec.value);
     if secret.is_none() {
         let message = format!("a secret in `{key}` must be 32 hexadecimal digits");

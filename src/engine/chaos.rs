@@ -3,9 +3,9 @@
 use crate::wire::{LowerName, Question, Rcode, Type};
 use crate::zone::rrset::QUESTION;
 
+use super::Settings;
 use super::message::{Full, Message, Section};
 use super::options::ExtendedError;
-use super::Settings;
 
 /// The fixed part of such a record: TXT, class CHAOS, not to be kept.
 const TXT: [u8; 8] = [0, 16, 0, 3, 0, 0, 0, 0];

@@ -5,7 +5,7 @@ use crate::wire::header::{self, HEADER, Header};
 use crate::wire::{Class, Question, Rcode};
 use crate::zone::rrset::{self, Owner, QUESTION, Rrset};
 
-use super::options::{Extras, ExtendedError};
+use super::options::{ExtendedError, Extras};
 use super::{CookieState, Reply, Request, Settings, Transport};
 
 /// The section a record goes to, as its count's place in the header.

@@ -269,11 +269,7 @@ impl Opt<'_> {
 
 /// Walks all records behind the question to the end of the message, and finds the OPT record
 /// with its options.
-fn find_opt(
-    message: &[u8],
-    mut at: usize,
-    counts: [u16; 4],
-) -> Result<Option<Opt<'_>>, Malformed> {
+fn find_opt(message: &[u8], mut at: usize, counts: [u16; 4]) -> Result<Option<Opt<'_>>, Malformed> {
     let before = u32::from(counts[1]) + u32::from(counts[2]);
     let mut found = None;
     for index in 0..before + u32::from(counts[3]) {
@@ -462,9 +458,7 @@ mod tests {
         };
         assert_eq!(edns.options.cookie(&sent).unwrap().client, &[1, 2, 3, 4, 5, 6, 7, 8]);
         let two = [QUESTION, QUESTION, &opt(0, &cookie)].concat();
-        for (counts, tail) in
-            [([0, 0, 0, 1], &opt(0, &[0, 3, 0, 0])[..]), ([2, 0, 0, 1], &two)]
-        {
+        for (counts, tail) in [([0, 0, 0, 1], &opt(0, &[0, 3, 0, 0])[..]), ([2, 0, 0, 1], &two)] {
             let sent = message(0, counts, tail);
             assert!(matches!(
                 parse(&sent),

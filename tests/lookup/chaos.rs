@@ -48,7 +48,8 @@ fn what_is_not_configured_is_refused_like_all_else_of_the_class() {
         assert_eq!(told.extended_error(), Some((20, String::new())));
     }
     let bed = bed("meridian 1", "fra-2");
-    for question in ["version.bind. A", "authors.bind. TXT", "bind. TXT", ". NS", "x.id.server. TXT"]
+    for question in
+        ["version.bind. A", "authors.bind. TXT", "bind. TXT", ". NS", "x.id.server. TXT"]
     {
         let told = bed.send(&chaos(query(question)), Transport::Udp);
         assert_eq!((told.rcode().as_str(), told.answer().len()), ("Refused", 0), "{question}");

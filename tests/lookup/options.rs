@@ -120,12 +120,9 @@ fn padding_ends_where_the_room_does() {
 #[test]
 fn a_refusal_says_whether_nobody_may_or_the_name_is_elsewhere() {
     let bed = plain();
-    for (question, code) in [
-        ("example.net. A", 20),
-        (". NS", 20),
-        ("example.com. AXFR", 18),
-        ("example.com. IXFR", 18),
-    ] {
+    for (question, code) in
+        [("example.net. A", 20), (". NS", 20), ("example.com. AXFR", 18), ("example.com. IXFR", 18)]
+    {
         let told = bed.send(&edns_query(question, 1232), Transport::Udp);
         assert_eq!(told.rcode(), "Refused");
         assert_eq!(told.extended_error(), Some((code, String::new())), "{question}");
