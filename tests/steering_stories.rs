@@ -8,7 +8,7 @@ use meridian::config::{self, Memory};
 use meridian::health::{CheckId, Verdict};
 use meridian::server::{self, Generation, Origin};
 use meridian::steering::control::{Change, Control};
-use meridian::steering::{Answer, Client, Spin};
+use meridian::steering::{Answer, Client, Panic, Spin};
 use meridian::wire::Type;
 use meridian::zone::RecordId;
 
@@ -120,6 +120,15 @@ impl Story {
             Answer::ServFail => vec!["SERVFAIL".to_owned()],
         };
         (said, served.scope)
+    }
+
+    /// What stands in for the addresses of a name, if nothing is up.
+    fn panic(&mut self, label: &str, client: &str) -> Option<Panic> {
+        let owner = format!("{label}.example.com.").parse().expect("a name");
+        let records = &self.generation.steering.model.records;
+        let id = records.iter().position(|record| record.owner == owner).expect("a record");
+        let client = Client::new(client.parse().expect("an address"));
+        self.control.live().serve(RecordId(id as u32), Type::A, client, &mut self.spin).panic
     }
 
     fn a(&mut self, label: &str, client: &str) -> Vec<String> {
@@ -360,12 +369,14 @@ fn when_all_is_down_the_record_says_what_to_answer_and_operators_hear_of_it() {
             "{changes:?}"
         );
         assert_eq!(story.a("www", TOKYO), expected, "{on_all_down}");
+        assert_eq!(story.panic("www", TOKYO), Some(Panic::Substitute), "{on_all_down}");
         let changes = story.up("2001:db8::1]");
         // IPv6 is back; IPv4 alone is still answered as on_all_down says.
         assert!(!changes.contains(&Change::Panic { records: vec![RecordId(0)], begun: false }));
         let changes = story.up("192.0.2.1:");
         assert!(changes.contains(&Change::Panic { records: vec![RecordId(0)], begun: false }));
         assert_eq!(story.a("www", TOKYO), ["192.0.2.1"]);
+        assert_eq!(story.panic("www", TOKYO), None);
     }
 }
 
@@ -377,8 +388,10 @@ fn last_known_repeats_the_last_answer_that_had_something_up() {
     );
     story.region_down(1);
     assert_eq!(story.a("www", TOKYO), ["192.0.2.2"]);
+    assert_eq!(story.panic("www", TOKYO), None);
     story.region_down(2);
     assert_eq!(story.a("www", TOKYO), ["192.0.2.2"], "the secondary was the last");
+    assert_eq!(story.panic("www", TOKYO), Some(Panic::LastKnown));
 }
 
 #[test]
