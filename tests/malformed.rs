@@ -53,7 +53,7 @@ fn valid() -> Vec<Vec<u8>> {
     // Two records behind OPT: the cold path reads it.
     let mut unusual = edns_query("www.example.com. A", 1232).to_vec().unwrap();
     unusual[11] = 3;
-    unusual.extend(b"\x01k\xc0\x0c\x00\xfa\x00\xff\x00\x00\x00\x00\x00\x02ab");
+    unusual.extend(b"\x01k\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x00\x00\x02ab");
     unusual.extend(b"\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x00");
     queries.push(unusual);
     queries

@@ -306,8 +306,7 @@ impl ServerTables {
         let server =
             Server::resolve(file.server.unwrap_or_default(), files, &mut taken, &mut reader);
         let keys = Keys::resolve(file.keys.unwrap_or(Entries(Vec::new())), &mut reader);
-        let transfer =
-            Transfer::resolve(file.transfer.unwrap_or_default(), &keys, &mut reader);
+        let transfer = Transfer::resolve(file.transfer.unwrap_or_default(), &keys, &mut reader);
         Some(ServerTables {
             server,
             encrypted: Encrypted::resolve(file.tls.unwrap_or_default(), &mut taken, &mut reader),

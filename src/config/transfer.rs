@@ -106,8 +106,7 @@ impl Transfer {
             };
             zones.push((name, own));
         }
-        let transfer =
-            Transfer { at_once: usize::try_from(at_once).unwrap_or(8), all, zones };
+        let transfer = Transfer { at_once: usize::try_from(at_once).unwrap_or(8), all, zones };
         transfer.remark_open(reader);
         transfer
     }
@@ -157,7 +156,8 @@ impl Keys {
                         let message = "the key has both `secret` and `secret_file`";
                         ("invalid-value", message, "remove one of them")
                     } else {
-                        let help = "`tsig-keygen`, `keymgr -t` or `openssl rand -base64 32` make one";
+                        let help =
+                            "`tsig-keygen`, `keymgr -t` or `openssl rand -base64 32` make one";
                         ("missing-key", "the key has neither `secret` nor `secret_file`", help)
                     };
                     let d = Diagnostic::error(code, message).at(&name.span, "");
@@ -173,7 +173,12 @@ impl Keys {
     }
 
     /// Which key a name means; reports one that is not defined.
-    fn find(&self, text: &str, range: &std::ops::Range<usize>, reader: &mut Reader<'_>) -> Option<usize> {
+    fn find(
+        &self,
+        text: &str,
+        range: &std::ops::Range<usize>,
+        reader: &mut Reader<'_>,
+    ) -> Option<usize> {
         let name = owner(text).ok();
         let found = self.list.iter().position(|key| Some(&key.name) == name.as_ref());
         if found.is_none() && !self.broken.iter().any(|key| Some(key) == name.as_ref()) {

@@ -25,7 +25,8 @@ pub struct FixedRecord {
 /// that one CNAME alone (RFC 2181 section 10.1); aliases of other choices are left out.
 pub fn records(model: &Model, record: &Record) -> Vec<FixedRecord> {
     let pools = pools(model, record.target);
-    let alias = first_pool(model, record.target, &pools).filter(|pool| model.pool(*pool).is_alias());
+    let alias =
+        first_pool(model, record.target, &pools).filter(|pool| model.pool(*pool).is_alias());
     let mut records: Vec<FixedRecord> = Vec::new();
     let members = pools.iter().flat_map(|pool| given(&model.pool(*pool).members));
     let members: Vec<&Member> = match alias {
@@ -150,8 +151,7 @@ mod tests {
 
     /// The fixed answer of the first policy, or of the first pool where there is none.
     fn fixed(pools: Vec<Pool>, kind: Option<Kind>) -> Vec<String> {
-        let policy =
-            |kind| Policy { name: "p".to_owned(), site: String::new(), kind };
+        let policy = |kind| Policy { name: "p".to_owned(), site: String::new(), kind };
         let target = match kind {
             Some(_) => Target::Policy(PolicyId(0)),
             None => Target::Pool(PoolId(0)),
@@ -178,10 +178,8 @@ mod tests {
 
     #[test]
     fn all_members_of_all_pools_are_in_it_once_whatever_the_cap_on_answers() {
-        let both = vec![
-            pool(&["192.0.2.1", "::1", "192.0.2.2"]),
-            pool(&["192.0.2.2", "192.0.2.3"]),
-        ];
+        let both =
+            vec![pool(&["192.0.2.1", "::1", "192.0.2.2"]), pool(&["192.0.2.2", "192.0.2.3"])];
         let failover = Kind::Failover { targets: pools(&[0, 1]) };
         let expected = [
             "A [192, 0, 2, 1]",

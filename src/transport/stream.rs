@@ -86,7 +86,8 @@ where
             match answer(&**engine.load(), ends, message, &mut output) {
                 Answered::Message => {}
                 Answered::Transfer(transfer) => {
-                    good = transfers::send(*transfer, stream, &mut output, idle, &on_message).await?;
+                    good =
+                        transfers::send(*transfer, stream, &mut output, idle, &on_message).await?;
                 }
                 Answered::Nothing => good = false,
             }
@@ -172,12 +173,7 @@ enum Answered {
 }
 
 /// Appends the framed answer to `output`, if it is one message.
-fn answer<R: Respond>(
-    engine: &R,
-    ends: Ends,
-    message: &[u8],
-    output: &mut Vec<u8>,
-) -> Answered {
+fn answer<R: Respond>(engine: &R, ends: Ends, message: &[u8], output: &mut Vec<u8>) -> Answered {
     let Ends { client, local, transport } = ends;
     let request = Request { message, client, local, transport, now: now() };
     WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {

@@ -223,11 +223,7 @@ struct Records<'m> {
 
 /// Walks all records behind the question to the end of the message. TSIG anywhere but at the end
 /// is malformed (RFC 8945 section 5.1).
-fn find_records(
-    message: &[u8],
-    mut at: usize,
-    counts: [u16; 4],
-) -> Result<Records<'_>, Malformed> {
+fn find_records(message: &[u8], mut at: usize, counts: [u16; 4]) -> Result<Records<'_>, Malformed> {
     let before = u32::from(counts[1]) + u32::from(counts[2]);
     let all = before + u32::from(counts[3]);
     let mut found = Records { opt: None, tsig: None };

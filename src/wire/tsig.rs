@@ -202,7 +202,8 @@ impl<'m> Tsig<'m> {
     pub fn parse(message: &'m [u8], at: usize) -> Result<Tsig<'m>, Malformed> {
         let mut key = LowerName::new();
         let mut place = read_owner(message, at, &mut key)?;
-        let fixed: &[u8; 10] = message.get(place..).and_then(<[u8]>::first_chunk).ok_or(Malformed)?;
+        let fixed: &[u8; 10] =
+            message.get(place..).and_then(<[u8]>::first_chunk).ok_or(Malformed)?;
         let expected = [Type::TSIG.0.to_be_bytes(), Class::ANY.0.to_be_bytes(), [0; 2], [0; 2]];
         if fixed[..8] != *expected.as_flattened() {
             return Err(Malformed);
@@ -236,7 +237,8 @@ impl<'m> Tsig<'m> {
     /// The message without the record. Its ID is the one it came with.
     pub fn stripped(&self, message: &[u8]) -> Vec<u8> {
         let mut stripped = message[..self.at].to_vec();
-        if let (Some(header), Some(id)) = (self.unsigned_header(message), message.first_chunk::<2>())
+        if let (Some(header), Some(id)) =
+            (self.unsigned_header(message), message.first_chunk::<2>())
         {
             stripped[..HEADER].copy_from_slice(&header);
             stripped[..2].copy_from_slice(id);
@@ -543,7 +545,7 @@ mod tests {
         let mut longer = message.clone();
         longer.push(0);
         assert!(Tsig::parse(&longer, at).is_err());
-        for (place, octet) in [(at + 3, 0), (at + 6, 0), (at + 10, 1)] {
+        for (place, octet) in [(at + 4, 0), (at + 6, 0), (at + 10, 1)] {
             let mut odd = message.clone();
             assert_ne!(odd[place], octet);
             odd[place] = octet;

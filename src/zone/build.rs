@@ -392,9 +392,9 @@ impl Builder {
         let mut members: Vec<u32> = (0..self.nodes.len() as u32).collect();
         members.sort_by_key(|node| self.nodes[*node as usize].zone); // stable: the apex is first
         let mut at = 0;
-        for of_zone in members.chunk_by(|a, b| {
-            self.nodes[*a as usize].zone == self.nodes[*b as usize].zone
-        }) {
+        for of_zone in
+            members.chunk_by(|a, b| self.nodes[*a as usize].zone == self.nodes[*b as usize].zone)
+        {
             let end = at + of_zone.len() as u32; // fewer than nodes
             self.zones[self.nodes[of_zone[0] as usize].zone as usize].members = at..end;
             at = end;

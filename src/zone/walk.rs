@@ -6,10 +6,10 @@
 
 use crate::wire::Type;
 
+use super::RecordId;
 use super::rrset::Rrset;
 use super::table::NONE;
 use super::zones::{Node, Zone, ZoneId, Zones};
-use super::RecordId;
 
 /// A place on the way through a zone. Small, and as good after a pause as before: it belongs to
 /// one [`Zones`], which never changes.
@@ -23,7 +23,10 @@ pub struct Walk {
 enum Stage {
     First,
     /// At a node of the zone, and what of it comes next: its RRsets, what steers it, then glue.
-    Within { member: u32, step: u32 },
+    Within {
+        member: u32,
+        step: u32,
+    },
     Over,
 }
 
@@ -226,8 +229,10 @@ mod tests {
 
     #[test]
     fn a_zone_over_another_one_has_its_glue_from_there() {
-        let parent = format!("$ORIGIN example.\n{SOA}sub 60 NS ns.sub\nsub 60 NS ns\nns 60 A 192.0.2.9\n");
-        let child = format!("$ORIGIN sub.example.\n{SOA}ns 60 A 192.0.2.1\nns 60 AAAA 2001:db8::1\n");
+        let parent =
+            format!("$ORIGIN example.\n{SOA}sub 60 NS ns.sub\nsub 60 NS ns\nns 60 A 192.0.2.9\n");
+        let child =
+            format!("$ORIGIN sub.example.\n{SOA}ns 60 A 192.0.2.1\nns 60 AAAA 2001:db8::1\n");
         let child = child.replace("NS ns.sub", "NS ns");
         let zones = zones(&[&parent, &child], &[]);
         let mut parent = walked(&zones, 0);

@@ -230,7 +230,10 @@ async fn records_of_every_type_come_through_untouched() {
         records.iter().map(|record| format!("{} {}", record.owner, record.rtype)).collect();
     let source = ZoneSource { apex: read.apex, records };
     let zones = Zones::build(vec![source], Vec::new()).unwrap();
-    let bed = Bed::with(Snapshot { zones, settings: Settings::default(), ..Snapshot::default() }, Vec::new());
+    let bed = Bed::with(
+        Snapshot { zones, settings: Settings::default(), ..Snapshot::default() },
+        Vec::new(),
+    );
     let server = Server::start(bed, clients::PATIENCE);
     let mut connections = server.connect().await;
     assert!(questions.len() > 60);

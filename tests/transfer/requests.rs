@@ -54,10 +54,8 @@ fn a_transfer_holds_every_record_once_between_two_soas() {
 fn only_those_who_may_have_the_zone_get_it() {
     let nobody = bed(ZONE, &[]);
     assert_eq!(rcode(&ask(&nobody, "example.com. AXFR", Transport::Tcp)), REFUSED);
-    let elsewhere = meridian::engine::transfer::Allow {
-        net: Some("192.0.2.0/24".parse().unwrap()),
-        key: None,
-    };
+    let elsewhere =
+        meridian::engine::transfer::Allow { net: Some("192.0.2.0/24".parse().unwrap()), key: None };
     let strangers = bed(ZONE, &[elsewhere, holders()]);
     assert_eq!(rcode(&ask(&strangers, "example.com. AXFR", Transport::Tcp)), REFUSED);
     let unsigned = query("example.com. AXFR").to_vec().unwrap();

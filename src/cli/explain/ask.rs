@@ -52,7 +52,9 @@ pub(super) fn ask(
     let seed = u64::from(std::process::id());
     let length = match engine.respond(&request, &mut Scratch::new(seed), &mut out) {
         Reply::Message(length) => length,
-        Reply::Transfer(_) | Reply::Drop => anyhow::bail!("the server would not answer this question"),
+        Reply::Transfer(_) | Reply::Drop => {
+            anyhow::bail!("the server would not answer this question")
+        }
     };
     let reply = Message::from_bytes(&out[..length]).context("the answer cannot be read")?;
     let shown = |records: &[hickory_proto::rr::Record]| {

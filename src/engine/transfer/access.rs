@@ -58,6 +58,8 @@ mod tests {
         let both = access(Some("192.0.2.0/24"), Some(1));
         assert!(both.allows(inside, Some(&keys[1]), &keys));
         assert!(!both.allows(outside, Some(&keys[1]), &keys));
-        assert!(!both.allows(inside, None, &keys) && !Access::default().allows(inside, None, &keys));
+        assert!(
+            !both.allows(inside, None, &keys) && !Access::default().allows(inside, None, &keys)
+        );
     }
 }

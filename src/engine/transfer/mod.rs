@@ -72,7 +72,11 @@ pub(super) fn reply<S>(
         _ if query.question.qclass != Class::IN => Err(Rcode::REFUSED),
         None => Err(Rcode::NOTAUTH),
         Some(zone) => {
-            if snapshot.transfer.may_have(zone, request, key) { Ok(zone) } else { Err(Rcode::REFUSED) }
+            if snapshot.transfer.may_have(zone, request, key) {
+                Ok(zone)
+            } else {
+                Err(Rcode::REFUSED)
+            }
         }
     };
     let whole = verdict.and_then(|zone| {
@@ -135,7 +139,8 @@ fn soa_alone<S>(
     };
     message.authoritative();
     let soa = engine.snapshot.zones.zone(zone).soa();
-    let written = soa.map(|soa| message.rrset(Section::Answer, soa, Owner::Pointer(QUESTION), QUESTION));
+    let written =
+        soa.map(|soa| message.rrset(Section::Answer, soa, Owner::Pointer(QUESTION), QUESTION));
     if written.is_none_or(|written| written.is_err()) {
         message.truncated();
     }
