@@ -6,7 +6,7 @@
 //! ```text
 //! Bound::bind ─► (privileges are dropped) ─► Bound::start ─► Running ─► Running::stop
 //!                  UDP  one thread for each (address, worker)    udp
-//!                  TCP  one task for each connection             tcp, stream, seats
+//!                  TCP  one task for each connection             tcp, stream, transfers, seats
 //!                  TLS, HTTPS, QUIC                              encrypted, hickory
 //! ```
 

@@ -10,10 +10,10 @@ use crate::SECRET;
 use crate::bed::{Bed, pointers_go_back, texts};
 
 /// When all clocks of the tests stand, in Unix seconds.
-pub const NOW: u64 = 1_700_000_000;
+pub(crate) const NOW: u64 = 1_700_000_000;
 
 /// The message signed at `time`, and its MAC.
-pub fn signed(message: &[u8], key: &Key, time: u64) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn signed(message: &[u8], key: &Key, time: u64) -> (Vec<u8>, Vec<u8>) {
     let mut signed = message.to_vec();
     signed.resize(message.len() + key.record_len(0), 0);
     Signer::of_request().sign(key, time, &mut signed, message.len()).unwrap();
@@ -22,7 +22,7 @@ pub fn signed(message: &[u8], key: &Key, time: u64) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// What the engine makes of a message, in full.
-pub fn exchange(bed: &Bed, message: &[u8], transport: Transport) -> Vec<Vec<u8>> {
+pub(crate) fn exchange(bed: &Bed, message: &[u8], transport: Transport) -> Vec<Vec<u8>> {
     let mut out = vec![0xaa; 65_535];
     let request = Request { message, client: bed.client, local: None, transport, now: NOW * 1000 };
     match bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out) {
@@ -37,7 +37,7 @@ pub fn exchange(bed: &Bed, message: &[u8], transport: Transport) -> Vec<Vec<u8>>
 }
 
 /// Reads the messages, and gives the records of all answer sections as text.
-pub fn records(messages: &[Vec<u8>]) -> Vec<String> {
+pub(crate) fn records(messages: &[Vec<u8>]) -> Vec<String> {
     let mut all = Vec::new();
     for octets in messages {
         pointers_go_back(octets);
@@ -50,14 +50,13 @@ pub fn records(messages: &[Vec<u8>]) -> Vec<String> {
 }
 
 /// The response code of a reply that is one message.
-pub fn rcode(messages: &[Vec<u8>]) -> u8 {
+pub(crate) fn rcode(messages: &[Vec<u8>]) -> u8 {
     assert_eq!(messages.len(), 1);
     messages[0][3] & 0x0f
 }
 
-/// Checks the signature of a message that follows the MAC `prior`, and gives the message without
-/// it, its error, its other data and its MAC.
-pub fn verified(message: &[u8], key: &Key, prior: &[u8], is_first: bool) -> Checked {
+/// Checks the signature of a message that follows the MAC `prior`.
+pub(crate) fn verified(message: &[u8], key: &Key, prior: &[u8], is_first: bool) -> Checked {
     let at = tsig_at(message);
     let tsig = Tsig::parse(message, at).unwrap();
     assert_eq!(tsig.key.as_wire(), key.name().as_wire());
@@ -92,17 +91,17 @@ pub fn verified(message: &[u8], key: &Key, prior: &[u8], is_first: bool) -> Chec
 }
 
 /// A message whose signature is right.
-pub struct Checked {
+pub(crate) struct Checked {
     /// Without the record.
-    pub bare: Vec<u8>,
-    pub time: u64,
-    pub error: u16,
-    pub other: Vec<u8>,
-    pub mac: Vec<u8>,
+    pub(crate) bare: Vec<u8>,
+    pub(crate) time: u64,
+    pub(crate) error: u16,
+    pub(crate) other: Vec<u8>,
+    pub(crate) mac: Vec<u8>,
 }
 
 /// Where the last record begins.
-pub fn tsig_at(message: &[u8]) -> usize {
+pub(crate) fn tsig_at(message: &[u8]) -> usize {
     let word = |at: usize| usize::from(u16::from_be_bytes([message[at], message[at + 1]]));
     let name = |mut at: usize| loop {
         match message[at] {

@@ -19,10 +19,10 @@ use meridian::wire::{Name, Type};
 use meridian::zone::{RecordId, Steered, Zones};
 
 /// The secret of all keys.
-pub const SECRET: &[u8] = b"secret of the test";
+pub(crate) const SECRET: &[u8] = b"secret of the test";
 
 /// A zone with something of everything, and a steered name `www`.
-pub const ZONE: &str = "\
+pub(crate) const ZONE: &str = "\
 $ORIGIN Example.COM.
 @ 60 SOA ns.sub hostmaster 7 7200 900 1209600 300
 @ 60 NS ns.sub
@@ -38,26 +38,26 @@ below.sub 60 TXT \"hidden\"
 ";
 
 /// A key of this name.
-pub fn key(name: &str) -> Arc<Key> {
+pub(crate) fn key(name: &str) -> Arc<Key> {
     Arc::new(Key::new(&name.parse().unwrap(), Algorithm::HmacSha256, SECRET))
 }
 
 /// Everybody in the network of the bed's client.
-pub fn neighbours() -> Allow {
+pub(crate) fn neighbours() -> Allow {
     Allow { net: Some("198.51.100.0/24".parse().unwrap()), key: None }
 }
 
 /// Whoever has the key `transfer.`.
-pub fn holders() -> Allow {
+pub(crate) fn holders() -> Allow {
     Allow { net: None, key: Some(0) }
 }
 
 /// A bed with one zone that these may have; its steered name `www` is two addresses to others.
-pub fn bed(zone: &str, allow: &[Allow]) -> Bed {
+pub(crate) fn bed(zone: &str, allow: &[Allow]) -> Bed {
     bed_with_slots(zone, allow, 8)
 }
 
-pub fn bed_with_slots(zone: &str, allow: &[Allow], slots: usize) -> Bed {
+pub(crate) fn bed_with_slots(zone: &str, allow: &[Allow], slots: usize) -> Bed {
     let source = source(zone);
     let www = Name::parse(b"www", &source.apex).unwrap();
     let steered = Steered { owner: www, record: RecordId(0), types: vec![Type::A], cname: false };

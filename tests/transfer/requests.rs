@@ -115,6 +115,8 @@ fn large() -> String {
     let mut zone = ZONE.to_owned();
     for index in 0..5000 {
         zone += &format!("host{index} 60 A 192.0.2.{}\n", index % 256);
+    }
+    for index in 0..2000 {
         zone += &format!("big 60 NS ns{index}.deep.name.big\n");
     }
     let string = format!("\"{}\" ", "x".repeat(255));
@@ -135,11 +137,11 @@ fn a_large_zone_comes_in_many_messages_of_a_sane_size() {
         assert!(Message::from_vec(octets).unwrap().edns.is_some());
     }
     let mut records = records(&messages);
-    assert_eq!(records.len(), 14 + 10_001);
+    assert_eq!(records.len(), 14 + 7001);
     assert_eq!(records.first(), records.last());
     records.sort();
     records.dedup();
-    assert_eq!(records.len(), 13 + 10_001);
+    assert_eq!(records.len(), 13 + 7001);
 }
 
 #[test]

@@ -32,8 +32,8 @@ async fn a_client_that_takes_an_octet_at_a_time_gets_one_version_of_the_zone() {
     let old = bed(&zone(1), &[neighbours()]);
     let ends = Ends { client: old.client, local: None, transport: Transport::Tcp };
     let engine = Arc::new(ArcSwap::from_pointee(Served(old.engine)));
-    // So little is under way at a time that the rest waits in the server, unmade.
-    let (mut client, mut server) = tokio::io::duplex(16);
+    // Room for both questions, and for so little of the answers that the rest waits unmade.
+    let (mut client, mut server) = tokio::io::duplex(128);
     let (_stop, stopped) = watch::channel(false);
     let serving = {
         let engine = Arc::clone(&engine);
