@@ -173,7 +173,7 @@ fn a_client_over_its_share_is_refused_and_others_are_not() {
     assert!(is_over(&mut connect(address)));
     assert!(is_served(&mut connect_from("127.0.0.2", address)));
     assert!(held.iter_mut().all(is_served));
-    assert_eq!(server.running().tcp_counts().refused, 1);
+    assert_eq!(server.running().connection_counts().refused, 1);
     drop(held.pop());
     eventually("the seat is free again", || is_served(&mut connect(address)));
 }
@@ -189,7 +189,7 @@ fn when_all_seats_are_taken_the_longest_idle_gives_way() {
     assert!(is_served(&mut newcomer));
     assert!(is_over(&mut held[1]));
     assert!(is_served(&mut held[0]) && is_served(&mut held[2]));
-    assert_eq!(server.running().tcp_counts().evicted, 1);
+    assert_eq!(server.running().connection_counts().evicted, 1);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn stopping_closes_idle_and_busy_connections_and_frees_the_port() {
                 while is_served(&mut busy) {}
             });
         }
-        eventually("all are there", || server.running().tcp_counts().accepted == 5);
+        eventually("all are there", || server.running().connection_counts().accepted == 5);
         server.stop();
     });
     assert!(is_over(&mut idle));
@@ -258,7 +258,7 @@ async fn the_stream_loop_serves_whatever_carries_octets() {
     let ends =
         Ends { client: ([192, 0, 2, 1], 4000).into(), local: None, transport: Transport::Tcp };
     let served = async {
-        stream::serve(&mut server, ends, &engine, PATIENCE, stopped, || {}).await.unwrap();
+        stream::serve(&mut server, ends, &engine, &LIMITS, stopped, || {}).await.unwrap();
     };
     let asked = async {
         for id in 0..20 {

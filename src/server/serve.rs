@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::engine::{Engine, Snapshot};
@@ -31,6 +31,8 @@ pub struct Server {
     running: Running,
     checker: Checker,
     control: JoinHandle<()>,
+    /// Looks after the certificate's files, when there are any, as long as it is not dropped.
+    _certificate: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -97,9 +99,13 @@ impl Server {
         };
         desk.announce_start(first.failures, begin);
         let running = bound.start(&desk.engine, limits)?;
+        let mut certificate = JoinSet::new();
+        if let Some(files) = generation.certificate.clone() {
+            certificate.spawn(files.watch());
+        }
         let (stop, stopped) = watch::channel(false);
         let control = tokio::spawn(desk.run(reports, stopped));
-        Ok(Server { running, checker, control, stop })
+        Ok(Server { running, checker, control, _certificate: certificate, stop })
     }
 
     /// The addresses it answers on with UDP and TCP.

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
+use meridian::transport::stream::Limits;
 use meridian::transport::{Bound, Encrypted, Identity, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,12 +12,12 @@ use tokio::net::TcpStream;
 use super::bed::{Bed, query};
 use super::clients::{self, NAME, PATIENCE};
 use super::support::certificates::Authority;
-use super::{Server, ZONE, octets};
+use super::{LIMITS, Server, ZONE, octets};
 
 const SOON: Duration = Duration::from_millis(300);
 
 fn server(idle: Duration) -> Server {
-    Server::start(Bed::new(&[ZONE]), idle)
+    Server::start(Bed::new(&[ZONE]), Limits { idle, ..LIMITS })
 }
 
 fn question() -> Vec<u8> {
@@ -175,13 +176,14 @@ fn a_port_in_use_is_reported_with_what_it_was_wanted_for() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (tcp, udp) = (tcp.local_addr().map(|a| (a, tcp)), udp.local_addr().map(|a| (a, udp)));
     let ((tcp, _tcp), (udp, _udp)) = (tcp.unwrap(), udp.unwrap());
-    for (dot, doh, doq, protocol) in [
-        (vec![tcp], vec![], vec![], Protocol::Tls),
-        (vec![], vec![tcp], vec![], Protocol::Https),
-        (vec![], vec![], vec![udp], Protocol::Quic),
+    for (dot, doh, doq, doh3, protocol) in [
+        (vec![tcp], vec![], vec![], vec![], Protocol::Tls),
+        (vec![], vec![tcp], vec![], vec![], Protocol::Https),
+        (vec![], vec![], vec![udp], vec![], Protocol::Quic),
+        (vec![], vec![], vec![], vec![udp], Protocol::Http3),
     ] {
         let mut bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
-        let encrypted = Encrypted { identity: identity.clone(), dot, doh, doq };
+        let encrypted = Encrypted { identity: identity.clone(), dot, doh, doq, doh3 };
         let error = bound.bind_encrypted(&encrypted).unwrap_err();
         assert_eq!(error.protocol, protocol);
         assert!(error.to_string().contains(&format!("({protocol})")), "{error}");

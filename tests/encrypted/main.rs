@@ -33,6 +33,13 @@ impl Respond for Answers {
     }
 }
 
+pub(crate) const LIMITS: Limits = Limits {
+    connections: 64,
+    per_client: 64,
+    idle: clients::PATIENCE,
+    lifetime: Duration::from_secs(3600),
+};
+
 /// A server of every transport, and an authority that vouches for it.
 pub(crate) struct Server {
     pub(crate) running: Running,
@@ -41,17 +48,16 @@ pub(crate) struct Server {
 
 impl Server {
     /// Must be called inside a tokio runtime.
-    pub(crate) fn start(bed: Bed, idle: Duration) -> Server {
+    pub(crate) fn start(bed: Bed, limits: Limits) -> Server {
         let authority = Authority::new("ours");
         let (certificate, key) = authority.files(clients::NAME);
         let here: SocketAddr = "127.0.0.1:0".parse().unwrap();
         let identity = Identity::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
         let mut bound = Bound::bind(&[here], 1).unwrap();
         let lists = || vec![here];
-        let encrypted = Encrypted { identity, dot: lists(), doh: lists(), doq: lists() };
-        bound.bind_encrypted(&encrypted).unwrap();
+        let (dot, doh, doq, doh3) = (lists(), lists(), lists(), lists());
+        bound.bind_encrypted(&Encrypted { identity, dot, doh, doq, doh3 }).unwrap();
         let engine = Arc::new(ArcSwap::from_pointee(Answers(bed.engine)));
-        let limits = Limits { connections: 64, per_client: 64, idle };
         Server { running: bound.start(&engine, limits).unwrap(), authority }
     }
 
@@ -168,7 +174,7 @@ old DNAME example.net.
 #[tokio::test]
 async fn a_question_has_one_answer_over_every_transport() {
     let made = Made::new("www.example.com.", 20, &["30 A 192.0.2.1", "30 A 192.0.2.2"]);
-    let server = Server::start(Bed::steered(&[ZONE], vec![made]), clients::PATIENCE);
+    let server = Server::start(Bed::steered(&[ZONE], vec![made]), LIMITS);
     let mut connections = server.connect().await;
     let mut badvers = edns_query("example.com. A", 1232);
     badvers.edns.as_mut().unwrap().set_version(1);
@@ -231,7 +237,7 @@ async fn records_of_every_type_come_through_untouched() {
     let source = ZoneSource { apex: read.apex, records };
     let zones = Zones::build(vec![source], Vec::new()).unwrap();
     let bed = Bed::with(Snapshot { zones, settings: Settings::default() }, Vec::new());
-    let server = Server::start(bed, clients::PATIENCE);
+    let server = Server::start(bed, LIMITS);
     let mut connections = server.connect().await;
     assert!(questions.len() > 60);
     for (asked, question) in questions.iter().enumerate() {
@@ -264,7 +270,7 @@ async fn names_that_point_at_each_other_come_through() {
     for name in names {
         zone += &format!("md TYPE3 {}\nmf TYPE4 {}\n", octets_of(name), octets_of(name));
     }
-    let server = Server::start(Bed::new(&[&zone]), clients::PATIENCE);
+    let server = Server::start(Bed::new(&[&zone]), LIMITS);
     let mut connections = server.connect().await;
     for question in ["SOA", "NS"] {
         let query = octets(query(&format!("example.com. {question}")));
@@ -290,7 +296,7 @@ async fn long_answers_and_long_names_come_through_whole() {
         zone += &format!("mails MX {index} m{index}.Mail\n");
     }
     zone += &format!("{long} MX 1 {long}\n");
-    let server = Server::start(Bed::new(&[&zone]), clients::PATIENCE);
+    let server = Server::start(Bed::new(&[&zone]), LIMITS);
     let mut connections = server.connect().await;
     let long = format!("{long}.example.com. MX");
     for (question, count) in [
@@ -311,7 +317,7 @@ async fn an_answer_that_grows_beyond_a_message_says_so() {
     for index in 0..4000 {
         zone += &format!("most A 10.1.{}.{}\n", index / 256, index % 256);
     }
-    let server = Server::start(Bed::new(&[&zone]), clients::PATIENCE);
+    let server = Server::start(Bed::new(&[&zone]), LIMITS);
     let mut connections = server.connect().await;
     let query = octets(query("most.example.com. A"));
     let tcp = plain(&clients::tcp(server.plain(), &query).await);

@@ -18,6 +18,7 @@ use crate::config::{Config, Loaded};
 use crate::engine::{Settings, Snapshot};
 use crate::geo::{Atlas, Database, Network};
 use crate::health::Check;
+use crate::server::certificate::Certificate;
 use crate::steering::compile::World;
 use crate::steering::control::Steering;
 use crate::steering::model::PolicyId;
@@ -49,6 +50,8 @@ pub struct Generation {
     pub checks: Vec<Check>,
     /// The encrypted transports, when there are any.
     pub encrypted: Option<Encrypted>,
+    /// The files of their certificate, when it comes from files.
+    pub certificate: Option<Certificate>,
     /// What is probably not meant, from all layers.
     pub lints: Vec<Diagnostic>,
 }
@@ -72,6 +75,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         found.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
         return Err(found);
     };
+    let (encrypted, certificate) = encrypted;
     let atlas = &world.atlas;
     let steering = Steering::new(
         model,
@@ -90,6 +94,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         networks: world.networks,
         checks: checks.list,
         encrypted,
+        certificate,
         lints: found,
     })
 }
