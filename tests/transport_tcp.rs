@@ -155,6 +155,30 @@ fn a_message_that_drips_in_gains_no_time() {
 }
 
 #[test]
+fn a_connection_grows_only_so_old_however_busy() {
+    let server = Server::start(&["127.0.0.1:0"], 1, Limits { lifetime: SOON, ..LIMITS });
+    let mut stream = connect(server.addresses[0]);
+    eventually("the connection is closed", || !is_served(&mut stream));
+    assert!(is_served(&mut connect(server.addresses[0])));
+}
+
+#[test]
+fn clients_that_drip_hold_no_more_than_their_share() {
+    let limits = Limits { per_client: 8, ..LIMITS };
+    let server = Server::start(&["127.0.0.1:0"], 1, limits);
+    let address = server.addresses[0];
+    let mut dripping: Vec<TcpStream> = (0..100).map(|_| connect(address)).collect();
+    for round in 0..3 {
+        for stream in &mut dripping {
+            let _ = stream.write_all(&[round]); // refused ones are reset
+        }
+    }
+    assert!(is_served(&mut connect_from("127.0.0.2", address)));
+    let counts = server.running().connection_counts();
+    assert_eq!((counts.accepted, counts.refused), (8 + 1, 92));
+}
+
+#[test]
 fn a_client_that_does_not_read_is_let_go() {
     let server = Server::start(&["127.0.0.1:0"], 1, Limits { idle: SOON, ..LIMITS });
     let mut stream = connect(server.addresses[0]);

@@ -139,7 +139,10 @@ async fn serve<R: Respond>(
     let client = incoming.remote_address();
     let handshake = async {
         let connecting = incoming.accept()?;
-        timeout(shared.handshake(), connecting).await.map_err(io::Error::from)?.map_err(io::Error::from)
+        timeout(shared.handshake(), connecting)
+            .await
+            .map_err(io::Error::from)?
+            .map_err(io::Error::from)
     };
     let connected = tokio::select! {
         connected = handshake => connected,

@@ -63,7 +63,8 @@ fn is_message(headers: &HeaderMap) -> Result<(), StatusCode> {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     let media = text(CONTENT_TYPE).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
-    let is_coded = text(CONTENT_ENCODING).is_some_and(|code| !code.eq_ignore_ascii_case("identity"));
+    let is_coded =
+        text(CONTENT_ENCODING).is_some_and(|code| !code.eq_ignore_ascii_case("identity"));
     if !media.eq_ignore_ascii_case(MESSAGE) || is_coded {
         return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
