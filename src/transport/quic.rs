@@ -64,7 +64,8 @@ pub(super) fn open(
 }
 
 fn transport(limits: &Limits) -> io::Result<TransportConfig> {
-    let idle = IdleTimeout::try_from(limits.idle).map_err(io::Error::other)?;
+    // After ours, which says goodbye.
+    let idle = IdleTimeout::try_from(limits.idle + GRACE).map_err(io::Error::other)?;
     let small = SMALL as u32;
     let mut transport = TransportConfig::default();
     transport
