@@ -39,6 +39,7 @@ fn an_empty_file_has_every_default() {
     assert_eq!(config.limits.tcp_connections, 1024);
     assert_eq!(config.limits.tcp_per_client, 64);
     assert_eq!(config.limits.tcp_idle, Duration::from_secs(10));
+    assert_eq!(config.limits.tcp_lifetime, Duration::from_secs(3600));
     assert_eq!(config.limits.edns_udp_size, 1232);
     assert_eq!(config.limits.responses_per_second, 0);
     assert_eq!(config.limits.nxdomains_per_second, 0);

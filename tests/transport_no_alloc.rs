@@ -68,7 +68,8 @@ fn answering_over_udp_allocates_nothing() {
             let local = if server.is_ipv4() { "127.0.0.1" } else { "::1" };
             server.set_ip(local.parse().unwrap());
         }
-        let limits = Limits { connections: 1, per_client: 1, idle: Duration::from_secs(1) };
+        let (idle, lifetime) = (Duration::from_secs(1), Duration::from_secs(3600));
+        let limits = Limits { connections: 1, per_client: 1, idle, lifetime };
         let inside = runtime.enter();
         let running = bound.start(&Arc::new(ArcSwap::from_pointee(Echo)), limits).unwrap();
         drop(inside);

@@ -155,6 +155,30 @@ fn a_message_that_drips_in_gains_no_time() {
 }
 
 #[test]
+fn a_connection_grows_only_so_old_however_busy() {
+    let server = Server::start(&["127.0.0.1:0"], 1, Limits { lifetime: SOON, ..LIMITS });
+    let mut stream = connect(server.addresses[0]);
+    eventually("the connection is closed", || !is_served(&mut stream));
+    assert!(is_served(&mut connect(server.addresses[0])));
+}
+
+#[test]
+fn clients_that_drip_hold_no_more_than_their_share() {
+    let limits = Limits { per_client: 8, ..LIMITS };
+    let server = Server::start(&["127.0.0.1:0"], 1, limits);
+    let address = server.addresses[0];
+    let mut dripping: Vec<TcpStream> = (0..100).map(|_| connect(address)).collect();
+    for round in 0..3 {
+        for stream in &mut dripping {
+            let _ = stream.write_all(&[round]); // refused ones are reset
+        }
+    }
+    assert!(is_served(&mut connect_from("127.0.0.2", address)));
+    let counts = server.running().connection_counts();
+    assert_eq!((counts.accepted, counts.refused), (8 + 1, 92));
+}
+
+#[test]
 fn a_client_that_does_not_read_is_let_go() {
     let server = Server::start(&["127.0.0.1:0"], 1, Limits { idle: SOON, ..LIMITS });
     let mut stream = connect(server.addresses[0]);
@@ -173,7 +197,7 @@ fn a_client_over_its_share_is_refused_and_others_are_not() {
     assert!(is_over(&mut connect(address)));
     assert!(is_served(&mut connect_from("127.0.0.2", address)));
     assert!(held.iter_mut().all(is_served));
-    assert_eq!(server.running().tcp_counts().refused, 1);
+    assert_eq!(server.running().connection_counts().refused, 1);
     drop(held.pop());
     eventually("the seat is free again", || is_served(&mut connect(address)));
 }
@@ -189,7 +213,7 @@ fn when_all_seats_are_taken_the_longest_idle_gives_way() {
     assert!(is_served(&mut newcomer));
     assert!(is_over(&mut held[1]));
     assert!(is_served(&mut held[0]) && is_served(&mut held[2]));
-    assert_eq!(server.running().tcp_counts().evicted, 1);
+    assert_eq!(server.running().connection_counts().evicted, 1);
 }
 
 #[test]
@@ -231,7 +255,7 @@ fn stopping_closes_idle_and_busy_connections_and_frees_the_port() {
                 while is_served(&mut busy) {}
             });
         }
-        eventually("all are there", || server.running().tcp_counts().accepted == 5);
+        eventually("all are there", || server.running().connection_counts().accepted == 5);
         server.stop();
     });
     assert!(is_over(&mut idle));
@@ -258,7 +282,7 @@ async fn the_stream_loop_serves_whatever_carries_octets() {
     let ends =
         Ends { client: ([192, 0, 2, 1], 4000).into(), local: None, transport: Transport::Tcp };
     let served = async {
-        stream::serve(&mut server, ends, &engine, PATIENCE, stopped, || {}).await.unwrap();
+        stream::serve(&mut server, ends, &engine, &LIMITS, stopped, || {}).await.unwrap();
     };
     let asked = async {
         for id in 0..20 {

@@ -40,7 +40,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let bound = Bound::bind(&[options.listen], options.workers)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let limits = Limits { connections: 16, per_client: 16, idle: Duration::from_secs(10) };
+        let (idle, lifetime) = (Duration::from_secs(10), Duration::from_secs(3600));
+        let limits = Limits { connections: 16, per_client: 16, idle, lifetime };
         let running = bound.start(&Arc::new(ArcSwap::from_pointee(Reflector)), limits)?;
         let address = running.addresses().first().context("no address")?;
         eprintln!("reflecting on {address}, pid {}", std::process::id());

@@ -5,6 +5,7 @@
 mod arguments;
 mod check;
 pub mod demo;
+mod descriptors;
 mod explain;
 mod generate;
 pub mod geoip;

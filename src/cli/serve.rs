@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::arguments::Serve;
-use super::{logging, report};
+use super::{descriptors, logging, report};
 use crate::config::Limits;
 use crate::server::{Event, Server};
 use crate::transport::{Bound, stream};
@@ -20,6 +20,14 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     logging::start(config.log.level, config.log.format);
     let listen =
         if arguments.listen.is_empty() { &config.server.listen } else { &arguments.listen };
+    match descriptors::raise() {
+        Ok(most) if most < config.limits.tcp_connections as u64 => tracing::warn!(
+            "the system allows {most} open files, fewer than `tcp_connections`: raise its limit \
+             (systemd: LimitNOFILE=)"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
+    }
     let mut bound = Bound::bind(listen, config.server.workers)?;
     if let Some(encrypted) = &generation.encrypted {
         bound.bind_encrypted(encrypted)?;
@@ -58,12 +66,13 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What streams may use, as the transport takes it.
+/// What connections may use, as the transport takes it.
 pub(super) fn limits(limits: &Limits) -> stream::Limits {
     stream::Limits {
         connections: limits.tcp_connections,
         per_client: limits.tcp_per_client,
         idle: limits.tcp_idle,
+        lifetime: limits.tcp_lifetime,
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Encrypted {
     pub doh: Vec<SocketAddr>,
     /// DNS over QUIC on each.
     pub doq: Vec<SocketAddr>,
+    /// DNS over HTTP/3 on each.
+    pub doh3: Vec<SocketAddr>,
 }
 
 /// Whose ports an address takes one of.
@@ -81,7 +83,7 @@ impl Encrypted {
         taken: &mut Sockets,
         reader: &mut Reader<'_>,
     ) -> Option<Encrypted> {
-        let lists = [&spec.listen_dot, &spec.listen_doh, &spec.listen_doq];
+        let lists = [&spec.listen_dot, &spec.listen_doh, &spec.listen_doq, &spec.listen_doh3];
         let mut read = |list: &Option<Spanned<Vec<Spanned<String>>>>, kind| {
             let texts = list.as_ref().map_or(&[][..], |list| &list.value);
             addresses(texts, &[kind], taken, reader)
@@ -89,6 +91,7 @@ impl Encrypted {
         let dot = read(&spec.listen_dot, Kind::Tcp);
         let doh = read(&spec.listen_doh, Kind::Tcp);
         let doq = read(&spec.listen_doq, Kind::Udp);
+        let doh3 = read(&spec.listen_doh3, Kind::Udp);
         let certificate = path(spec.certificate.as_ref(), reader);
         let key = path(spec.key.as_ref(), reader);
         let Some(listened) = lists.into_iter().flatten().find(|list| !list.value.is_empty()) else {
@@ -97,7 +100,7 @@ impl Encrypted {
                 reader.found.push(
                     Diagnostic::lint("unused", message)
                         .at(&path.span, "")
-                        .help("set `listen_dot`, `listen_doh` or `listen_doq`"),
+                        .help("set `listen_dot`, `listen_doh`, `listen_doq` or `listen_doh3`"),
                 );
             }
             return None;
@@ -112,7 +115,7 @@ impl Encrypted {
                 );
             }
         }
-        Some(Encrypted { certificate: certificate?, key: key?, dot, doh, doq })
+        Some(Encrypted { certificate: certificate?, key: key?, dot, doh, doq, doh3 })
     }
 }
 

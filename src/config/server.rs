@@ -98,12 +98,14 @@ pub struct Limits {
     /// UDP queries a second from one client prefix without demanding cookies: 0 (never
     /// demanded) to 1,000,000.
     pub require_cookies_over: u32,
-    /// TCP connections in all: 1 to 1,000,000.
+    /// Connections in all, of all transports that have any: 1 to 1,000,000.
     pub tcp_connections: usize,
-    /// TCP connections of one client address: 1 to `tcp_connections`.
+    /// Connections of one client, an IPv4 address or an IPv6 /56: 1 to `tcp_connections`.
     pub tcp_per_client: usize,
     /// How long a TCP, TLS, HTTPS or QUIC connection may be silent: 100 ms to 1 h.
     pub tcp_idle: Duration,
+    /// How old a connection may become: 1 s to 7 days.
+    pub tcp_lifetime: Duration,
     /// Octets of the largest UDP answer: 512 to 1232.
     pub edns_udp_size: u16,
 }
@@ -123,6 +125,9 @@ const MAX_NSID: usize = 128;
 const MAX_VERSION: usize = 255;
 
 const TCP_IDLE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3600);
+
+const TCP_LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600);
 
 impl Server {
     /// The sockets it listens on are added to `taken`.
@@ -391,7 +396,8 @@ impl Limits {
         // A smaller limit in all lowers the default of each; a larger one that was written is
         // a contradiction.
         let each = reader.integer("tcp_per_client", each, 1..=in_all, 64.min(in_all));
-        let idle = spec.tcp_idle.as_ref();
+        let (idle, life) = (spec.tcp_idle.as_ref(), spec.tcp_lifetime.as_ref());
+        let hour = Duration::from_secs(3600);
         Limits {
             responses_per_second: responses,
             nxdomains_per_second: nxdomains,
@@ -402,6 +408,7 @@ impl Limits {
             tcp_connections: usize::try_from(in_all).unwrap_or(1024),
             tcp_per_client: usize::try_from(each).unwrap_or(64),
             tcp_idle: reader.duration("tcp_idle", idle, TCP_IDLE, Duration::from_secs(10)),
+            tcp_lifetime: reader.duration("tcp_lifetime", life, TCP_LIFETIME, hour),
             edns_udp_size: udp_size(spec.edns_udp_size.as_ref(), reader),
         }
     }

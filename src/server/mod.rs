@@ -8,6 +8,7 @@
 //! [`mod@build`] is the only place that turns configuration into runtime objects.
 
 pub mod build;
+pub mod certificate;
 pub mod event;
 pub mod notify;
 pub mod serve;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
 use crate::engine::{Engine, Snapshot};
@@ -34,6 +34,8 @@ pub struct Server {
     control: JoinHandle<()>,
     /// Tells secondaries; ends by itself.
     notify: JoinHandle<()>,
+    /// Looks after the certificate's files, when there are any, as long as it is not dropped.
+    _certificate: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -100,6 +102,10 @@ impl Server {
         };
         desk.announce_start(first.failures, begin);
         let running = bound.start(&desk.engine, limits)?;
+        let mut certificate = JoinSet::new();
+        if let Some(files) = generation.certificate.clone() {
+            certificate.spawn(files.watch());
+        }
         let (stop, stopped) = watch::channel(false);
         // Secondaries come for the zones at once, so it is answered before they are told.
         let announcement = Announcement {
@@ -117,7 +123,7 @@ impl Server {
             }
         });
         let control = tokio::spawn(desk.run(reports, stopped));
-        Ok(Server { running, checker, control, notify, stop })
+        Ok(Server { running, checker, control, notify, _certificate: certificate, stop })
     }
 
     /// The addresses it answers on with UDP and TCP.

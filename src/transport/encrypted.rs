@@ -1,16 +1,18 @@
 //! What encrypted listeners need before they serve: a certificate, TLS settings, sockets.
 //!
-//! Knows PEM, rustls and binding. Does not know who serves on the sockets: that is
-//! [`hickory`](super::hickory).
+//! Knows PEM, rustls and binding. Does not know who serves on the sockets, nor when a certificate
+//! is replaced.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use socket2::{Domain, Socket, Type};
 
@@ -27,11 +29,14 @@ pub struct Encrypted {
     pub doh: Vec<SocketAddr>,
     /// DNS over QUIC (RFC 9250) on each.
     pub doq: Vec<SocketAddr>,
+    /// DNS over HTTP/3 on each.
+    pub doh3: Vec<SocketAddr>,
 }
 
-/// A certificate, the certificates that lead to its authority, and its private key.
+/// A certificate, the certificates that lead to its authority, and its private key. A clone is
+/// the same identity: what replaces one replaces all.
 #[derive(Debug, Clone)]
-pub struct Identity(Arc<CertifiedKey>);
+pub struct Identity(Arc<ArcSwap<CertifiedKey>>);
 
 /// Two files are no certificate and key.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +68,7 @@ pub(super) enum ListenerSocket {
     Tls(TcpListener),
     Https(TcpListener),
     Quic(UdpSocket),
+    Http3(UdpSocket),
 }
 
 impl Identity {
@@ -91,11 +97,16 @@ impl Identity {
         match identity.keys_match() {
             // A key that cannot tell its public half is found out by the first client.
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-                Ok(Identity(Arc::new(identity)))
+                Ok(Identity(Arc::new(ArcSwap::from_pointee(identity))))
             }
             Err(rustls::Error::InconsistentKeys(_)) => Err(IdentityError::Mismatch),
             Err(error) => Err(IdentityError::Certificate(error.to_string())),
         }
+    }
+
+    /// Shows the certificate of `newer` from the next handshake on.
+    pub fn replace(&self, newer: &Identity) {
+        self.0.store(newer.0.load_full());
     }
 
     /// TLS as this identity for one application protocol. 0-RTT stays off: a replayed query
@@ -109,9 +120,17 @@ impl Identity {
             ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
                 .with_protocol_versions(versions)?
                 .with_no_client_auth()
-                .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&self.0))));
+                .with_cert_resolver(Arc::new(self.clone()));
         config.alpn_protocols = vec![alpn.to_vec()];
+        // Sessions are kept by clients, sealed, rather than by us.
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
         Ok(Arc::new(config))
+    }
+}
+
+impl ResolvesServerCert for Identity {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
     }
 }
 
@@ -119,7 +138,9 @@ impl Encrypted {
     /// Binds all sockets; port 0 takes a free port for each.
     pub(super) fn bind(&self) -> Result<Vec<Listener>, BindError> {
         let mut listeners = Vec::new();
-        for (speech, addresses) in [(&DOT, &self.dot), (&DOH, &self.doh), (&DOQ, &self.doq)] {
+        for (speech, addresses) in
+            [(&DOT, &self.dot), (&DOH, &self.doh), (&DOQ, &self.doq), (&DOH3, &self.doh3)]
+        {
             for &address in addresses {
                 let bound = Listener::bind(speech, address, &self.identity);
                 let protocol = speech.protocol;
@@ -164,6 +185,13 @@ const DOQ: Speech = Speech {
     open: |address| open_quic(address).map(ListenerSocket::Quic),
 };
 
+const DOH3: Speech = Speech {
+    protocol: Protocol::Http3,
+    alpn: b"h3",
+    versions: &[&rustls::version::TLS13],
+    open: |address| open_quic(address).map(ListenerSocket::Http3),
+};
+
 impl Listener {
     fn bind(speech: &Speech, address: SocketAddr, identity: &Identity) -> io::Result<Listener> {
         let tls = identity.tls(speech.versions, speech.alpn).map_err(io::Error::other)?;
@@ -177,7 +205,7 @@ impl ListenerSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             ListenerSocket::Tls(socket) | ListenerSocket::Https(socket) => socket.local_addr(),
-            ListenerSocket::Quic(socket) => socket.local_addr(),
+            ListenerSocket::Quic(socket) | ListenerSocket::Http3(socket) => socket.local_addr(),
         }
     }
 }

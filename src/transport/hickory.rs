@@ -1,5 +1,4 @@
-//! DNS over TLS (RFC 7858), HTTPS (RFC 8484, HTTP/2) and QUIC (RFC 9250): hickory-server
-//! listens, the engine answers.
+//! DNS over HTTP/3 (RFC 8484 over RFC 9114): hickory-server listens, the engine answers.
 //!
 //! The only file that names hickory-server. It reads connections and hands over each query in
 //! octets; its way back takes records, not octets. So a reply is taken apart into records whose
@@ -7,25 +6,23 @@
 //! as the engine wrote them, and only the compression of names differs. Names within data are
 //! therefore written out in full.
 //!
-//! What hickory-server 0.26 decides and does not leave to us:
+//! What hickory-server 0.26 decides and does not leave to us, and why this transport is the only
+//! one it serves:
 //!
 //! - It reads each query before we do. What it cannot read (an EDNS option cut short, say) gets
 //!   its own FORMERR, a header alone.
 //! - It compresses 120 names in a message and writes further ones in full. An answer of several
 //!   thousand records, which fits in 65,535 octets over TCP, may then be cut short, with TC.
-//! - There is no limit to the connections, in all or of one client, nor to the requests at work
-//!   on one HTTPS connection, whose answers wait in memory while the client does not take them.
-//!   When the process runs out of file descriptors, accepting spins until some are free.
-//! - `idle` bounds the handshake (five seconds for QUIC) and the wait for a whole query; over TLS
-//!   the wait for a client that does not take its answers, too.
-//! - DoH: POST of `application/dns-message` to `/dns-query`, with an `Accept` header. There is
-//!   no GET, and a request that does not suit it is reset without an HTTP status.
-//! - DoQ: a listener shakes hands with one client at a time, so one that stalls holds up new ones
-//!   for those five seconds; a connection carries a hundred queries, one after another.
+//! - There is no limit to the connections, in all or of one client.
+//! - `idle` bounds the wait for a whole query. There is no time limit for a client that does not
+//!   take its answers, and a listener shakes hands with one client at a time, so one that stalls
+//!   holds up new ones for five seconds.
+//! - Any path and method will do, the query is the body (there is no GET), responses have no
+//!   `cache-control`, and a connection carries a hundred queries.
 //! - At a stop connections are closed at once, whatever is in hand.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,73 +35,43 @@ use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, DecodeError};
 use hickory_server::net::runtime::Time;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
+use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::encrypted::{Listener, ListenerSocket};
+use super::Respond;
 use super::stream::{self, Ends};
-use super::{Protocol, Respond};
 use crate::engine::Transport;
 use crate::wire::Type;
-
-/// Where HTTPS clients post their queries (RFC 8484 section 4.1.1 leaves it to the server).
-const PATH: &str = "/dns-query";
 
 /// Listeners at work; dropping it closes everything at once.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    addresses: Vec<(Protocol, SocketAddr)>,
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
 }
 
 impl Listeners {
     /// Serves each socket; must be called inside a tokio runtime. `idle` is how long a client
-    /// may take for a handshake, for its next query, and to accept answers.
+    /// may take for its next query.
     pub(super) fn start<R: Respond>(
-        sockets: Vec<Listener>,
+        sockets: Vec<(SocketAddr, UdpSocket, Arc<ServerConfig>)>,
         engine: &Arc<ArcSwap<R>>,
         idle: Duration,
     ) -> io::Result<Listeners> {
-        let mut listeners =
-            Listeners { addresses: Vec::new(), tasks: Vec::new(), stop: watch::Sender::new(false) };
-        for Listener { protocol, address, tls, socket } in sockets {
+        let mut listeners = Listeners { tasks: Vec::new(), stop: watch::Sender::new(false) };
+        for (address, socket, tls) in sockets {
             let local = Some(address.ip()).filter(|ip| !ip.is_unspecified());
-            let handler = |transport| Handler { engine: Arc::clone(engine), local, transport };
-            let server = match socket {
-                ListenerSocket::Tls(socket) => {
-                    let mut server = hickory_server::Server::new(handler(Transport::Tls));
-                    let socket = tokio::net::TcpListener::from_std(socket)?;
-                    server.register_tls_listener_with_tls_config(socket, idle, tls)?;
-                    server
-                }
-                ListenerSocket::Https(socket) => {
-                    let mut server = hickory_server::Server::new(handler(Transport::Https));
-                    let socket = tokio::net::TcpListener::from_std(socket)?;
-                    let path = PATH.to_owned();
-                    server
-                        .register_https_listener_with_tls_config(socket, idle, tls, None, path)?;
-                    server
-                }
-                ListenerSocket::Quic(socket) => {
-                    let mut server = hickory_server::Server::new(handler(Transport::Quic));
-                    let socket = tokio::net::UdpSocket::from_std(socket)?;
-                    server
-                        .register_quic_listener_and_tls_config(socket, idle, tls)
-                        .map_err(io::Error::other)?;
-                    server
-                }
-            };
-            listeners.addresses.push((protocol, address));
+            let handler = Handler { engine: Arc::clone(engine), local };
+            let mut server = hickory_server::Server::new(handler);
+            let socket = tokio::net::UdpSocket::from_std(socket)?;
+            server
+                .register_h3_listener_with_tls_config(socket, idle, tls, None)
+                .map_err(io::Error::other)?;
             let stop = listeners.stop.subscribe();
-            listeners.tasks.push(tokio::spawn(serve(server, protocol, address, stop)));
+            listeners.tasks.push(tokio::spawn(serve(server, address, stop)));
         }
         Ok(listeners)
-    }
-
-    /// Which, with the actual ports.
-    pub(super) fn addresses(&self) -> &[(Protocol, SocketAddr)] {
-        &self.addresses
     }
 
     /// Stops accepting and closes all connections.
@@ -130,7 +97,6 @@ impl Drop for Listeners {
 /// Runs a listener until `stop` becomes true.
 async fn serve<R: Respond>(
     mut server: hickory_server::Server<Handler<R>>,
-    protocol: Protocol,
     address: SocketAddr,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -141,11 +107,11 @@ async fn serve<R: Respond>(
     match ended {
         None => {
             if let Err(error) = server.shutdown_gracefully().await {
-                tracing::debug!(%address, %error, "{protocol} did not stop well");
+                tracing::debug!(%address, %error, "DNS over HTTP/3 did not stop well");
             }
         }
-        Some(Ok(())) => tracing::error!(%address, "{protocol} ended"),
-        Some(Err(error)) => tracing::error!(%address, %error, "{protocol} ended"),
+        Some(Ok(())) => tracing::error!(%address, "DNS over HTTP/3 ended"),
+        Some(Err(error)) => tracing::error!(%address, %error, "DNS over HTTP/3 ended"),
     }
 }
 
@@ -153,7 +119,6 @@ async fn serve<R: Respond>(
 struct Handler<R> {
     engine: Arc<ArcSwap<R>>,
     local: Option<IpAddr>,
-    transport: Transport,
 }
 
 #[async_trait]
@@ -164,11 +129,8 @@ impl<R: Respond> RequestHandler for Handler<R> {
         mut client: H,
     ) -> ResponseInfo {
         let none = Header { metadata: request.metadata, counts: HeaderCounts::default() };
-        // RFC 9250 section 4.2.1: a client that sets the ID gets no answer.
-        if self.transport == Transport::Quic && request.metadata.id != 0 {
-            return none.into();
-        }
-        let ends = Ends { client: request.src(), local: self.local, transport: self.transport };
+        let transport = Transport::Https;
+        let ends = Ends { client: request.src(), local: self.local, transport };
         let read = |reply: Option<&[u8]>| reply.map(Taken::apart);
         let taken = stream::respond(&**self.engine.load(), ends, request.as_slice(), read);
         let sent = match &taken {

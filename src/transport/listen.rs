@@ -10,10 +10,11 @@ use std::thread;
 use arc_swap::ArcSwap;
 
 use super::Respond;
-use super::encrypted::{Encrypted, Listener};
+use super::connections::{ConnectionCounts, Connections, Speech};
+use super::encrypted::{Encrypted, Listener, ListenerSocket};
 use super::hickory::Listeners;
 use super::stream::Limits;
-use super::tcp::{self, Acceptors, TcpCounts};
+use super::tcp;
 use super::udp::{self, UdpCounts, Workers};
 
 /// How often a free port is looked for that is free for UDP and for TCP.
@@ -35,8 +36,9 @@ pub struct Bound {
 pub struct Running {
     addresses: Vec<SocketAddr>,
     udp: Workers,
-    tcp: Acceptors,
-    encrypted: Listeners,
+    connections: Connections,
+    encrypted: Vec<(Protocol, SocketAddr)>,
+    http3: Listeners,
 }
 
 /// An address could not be listened on.
@@ -60,6 +62,7 @@ pub enum Protocol {
     Tls,
     Https,
     Quic,
+    Http3,
 }
 
 impl fmt::Display for Protocol {
@@ -70,6 +73,7 @@ impl fmt::Display for Protocol {
             Protocol::Tls => "DNS over TLS",
             Protocol::Https => "DNS over HTTPS",
             Protocol::Quic => "DNS over QUIC",
+            Protocol::Http3 => "DNS over HTTP/3",
         })
     }
 }
@@ -119,10 +123,21 @@ impl Bound {
         engine: &Arc<ArcSwap<R>>,
         limits: Limits,
     ) -> io::Result<Running> {
-        let encrypted = Listeners::start(self.encrypted, engine, limits.idle)?;
-        let tcp = Acceptors::start(self.tcp, engine, limits)?;
+        let mut streams: Vec<_> = self.tcp.into_iter().map(|tcp| (tcp, Speech::Tcp)).collect();
+        let (mut quic, mut http3, mut encrypted) = (Vec::new(), Vec::new(), Vec::new());
+        for Listener { protocol, address, tls, socket } in self.encrypted {
+            encrypted.push((protocol, address));
+            match socket {
+                ListenerSocket::Tls(socket) => streams.push((socket, Speech::Tls(tls.into()))),
+                ListenerSocket::Https(socket) => streams.push((socket, Speech::Https(tls.into()))),
+                ListenerSocket::Quic(socket) => quic.push((socket, tls)),
+                ListenerSocket::Http3(socket) => http3.push((address, socket, tls)),
+            }
+        }
+        let http3 = Listeners::start(http3, engine, limits.idle)?;
+        let connections = Connections::start(streams, quic, engine, limits)?;
         let udp = Workers::start(self.udp, engine)?;
-        Ok(Running { addresses: self.addresses, udp, tcp, encrypted })
+        Ok(Running { addresses: self.addresses, udp, connections, encrypted, http3 })
     }
 }
 
@@ -132,10 +147,10 @@ impl Running {
         &self.addresses
     }
 
-    /// The addresses of encrypted transports with the actual ports: TLS, HTTPS, QUIC, each in
-    /// the order given.
+    /// The addresses of encrypted transports with the actual ports: TLS, HTTPS, QUIC, HTTP/3,
+    /// each in the order given.
     pub fn encrypted(&self) -> &[(Protocol, SocketAddr)] {
-        self.encrypted.addresses()
+        &self.encrypted
     }
 
     /// What the UDP workers did so far.
@@ -143,16 +158,17 @@ impl Running {
         self.udp.counts()
     }
 
-    /// What became of TCP connections so far.
-    pub fn tcp_counts(&self) -> TcpCounts {
-        self.tcp.counts()
+    /// What became of connections so far, over TCP, TLS, HTTPS and QUIC.
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        self.connections.counts()
     }
 
     /// Stops taking queries, lets answers in hand be sent, and waits until all is closed: UDP
-    /// for the batch in hand, TCP for a second at most. Encrypted connections are closed at once.
+    /// for the batch in hand, connections for a second at most. Connections of HTTP/3 are closed
+    /// at once.
     pub async fn stop(mut self) {
         self.udp.stop();
-        tokio::join!(self.tcp.stop(), self.encrypted.stop());
+        tokio::join!(self.connections.stop(), self.http3.stop());
     }
 }
 

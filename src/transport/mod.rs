@@ -6,22 +6,27 @@
 //! ```text
 //! Bound::bind ─► (privileges are dropped) ─► Bound::start ─► Running ─► Running::stop
 //!                  UDP  one thread for each (address, worker)    udp
-//!                  TCP  one task for each connection             tcp, stream, transfers, seats
-//!                  TLS, HTTPS, QUIC                              encrypted, hickory
+//!                  TCP  one task for each connection             tcp, connections, seats, stream
+//!                  TLS, HTTPS, QUIC  the same, and encrypted     encrypted, tls, https, quic
+//!                  HTTP/3                                        encrypted, hickory
 //! ```
 
+mod connections;
 mod encrypted;
 mod hickory;
+pub mod https;
 mod listen;
+mod quic;
 mod seats;
 pub mod stream;
 mod tcp;
+mod tls;
 mod transfers;
 pub mod udp;
 
+pub use connections::ConnectionCounts;
 pub use encrypted::{Encrypted, Identity, IdentityError};
 pub use listen::{BindError, Bound, Protocol, Running};
-pub use tcp::TcpCounts;
 pub use udp::UdpCounts;
 
 use std::time::{SystemTime, UNIX_EPOCH};

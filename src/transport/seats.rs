@@ -1,15 +1,17 @@
-//! Who may hold a connection: so many in all, so many for each client.
+//! Who may hold a connection: so many in all, so many for each client, over whatever transport.
 //!
 //! Knows counts and times, no sockets. When all seats are taken the connection that has been
-//! without a whole message for longest gives way: an idle one, or one that dawdles.
+//! without a whole message for longest gives way: an idle one, or one that dawdles, be it in a
+//! handshake.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
+use tokio::time::sleep_until;
 
 use crate::geo::address::truncate;
 
@@ -24,7 +26,10 @@ pub(super) struct Seats {
 
 #[derive(Debug, Default)]
 struct Table {
-    taken: HashMap<u64, Arc<Place>>,
+    /// By what was noted of each last, and its number. A message moves no place: one that is
+    /// found at the front and was active since is moved back then, so that a message costs one
+    /// store and an eviction no walk through all.
+    taken: BTreeMap<(u64, u64), Arc<Place>>,
     /// How many each client holds; never 0.
     clients: HashMap<IpAddr, usize>,
     next: u64,
@@ -35,6 +40,8 @@ struct Place {
     client: IpAddr,
     /// Microseconds from `Seats::start` to the last whole message, or to the taking.
     active: AtomicU64,
+    /// What `active` was when the place was put where it stands; changes under the lock alone.
+    noted: AtomicU64,
     evicted: Notify,
 }
 
@@ -78,9 +85,14 @@ impl Seats {
         *table.clients.entry(client).or_insert(0) += 1;
         let number = table.next;
         table.next += 1;
-        let active = AtomicU64::new(self.since_start(now));
-        let place = Arc::new(Place { client, active, evicted: Notify::new() });
-        table.taken.insert(number, Arc::clone(&place));
+        let now = self.since_start(now);
+        let place = Arc::new(Place {
+            client,
+            active: AtomicU64::new(now),
+            noted: AtomicU64::new(now),
+            evicted: Notify::new(),
+        });
+        table.taken.insert((now, number), Arc::clone(&place));
         Admission::Seated { seat: Seat { seats: Arc::clone(self), number, place }, evicted }
     }
 
@@ -108,26 +120,36 @@ impl Seats {
 
 impl Table {
     fn evict(&mut self) -> bool {
-        let longest = self.taken.iter().min_by_key(|(number, place)| {
-            (place.active.load(Relaxed), **number) // of two equal ones the elder
-        });
-        let Some(number) = longest.map(|(number, _)| *number) else { return false };
-        if let Some(place) = self.free(number) {
+        // Each round moves a place back by a message of its own, or is the last.
+        while let Some(((noted, number), place)) = self.taken.pop_first() {
+            let active = place.active.load(Relaxed);
+            if active > noted {
+                place.noted.store(active, Relaxed);
+                self.taken.insert((active, number), place);
+                continue;
+            }
+            self.leave(place.client);
             place.evicted.notify_one();
+            return true;
         }
-        true
+        false
     }
 
     /// Frees a seat, unless it is free already.
-    fn free(&mut self, number: u64) -> Option<Arc<Place>> {
-        let place = self.taken.remove(&number)?;
-        if let Some(held) = self.clients.get_mut(&place.client) {
+    fn free(&mut self, number: u64, place: &Place) {
+        if self.taken.remove(&(place.noted.load(Relaxed), number)).is_some() {
+            self.leave(place.client);
+        }
+    }
+
+    /// One seat fewer for `client`.
+    fn leave(&mut self, client: IpAddr) {
+        if let Some(held) = self.clients.get_mut(&client) {
             *held -= 1;
             if *held == 0 {
-                self.clients.remove(&place.client);
+                self.clients.remove(&client);
             }
         }
-        Some(place)
     }
 }
 
@@ -135,6 +157,18 @@ impl Seat {
     /// Notes that a whole message came.
     pub(super) fn active(&self, now: Instant) {
         self.place.active.store(self.seats.since_start(now), Relaxed);
+    }
+
+    /// Ends when no whole message came for `idle`.
+    pub(super) async fn silent(&self, idle: Duration) {
+        loop {
+            let active = Duration::from_micros(self.place.active.load(Relaxed));
+            let due = self.seats.start + active + idle;
+            if Instant::now() >= due {
+                return;
+            }
+            sleep_until(due.into()).await;
+        }
     }
 
     /// Ends when the seat is needed for another connection.
@@ -145,7 +179,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.seats.lock().free(self.number);
+        self.seats.lock().free(self.number, &self.place);
     }
 }
 
@@ -203,6 +237,25 @@ mod tests {
         let _neighbour = seated(seats.admit(ip("2001:db8:0:100::1"), now));
         drop(one);
         let _three = seated(seats.admit(ip("2001:db8:0:7::9"), now));
+    }
+
+    #[tokio::test]
+    async fn whoever_was_active_since_is_passed_over() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let seats = Seats::new(4, 4, start);
+        let held: Vec<Seat> =
+            (0..4).map(|n| seated(seats.admit(ip("192.0.2.1"), at(n))).0).collect();
+        for (n, seat) in (10..).zip([&held[0], &held[1], &held[3], &held[0]]) {
+            seat.active(at(n));
+        }
+        for longest in [2, 1, 3, 0] {
+            assert!(seats.evict());
+            assert!(is_evicted(&held[longest]).await);
+        }
+        assert!(!seats.evict());
+        drop(held);
+        assert!(seats.lock().clients.is_empty());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{Respond, now, seed, transfers};
 use crate::engine::{Reply, Request, Scratch, Transfer, Transport};
 
-/// What streams may take.
+/// What connections may take, over all transports that have any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections in all.
@@ -26,6 +26,8 @@ pub struct Limits {
     /// How long a connection may be without a whole message, and how long a client may take to
     /// accept answers.
     pub idle: Duration,
+    /// How old a connection may become; it ends between two messages.
+    pub lifetime: Duration,
 }
 
 /// The two ends of a stream.
@@ -40,7 +42,7 @@ pub struct Ends {
 }
 
 /// Octets of the length in front of each message.
-const PREFIX: usize = 2;
+pub(super) const PREFIX: usize = 2;
 
 /// Room a connection keeps while it is idle.
 const SMALL: usize = 2048;
@@ -49,7 +51,8 @@ const SMALL: usize = 2048;
 const FLUSH: usize = 64 * 1024;
 
 /// Answers messages in the order they come until the client is done, is idle or slow for too
-/// long, sends something that deserves no answer, or `stop` becomes true.
+/// long, sends something that deserves no answer, the connection is too old, or `stop` becomes
+/// true.
 ///
 /// Messages that arrive together are answered together, in one write. While a client does not
 /// take its answers no more of its messages are read, so it costs bounded memory. `on_message`
@@ -58,7 +61,7 @@ pub async fn serve<S, R>(
     stream: &mut S,
     ends: Ends,
     engine: &ArcSwap<R>,
-    idle: Duration,
+    limits: &Limits,
     mut stop: watch::Receiver<bool>,
     on_message: impl Fn(),
 ) -> io::Result<()>
@@ -68,8 +71,10 @@ where
 {
     let mut input = Vec::with_capacity(SMALL);
     let mut output = Vec::new();
+    let &Limits { idle, lifetime, .. } = limits;
+    let end = Instant::now() + lifetime;
     // Moved by whole messages only: a message that drips in gets no extra time for each octet.
-    let mut deadline = Instant::now() + idle;
+    let mut deadline = end.min(Instant::now() + idle);
     loop {
         let read = tokio::select! {
             read = stream.read_buf(&mut input) => read?,
@@ -104,7 +109,7 @@ where
         }
         if done > 0 {
             input.drain(..done);
-            deadline = Instant::now() + idle;
+            deadline = end.min(Instant::now() + idle);
         }
         make_room(&mut input);
     }

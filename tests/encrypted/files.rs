@@ -4,9 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use meridian::config;
+use meridian::server::certificate::Certificate;
 use meridian::server::{Origin, build};
+use meridian::transport::Identity;
 
+use super::bed::{Bed, query};
+use super::clients::{self, NAME};
 use super::support::certificates::Authority;
+use super::{LIMITS, Server, ZONE, octets};
 
 /// What is said about a configuration with these files; empty when it is built.
 fn said_about(certificate: Option<&str>, key: Option<&str>) -> String {
@@ -92,4 +97,64 @@ fn files_that_hold_something_else_are_said_to() {
     assert!(broken.starts_with("error[bad-key]: server.key: "), "{broken}");
     let cut = said_about(Some(&certificate[..200]), Some(&key));
     assert!(cut.starts_with("error[bad-certificate]: server.pem: "), "{cut}");
+}
+
+/// The certificate that a new client is shown.
+async fn shown_now(server: &Server) -> Vec<u8> {
+    let mut tls = server.tls().await;
+    assert!(clients::ask(&mut tls, &octets(query("example.com. SOA"))).await.is_some());
+    tls.get_ref().1.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[tokio::test]
+async fn new_connections_get_the_certificate_that_stands_in_the_files() {
+    let server = Server::start(Bed::new(&[ZONE]), LIMITS);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let [certificate, key] = [path("server.pem"), path("server.key")];
+    let (first, its_key) = server.authority.files(NAME);
+    let begin = Identity::from_pem(first.as_bytes(), its_key.as_bytes()).unwrap();
+    server.identity.replace(&begin);
+    let write = |name: &str, (certificate, key): &(String, String)| {
+        fs::create_dir_all(path(name)).unwrap();
+        fs::write(path(name).join("server.pem"), certificate).unwrap();
+        fs::write(path(name).join("server.key"), key).unwrap();
+    };
+    // As Kubernetes mounts secrets: files are links through a link that moves.
+    write("one", &(first.clone(), its_key.clone()));
+    std::os::unix::fs::symlink("one", path("data")).unwrap();
+    for name in ["server.pem", "server.key"] {
+        std::os::unix::fs::symlink(Path::new("data").join(name), path(name)).unwrap();
+    }
+    let read = [first.as_bytes(), its_key.as_bytes()];
+    let mut files = Certificate::new(&certificate, &key, read, server.identity.clone());
+    assert!(files.look().is_none());
+    let mut open = server.tls().await;
+    let before = shown_now(&server).await;
+
+    write("two", &server.authority.files(NAME));
+    std::os::unix::fs::symlink("two", path("next")).unwrap();
+    fs::rename(path("next"), path("data")).unwrap();
+    assert!(matches!(files.look(), Some(Ok(()))));
+    assert!(files.look().is_none());
+    let after = shown_now(&server).await;
+    assert_ne!(before, after);
+    let query = octets(query("example.com. SOA"));
+    assert!(clients::ask(&mut open, &query).await.is_some(), "what is open stays open");
+
+    // A certificate whose key is yet to come; said once.
+    let third = server.authority.files(NAME);
+    fs::write(path("two/server.pem"), &third.0).unwrap();
+    let Some(Err(error)) = files.look() else { panic!("they do not fit") };
+    assert!(error.to_string().ends_with("the key does not belong to the certificate"), "{error}");
+    assert!(files.look().is_none());
+    fs::remove_file(path("two/server.key")).unwrap();
+    let Some(Err(error)) = files.look() else { panic!("there is no key") };
+    assert!(error.to_string().starts_with("cannot read "), "{error}");
+    assert!(files.look().is_none());
+    assert_eq!(shown_now(&server).await, after);
+    fs::write(path("two/server.key"), &third.1).unwrap();
+    assert!(matches!(files.look(), Some(Ok(()))));
+    let last = shown_now(&server).await;
+    assert!(last != after && last != before);
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
+use meridian::transport::stream::Limits;
 use meridian::transport::{Bound, Encrypted, Identity, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -11,12 +12,12 @@ use tokio::net::TcpStream;
 use super::bed::{Bed, query};
 use super::clients::{self, NAME, PATIENCE};
 use super::support::certificates::Authority;
-use super::{Server, ZONE, octets};
+use super::{LIMITS, Server, ZONE, octets};
 
 const SOON: Duration = Duration::from_millis(300);
 
 fn server(idle: Duration) -> Server {
-    Server::start(Bed::new(&[ZONE]), idle)
+    Server::start(Bed::new(&[ZONE]), Limits { idle, ..LIMITS })
 }
 
 fn question() -> Vec<u8> {
@@ -78,13 +79,12 @@ async fn garbage_inside_the_encryption_does_no_harm() {
     assert_eq!(clients::ask(&mut tls, &stump).await.unwrap()[3] & 0x0f, 1);
     assert_eq!(clients::post(&https, port, &stump).await.unwrap()[3] & 0x0f, 1);
     assert_eq!(clients::ask_quic(&quic, &stump).await.unwrap()[5] & 0x0f, 1);
-    // Less than a header, a response: no answer, and the connection goes on.
+    // Less than a header, a response: no answer, and the end of what cannot go on.
     let mut response = question();
     response[2] |= 0x80;
     for silent in [&[1, 2, 3][..], &response] {
-        tls.write_all(&clients::framed(silent)).await.unwrap();
-        assert!(clients::post(&https, port, silent).await.is_err());
-        assert_eq!(clients::ask_quic(&quic, silent).await.unwrap(), b"");
+        assert_eq!(clients::ask(&mut server.tls().await, silent).await, None);
+        assert!(clients::ask_quic(&server.quic().await, silent).await.is_err());
     }
     assert_eq!(clients::ask(&mut tls, &question()).await.unwrap()[3] & 0x0f, 0);
     assert_eq!(clients::post(&https, port, &question()).await.unwrap()[3] & 0x0f, 0);
@@ -119,8 +119,9 @@ async fn the_id_is_kept_over_tls_and_must_be_0_over_quic() {
     assert_eq!(clients::ask(&mut tls, &query).await.unwrap()[..2], [0x12, 0x34]);
     let port = server.address(Protocol::Https).port();
     assert_eq!(clients::post(&server.https(), port, &query).await.unwrap()[..2], [0x12, 0x34]);
+    // RFC 9250 section 4.2.1.
+    assert!(clients::ask_quic(&server.quic().await, &query).await.is_err());
     let quic = server.quic().await;
-    assert_eq!(clients::ask_quic(&quic, &query).await.unwrap(), b"", "RFC 9250 section 4.2.1");
     assert_eq!(clients::ask_quic(&quic, &question()).await.unwrap()[2..4], [0, 0]);
 }
 
@@ -135,6 +136,55 @@ async fn an_idle_connection_is_closed() {
     let quic = server.quic().await;
     let closed = tokio::time::timeout(PATIENCE, quic.closed()).await;
     closed.expect("the server closes it");
+}
+
+#[tokio::test]
+async fn resolvers_that_name_no_protocol_are_served() {
+    let server = server(PATIENCE);
+    let mut config = server.authority.client(b"dot");
+    config.alpn_protocols.clear();
+    let mut venture = clients::tls(server.address(Protocol::Tls), config).await.unwrap();
+    assert!(clients::ask(&mut venture, &question()).await.is_some());
+    let tls = server.tls().await;
+    assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"dot"[..]));
+}
+
+#[tokio::test]
+async fn a_client_has_one_share_of_all_transports() {
+    let server = Server::start(Bed::new(&[ZONE]), Limits { per_client: 3, ..LIMITS });
+    let mut tcp = TcpStream::connect(server.plain()).await.unwrap();
+    assert!(clients::ask(&mut tcp, &question()).await.is_some());
+    let (mut tls, quic) = (server.tls().await, server.quic().await);
+    assert!(clients::ask(&mut tls, &question()).await.is_some());
+    let port = server.address(Protocol::Https).port();
+    assert!(is_over(&mut TcpStream::connect(server.plain()).await.unwrap()).await);
+    assert!(clients::post(&server.https(), port, &question()).await.is_err());
+    drop(tcp);
+    // The seat is free once the server knows.
+    let posted = async {
+        while clients::post(&server.https(), port, &question()).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, posted).await.expect("a seat");
+    assert!(!clients::ask_quic(&quic, &question()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn handshakes_that_stall_give_way_and_hold_up_nobody() {
+    let limits = Limits { connections: 4, ..LIMITS };
+    let server = Server::start(Bed::new(&[ZONE]), limits);
+    let mut held = Vec::new();
+    for protocol in [Protocol::Tls, Protocol::Https] {
+        for _ in 0..10 {
+            let mut stream = TcpStream::connect(server.address(protocol)).await.unwrap();
+            // The beginning of a hello that promises more.
+            stream.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).await.unwrap();
+            held.push(stream);
+        }
+        assert!(serves_all(&server).await);
+    }
+    assert!(server.running.connection_counts().evicted >= 10);
 }
 
 #[tokio::test]
@@ -175,13 +225,14 @@ fn a_port_in_use_is_reported_with_what_it_was_wanted_for() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let (tcp, udp) = (tcp.local_addr().map(|a| (a, tcp)), udp.local_addr().map(|a| (a, udp)));
     let ((tcp, _tcp), (udp, _udp)) = (tcp.unwrap(), udp.unwrap());
-    for (dot, doh, doq, protocol) in [
-        (vec![tcp], vec![], vec![], Protocol::Tls),
-        (vec![], vec![tcp], vec![], Protocol::Https),
-        (vec![], vec![], vec![udp], Protocol::Quic),
+    for (dot, doh, doq, doh3, protocol) in [
+        (vec![tcp], vec![], vec![], vec![], Protocol::Tls),
+        (vec![], vec![tcp], vec![], vec![], Protocol::Https),
+        (vec![], vec![], vec![udp], vec![], Protocol::Quic),
+        (vec![], vec![], vec![], vec![udp], Protocol::Http3),
     ] {
         let mut bound = Bound::bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
-        let encrypted = Encrypted { identity: identity.clone(), dot, doh, doq };
+        let encrypted = Encrypted { identity: identity.clone(), dot, doh, doq, doh3 };
         let error = bound.bind_encrypted(&encrypted).unwrap_err();
         assert_eq!(error.protocol, protocol);
         assert!(error.to_string().contains(&format!("({protocol})")), "{error}");

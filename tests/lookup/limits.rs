@@ -33,7 +33,14 @@ fn bed(slip: u32) -> Bed {
     let zones = Zones::build(vec![source(ZONE), source(OTHER)], Vec::new()).unwrap();
     let rates = Rates { answers: 4, nxdomains: 4, errors: 4, queries: 0 };
     let limits = Limits::new(rates, slip, None);
-    Bed::with(Snapshot { zones, settings: Settings { limits, ..Settings::default() } }, Vec::new())
+    Bed::with(
+        Snapshot {
+            zones,
+            settings: Settings { limits, ..Settings::default() },
+            ..Snapshot::default()
+        },
+        Vec::new(),
+    )
 }
 
 fn ask(bed: &Bed, message: &Message) -> Option<Message> {

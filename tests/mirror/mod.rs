@@ -56,8 +56,12 @@ pub(crate) fn reflection(message: &[u8]) -> Vec<u8> {
     answer
 }
 
-pub(crate) const LIMITS: Limits =
-    Limits { connections: 64, per_client: 64, idle: Duration::from_secs(30) };
+pub(crate) const LIMITS: Limits = Limits {
+    connections: 64,
+    per_client: 64,
+    idle: Duration::from_secs(30),
+    lifetime: Duration::from_secs(3600),
+};
 
 /// How long a test waits for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

@@ -88,12 +88,15 @@ pub struct TlsSpec {
     /// Addresses with ports for DNS over TLS (RFC 7858).
     #[schemars(extend("default" = []))]
     pub listen_dot: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Addresses with ports for DNS over HTTPS (RFC 8484): POST to `/dns-query`.
+    /// Addresses with ports for DNS over HTTPS (RFC 8484): GET and POST at `/dns-query`, HTTP/2.
     #[schemars(extend("default" = []))]
     pub listen_doh: Option<Spanned<Vec<Spanned<String>>>>,
     /// Addresses with ports for DNS over QUIC (RFC 9250).
     #[schemars(extend("default" = []))]
     pub listen_doq: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Addresses with ports for DNS over HTTP/3. Its connections are not counted by `[limits]`.
+    #[schemars(extend("default" = []))]
+    pub listen_doh3: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 /// Where clients are.
@@ -164,15 +167,18 @@ pub struct LimitsSpec {
     /// DNS cookie are told to come with one, or over TCP; 0 is never.
     #[schemars(range(min = 0, max = 1_000_000), extend("default" = 0))]
     pub require_cookies_over: Option<Spanned<i64>>,
-    /// TCP connections in all.
+    /// TCP, TLS, HTTPS and QUIC connections in all.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1024))]
     pub tcp_connections: Option<Spanned<i64>>,
-    /// TCP connections of one client address.
+    /// TCP, TLS, HTTPS and QUIC connections of one client: an IPv4 address or an IPv6 /56.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 64))]
     pub tcp_per_client: Option<Spanned<i64>>,
     /// How long a TCP, TLS, HTTPS or QUIC connection may be silent.
     #[schemars(extend("default" = "10s"))]
     pub tcp_idle: Option<Spanned<DurationText>>,
+    /// How old a TCP, TLS, HTTPS or QUIC connection may become.
+    #[schemars(extend("default" = "1h"))]
+    pub tcp_lifetime: Option<Spanned<DurationText>>,
     /// Octets of the largest UDP answer (RFC 6891).
     #[schemars(range(min = 512, max = 1232), extend("default" = 1232))]
     pub edns_udp_size: Option<Spanned<i64>>,

@@ -7,16 +7,20 @@ use crate::config::files::{Disk, Files};
 use crate::config::source::Located;
 use crate::config::{self, Config};
 use crate::server::build::{Origin, shown};
+use crate::server::certificate::Certificate;
 use crate::transport::{Encrypted, Identity, IdentityError};
 
-/// Reads the files of `[tls]`: the inner `None` when nothing is encrypted, the outer when there
-/// are mistakes, which are in `found`.
+/// The encrypted transports, and the files of their certificate; neither when nothing is
+/// encrypted.
+type Built = (Option<Encrypted>, Option<Certificate>);
+
+/// Reads the files of `[tls]`. `None` when there are mistakes, which are in `found`.
 pub(super) fn build(
     config: &Config,
     origin: Origin<'_>,
     found: &mut Vec<Diagnostic>,
-) -> Option<Option<Encrypted>> {
-    let Some(config) = &config.encrypted else { return Some(None) };
+) -> Option<Built> {
+    let Some(config) = &config.encrypted else { return Some((None, None)) };
     let mut read = |path: &Located<PathBuf>| {
         let octets = match origin {
             Origin::Disk => Disk.read(&path.value),
@@ -29,16 +33,20 @@ pub(super) fn build(
             .ok()
     };
     let (certificate, key) = (read(&config.certificate), read(&config.key));
-    match Identity::from_pem(&certificate?, &key?) {
-        Ok(identity) => {
-            let config::Encrypted { dot, doh, doq, .. } = config.clone();
-            Some(Some(Encrypted { identity, dot, doh, doq }))
-        }
+    let (certificate, key) = (certificate?, key?);
+    let identity = match Identity::from_pem(&certificate, &key) {
+        Ok(identity) => identity,
         Err(error) => {
             found.push(unfit(config, &error));
-            None
+            return None;
         }
-    }
+    };
+    let files = matches!(origin, Origin::Disk).then(|| {
+        let paths = [&config.certificate.value, &config.key.value];
+        Certificate::new(paths[0], paths[1], [&certificate, &key], identity.clone())
+    });
+    let config::Encrypted { dot, doh, doq, doh3, .. } = config.clone();
+    Some((Some(Encrypted { identity, dot, doh, doq, doh3 }), files))
 }
 
 /// What is wrong with the files, at the path that was written.

@@ -20,6 +20,7 @@ use crate::config::{Config, Loaded};
 use crate::engine::Snapshot;
 use crate::geo::{Atlas, Database, Network};
 use crate::health::Check;
+use crate::server::certificate::Certificate;
 use crate::server::notify::Secondary;
 use crate::steering::compile::World;
 use crate::steering::control::Steering;
@@ -54,6 +55,8 @@ pub struct Generation {
     pub encrypted: Option<Encrypted>,
     /// Who is told of changes; the index is the [`ZoneId`](crate::zone::ZoneId).
     pub secondaries: Vec<Vec<Secondary>>,
+    /// The files of their certificate, when it comes from files.
+    pub certificate: Option<Certificate>,
     /// What is probably not meant, from all layers.
     pub lints: Vec<Diagnostic>,
 }
@@ -80,6 +83,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     };
     let secondaries = transfer::secondaries(&config, &keys, &zones);
     let transfer = transfer::build(&config, keys, &zones, &model, &mut found);
+    let (encrypted, certificate) = encrypted;
     let atlas = &world.atlas;
     let steering = Steering::new(
         model,
@@ -98,6 +102,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         checks: checks.list,
         encrypted,
         secondaries,
+        certificate,
         lints: found,
     })
 }
