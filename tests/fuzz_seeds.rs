@@ -69,3 +69,18 @@ fn toml_files() {
 fn databases() {
     replay(targets::mmdb::run, &["tests/data/geoip"]);
 }
+
+#[test]
+fn cookies() {
+    replay(targets::cookie::run, &["fuzz/seeds/cookie"]);
+}
+
+#[test]
+fn signatures() {
+    replay(targets::tsig::run, &["fuzz/seeds/tsig"]);
+}
+
+#[test]
+fn doh_requests() {
+    replay(targets::doh_request::run, &["fuzz/seeds/doh_request"]);
+}

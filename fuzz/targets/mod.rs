@@ -6,6 +6,8 @@
 #![allow(dead_code, unreachable_pub)] // each program runs one of them
 #![allow(clippy::unwrap_used)] // what cannot be set up is to fail loudly
 
+pub mod cookie;
+pub mod doh_request;
 pub mod message;
 pub mod mmdb;
 pub mod name;
@@ -13,4 +15,5 @@ pub mod options;
 mod reply;
 mod server;
 pub mod toml;
+pub mod tsig;
 pub mod zone_file;

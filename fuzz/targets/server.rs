@@ -20,6 +20,11 @@ databases = []
 [geoip.networks]
 "192.0.2.0/24" = { country = "DE" }
 "2001:db8::/32" = { country = "US" }
+[keys."transfer.example.com"]
+algorithm = "hmac-sha256"
+secret = "c2VlZHMgYXJlIHB1YmxpYywgYW5kIHNvIGlzIHRoaXM="
+[transfer]
+allow = ["key:transfer.example.com"]
 "#;
 
 const ZONE: &str = include_str!("example.com.zone");
@@ -48,7 +53,7 @@ pub fn ask(message: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let request = Request { message, client, local: None, transport, now: NOW };
     BED.with_borrow_mut(|(engine, scratch, out)| match engine.respond(&request, scratch, out) {
         Reply::Message(length) => Some(out[..length].to_vec()),
-        // Nobody may have the zone.
+        // Nobody has the key for one.
         Reply::Transfer(_) | Reply::Drop => None,
     })
 }
