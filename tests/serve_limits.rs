@@ -4,7 +4,6 @@
 #[path = "support/dns.rs"]
 mod dns;
 #[path = "support/program.rs"]
-#[allow(dead_code)] // other tests need more
 mod program;
 
 use std::net::SocketAddr;
