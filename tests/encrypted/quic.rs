@@ -151,6 +151,8 @@ async fn the_server_closes_without_an_error_what_is_idle_old_or_in_its_way() {
     assert_eq!(code(&connection).await, 0, "old");
     let server = self::server();
     let connection = server.quic().await;
+    // The server, too, is done with the handshake then.
+    assert!(!ask_quic(&connection, &question()).await.unwrap().is_empty());
     let (code, ()) = tokio::join!(code(&connection), server.running.stop());
     assert_eq!(code, 0, "the server stops");
 }
