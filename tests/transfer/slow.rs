@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use meridian::engine::{Engine, Reply, Request, Scratch, Transport};
 use meridian::transport::Respond;
-use meridian::transport::stream::{self, Ends};
+use meridian::transport::stream::{self, Ends, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -38,8 +38,10 @@ async fn a_client_that_takes_an_octet_at_a_time_gets_one_version_of_the_zone() {
     let serving = {
         let engine = Arc::clone(&engine);
         tokio::spawn(async move {
-            let idle = Duration::from_secs(60);
-            stream::serve(&mut server, ends, &engine, idle, stopped, || {}).await
+            let patience = Duration::from_secs(60);
+            let limits =
+                Limits { connections: 1, per_client: 1, idle: patience, lifetime: patience };
+            stream::serve(&mut server, ends, &engine, &limits, stopped, || {}).await
         })
     };
     for question in ["example.com. AXFR", "mail.example.com. A"] {
