@@ -31,6 +31,8 @@ pub struct Limits {
     queries: u64,
     slip: u32,
     exempt: Option<Exempt>,
+    /// Whether there is any limit: what every query looks at.
+    are_on: bool,
 }
 
 /// How much goes to one client prefix (IPv4 /24, IPv6 /56) in a second; 0 is no limit.
@@ -98,6 +100,7 @@ impl Limits {
     pub fn new(rates: Rates, slip: u32, exempt: Option<Exempt>) -> Limits {
         let interval = |rate: u32| SECOND.checked_div(rate.into()).unwrap_or(0);
         Limits {
+            are_on: rates != Rates::default(),
             answers: interval(rates.answers),
             nxdomains: interval(rates.nxdomains),
             errors: interval(rates.errors),
@@ -110,7 +113,7 @@ impl Limits {
     /// Whether anything is limited.
     #[inline]
     pub(super) fn are_on(&self) -> bool {
-        self.answers | self.nxdomains | self.errors | self.queries != 0
+        self.are_on
     }
 
     #[inline]
