@@ -1,12 +1,14 @@
 """dnspython asks over every transport it has the libraries for. Arguments: the ports of DNS, TLS,
 HTTPS and QUIC, and the certificate to believe."""
 
+import ssl
 import sys
 
 import dns.edns
 import dns.flags
 import dns.message
 import dns.query
+import dns.quic
 import dns.rcode
 
 HERE = "127.0.0.1"
@@ -17,16 +19,17 @@ certificate = sys.argv[5]
 def transports():
     yield "UDP", lambda q: dns.query.udp(q, HERE, port=dns_port, timeout=5)
     yield "TCP", lambda q: dns.query.tcp(q, HERE, port=dns_port, timeout=5)
-    yield "TLS", lambda q: dns.query.tls(q, HERE, port=dot, timeout=5, verify=certificate,
+    trusting = ssl.create_default_context(cafile=certificate)
+    yield "TLS", lambda q: dns.query.tls(q, HERE, port=dot, timeout=5, ssl_context=trusting,
                                          server_hostname="dns.example")
-    if getattr(dns.query, "have_doh", False) or getattr(dns.query, "_have_httpx", False):
+    if getattr(dns.query, "have_doh", False) or getattr(dns.query, "_have_http2", False):
         url = f"https://{HERE}:{doh}/dns-query"
         for post in (True, False):
             yield f"HTTPS, {'POST' if post else 'GET'}", lambda q, post=post: dns.query.https(
                 q, url, timeout=5, verify=False, post=post)
     else:
         print("skipped: dnspython has no HTTP/2 library")
-    if getattr(dns.quic, "have_quic", False) if hasattr(dns, "quic") else False:
+    if getattr(dns.quic, "have_quic", False):
         yield "QUIC", lambda q: dns.query.quic(q, HERE, port=doq, timeout=5, verify=False)
     else:
         print("skipped: dnspython has no QUIC library")
