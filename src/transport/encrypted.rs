@@ -52,6 +52,9 @@ pub enum IdentityError {
     Mismatch,
 }
 
+/// Octets of packets that may wait for a QUIC endpoint.
+const KERNEL_BUFFER: usize = 1 << 20;
+
 /// A socket for one encrypted transport, bound and not yet served.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -224,6 +227,8 @@ fn open_quic(address: SocketAddr) -> io::Result<UdpSocket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // A wish: handshakes that all begin at once wait in the kernel, and are not lost.
+    let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
