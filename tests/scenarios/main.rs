@@ -2,25 +2,23 @@
 //! format stands in README.md beside them.
 #![allow(clippy::unwrap_used)] // also outside #[test] functions everything here is a test
 
-#[path = "../support/certificates.rs"]
-mod certificates;
 #[path = "../encrypted/clients.rs"]
 mod clients;
-#[path = "../support/program.rs"]
-mod program;
 mod reply;
 mod scenario;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
 
-use certificates::Authority;
 use clients::NAME;
-use program::{CONFIG, Files, Serving};
 use reply::Told;
 use scenario::Scenario;
+use support::certificates::Authority;
+use support::program::{CONFIG, Files, Serving};
 
 const SERVER: &str = r#"
 [server]

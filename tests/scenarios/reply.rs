@@ -51,7 +51,8 @@ impl Told {
 }
 
 fn texts(records: &Vec<Record>) -> Vec<String> {
-    let mut texts: Vec<String> = records.iter().map(ToString::to_string).collect();
+    let mut texts: Vec<String> =
+        records.iter().map(|record| record.to_string().trim_end().to_owned()).collect();
     texts.sort();
     texts
 }
