@@ -45,12 +45,13 @@ impl Told {
             rcode: name_of(rcode),
             flags: flags.iter().filter(|flag| flag.1).map(|flag| flag.0.to_owned()).collect(),
             scope,
-            sections: [&message.answers, &message.authorities, &message.additionals].map(texts),
+            sections: [&message.answers, &message.authorities, &message.additionals]
+                .map(|records| texts(records)),
         }
     }
 }
 
-fn texts(records: &Vec<Record>) -> Vec<String> {
+fn texts(records: &[Record]) -> Vec<String> {
     let mut texts: Vec<String> =
         records.iter().map(|record| record.to_string().trim_end().to_owned()).collect();
     texts.sort();
