@@ -43,6 +43,11 @@ pub fn network_ms(
     Some(ms.round().clamp(0.0, f64::from(u16::MAX)) as u16)
 }
 
+/// The lowest of some pools' network parts, in milliseconds.
+pub fn nearest(paths: &[(PoolId, Option<u16>)]) -> Option<f64> {
+    paths.iter().filter_map(|(_, ms)| *ms).min().map(f64::from)
+}
+
 /// Better by more than so many milliseconds …
 const MARGIN_MS: f64 = 10.0;
 /// … and by more than this part of the estimate in force …
@@ -83,13 +88,17 @@ impl Choice {
     }
 
     /// The candidate in force when only those of `up` may be taken; `None` when none may.
-    pub fn pick(self, estimates: &Estimates, up: impl Fn(usize) -> bool) -> Option<usize> {
+    ///
+    /// Where neither the first choice nor the stand-in may (one type alone is down there, or
+    /// all are drained), the lowest of `network` is taken: estimates without their server parts.
+    /// Those are fixed at load, so that what is answered moves with choices and health only.
+    pub fn pick(self, network: &Estimates, up: impl Fn(usize) -> bool) -> Option<usize> {
         if up(self.first.choice) {
             return Some(self.first.choice);
         }
         match self.stand_in {
             Some(held) if up(held.choice) => Some(held.choice),
-            _ => lowest(estimates, up),
+            _ => lowest(network, up),
         }
     }
 
@@ -193,6 +202,18 @@ mod tests {
         assert_eq!(choice.pick(&noisy, without_first), Some(1));
         assert_eq!(choice.pick(&noisy, |_| false), None);
         assert_eq!(choice.pick(&noisy, ALL), Some(0));
+    }
+
+    #[test]
+    fn where_nobody_stands_in_the_nearest_is_taken_and_noise_does_not_move_it() {
+        let network = [Some(10.0), Some(40.0), Some(42.0)];
+        // One type alone is down at the first choice: no stand-in was named.
+        let without_first = |index| index != 0;
+        for noise in [0.0, 30.0] {
+            let estimates = [Some(10.0), Some(40.0 + noise), Some(42.0)];
+            let choice = Choice::new(&network).next(&estimates, ALL);
+            assert_eq!(choice.pick(&network, without_first), Some(1));
+        }
     }
 
     #[test]

@@ -109,11 +109,14 @@ impl Plans {
             Plan::Pool(pool) => key.extend([0, u64::from(pool.0)]),
             Plan::Nothing => key.push(1),
             Plan::First(list) => self.first_choice(list[0], fastest, key),
-            Plan::Merge { policy, targets } => {
-                key.extend([2, u64::from(policy.0), targets.len() as u64]);
-                for target in targets {
-                    self.first_choice(*target, fastest, key);
+            Plan::Merge { policy, .. } => {
+                let mut parts = Vec::new();
+                self.merged(id, fastest, &mut parts);
+                if parts.is_empty() {
+                    return key.push(1);
                 }
+                key.extend([2, u64::from(policy.0), parts.len() as u64]);
+                parts.into_iter().flatten().for_each(|number| key.push(number));
             }
             Plan::Share { spread, targets } => {
                 let targets: Vec<_> = effective(targets).collect();
@@ -129,6 +132,36 @@ impl Plans {
             Plan::Fastest { candidates, .. } => {
                 self.first_choice(candidates[fastest(id)].0, fastest, key);
             }
+        }
+    }
+
+    /// The keys of what stands under a merge, as records do: merges within it are part of it,
+    /// a pool counts once, and NODATA adds nothing. Two equal draws are two draws.
+    fn merged(&self, id: PlanId, fastest: &impl Fn(PlanId) -> usize, parts: &mut Vec<Vec<u64>>) {
+        let Plan::Merge { targets, .. } = self.plan(id) else {
+            let mut part = Vec::new();
+            self.first_choice(id, fastest, &mut part);
+            let is_known = matches!(self.plan(id), Plan::Pool(_)) && parts.contains(&part);
+            if !is_known && *self.plan(id) != Plan::Nothing {
+                parts.push(part);
+            }
+            return;
+        };
+        for target in targets {
+            self.merged(self.first_of(*target, fastest), fastest, parts);
+        }
+    }
+
+    /// Where the first choices of a plan lead before anything is merged, drawn or hashed.
+    fn first_of(&self, id: PlanId, fastest: &impl Fn(PlanId) -> usize) -> PlanId {
+        match self.plan(id) {
+            Plan::First(list) => self.first_of(list[0], fastest),
+            Plan::Fastest { candidates, .. } => self.first_of(candidates[fastest(id)].0, fastest),
+            Plan::Share { targets, .. } => match effective(targets).collect::<Vec<_>>()[..] {
+                [(only, ..)] => self.first_of(only, fastest),
+                _ => id,
+            },
+            Plan::Pool(_) | Plan::Nothing | Plan::Merge { .. } => id,
         }
     }
 }
@@ -151,6 +184,24 @@ mod tests {
         assert_eq!(plans.add_first([a, b]), plans.add_first([a, b, a]));
         assert_ne!(plans.add_first([a, b]), plans.add_first([b, a]));
         assert_eq!(plans.add_first([a, a]), a);
+    }
+
+    #[test]
+    fn merges_of_the_same_pools_are_one_first_choice_however_they_are_nested() {
+        let mut plans = Plans::default();
+        let (a, b) = (plans.add(Plan::Pool(PoolId(0))), plans.add(Plan::Pool(PoolId(1))));
+        let mut merge =
+            |policy, targets| plans.add(Plan::Merge { policy: PolicyId(policy), targets });
+        let inner = merge(0, vec![b, b]);
+        let alike = [merge(1, vec![a, b]), merge(1, vec![a, inner]), merge(1, vec![a, b, a])];
+        let other = merge(1, vec![b, a]);
+        let key = |id| {
+            let mut key = Vec::new();
+            plans.first_choice(id, &|_| 0, &mut key);
+            key
+        };
+        assert!(alike.iter().all(|id| key(*id) == key(alike[0])));
+        assert_ne!(key(other), key(alike[0]));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::steering::latency::Choice;
+use crate::steering::latency::{self, Choice};
 use crate::steering::model::{Balance, MemberData, Model, PolicyId, PoolId, Spread};
 use crate::steering::plan::{Paths, Plan, PlanId, Plans, effective};
 use crate::steering::spread::{self, Candidate};
@@ -182,10 +182,18 @@ impl View<'_> {
         fastest.collect()
     }
 
+    /// The network parts of a latency plan's candidates in milliseconds, which never move.
+    fn network(&self, plan: PlanId) -> Vec<Option<f64>> {
+        let Plan::Fastest { candidates, .. } = self.plans.plan(plan) else {
+            return Vec::new();
+        };
+        candidates.iter().map(|(_, paths)| latency::nearest(paths)).collect()
+    }
+
     fn fastest(&self, plan: PlanId, up: impl Fn(usize) -> bool) -> Option<usize> {
-        let estimates = self.estimates(plan);
-        let choice = self.choices.get(&plan).copied().unwrap_or_else(|| Choice::new(&estimates));
-        choice.pick(&estimates, up)
+        let known = self.choices.get(&plan).copied();
+        let choice = known.unwrap_or_else(|| Choice::new(&self.estimates(plan)));
+        choice.pick(&self.network(plan), up)
     }
 
     fn offer(&self, id: PoolId, ask: Ask) -> Offer {

@@ -402,7 +402,8 @@ impl Walk<'_> {
         }
         let looked: Vec<_> = targets.iter().map(|target| self.target(*target)).collect();
         let choice = self.view.choice(id, &paths).unwrap_or_else(|| Choice::new(&estimates));
-        let picked = choice.pick(&estimates, |index| looked[index].0.is_some());
+        let network: Vec<_> = paths.iter().map(|paths| latency::nearest(paths)).collect();
+        let picked = choice.pick(&network, |index| looked[index].0.is_some());
         let mut found = None;
         let mut considered = Vec::new();
         for (index, (resolved, trace)) in looked.into_iter().enumerate() {
