@@ -96,6 +96,8 @@ fn of_unusual(
     }
     match question.qtype {
         Type::ANY => None,
+        // Reserved, so that nothing has it: an unknown type like any other in a question.
+        Type(0) => None,
         qtype if !qtype.is_meta() => None,
         // What `transfer` answers.
         Type::AXFR | Type::IXFR => Some(Rcode::REFUSED),
