@@ -29,7 +29,7 @@ pub use encrypted::{Encrypted, Identity, IdentityError};
 pub use listen::{BindError, Bound, Protocol, Running};
 pub use udp::UdpCounts;
 
-use rustix::time::ClockId;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::engine::{Engine, Reply, Request, Scratch};
 
@@ -50,13 +50,11 @@ impl Respond for Engine {
     }
 }
 
-/// The time in milliseconds of Unix time, as of the kernel's last tick: a few milliseconds old,
-/// and cheap enough for every batch. 0 while the clock stands before the epoch.
+/// The time in milliseconds of Unix time; 0 while the clock stands before the epoch.
 fn now() -> u64 {
-    let time = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    // Nanoseconds of a second are never negative.
-    seconds * 1000 + time.tv_nsec as u64 / 1_000_000
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Holds for half a billion years.
+    since.as_millis() as u64
 }
 
 /// A seed for one thread's draws, different at each call and not to be guessed from outside.
