@@ -8,7 +8,7 @@
 //!    zone      find(name) -> answer, alias, delegation, no data, no such name, refused
 //!    steering  for a steered name: client -> class -> the answer now in force
 //!    engine    the sections, OPT and ECS, into the caller's buffer
-//! transport ◄──Reply── a message, or nothing
+//! transport ◄──Reply── a message, a zone transfer, or nothing
 //! ```
 //!
 //! The modules stand in layers; each imports only from those below it (`tests/layering.rs`):

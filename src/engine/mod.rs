@@ -222,8 +222,9 @@ fn judge(
     limiter.judge(&settings.limits, request.client.ip(), kind, cookie, request.now)
 }
 
-/// A finished reply that says no more than a response code, or nothing where its client had too
-/// many of them. What proves an address is not looked at: nobody needs errors at a high rate.
+/// A finished reply to what is no question for the zones, or nothing where its client had too many:
+/// all count as errors, the serial that answers IXFR over UDP too. What proves an address is not
+/// looked at: nobody needs these at a high rate.
 fn unless_limited(
     reply: Reply,
     request: &Request<'_>,

@@ -102,6 +102,12 @@ impl Choice {
         }
     }
 
+    /// Whether a candidate is the first choice or the one that stands in for it.
+    pub fn holds(self, candidate: usize) -> bool {
+        self.first.choice == candidate
+            || self.stand_in.is_some_and(|stand_in| stand_in.choice == candidate)
+    }
+
     /// A change of health, between evaluations: a stand-in is named where one is needed.
     pub fn settle(self, estimates: &Estimates, up: impl Fn(usize) -> bool) -> Choice {
         let stand_in = if up(self.first.choice) {

@@ -52,7 +52,7 @@ pub struct ServerSpec {
     /// Policy files; `*` and `?` may stand in the last part of a path.
     #[schemars(extend("default" = ["policies/*.toml"]))]
     pub policies: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Directory for what must survive a restart: last known health.
+    /// Directory for what must survive a restart: last known health, announced zones.
     #[schemars(extend("default" = "state"))]
     pub state: Option<Spanned<String>>,
     /// Server identifier, told to those who ask (RFC 5001, RFC 4892): a text, or `0x` and

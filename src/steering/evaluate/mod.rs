@@ -421,8 +421,13 @@ impl Walk<'_> {
             }
             considered.push(Considered { by, fate, trace });
         }
-        let note = "the lowest estimate, kept until another is clearly better".to_owned();
-        (found, note, considered)
+        let note = match picked {
+            Some(index) if !choice.holds(index) => {
+                "the nearest by the network alone, while the choice cannot answer"
+            }
+            _ => "the lowest estimate, kept until another is clearly better",
+        };
+        (found, note.to_owned(), considered)
     }
 
     fn why_not(&self, trace: &Trace) -> String {
