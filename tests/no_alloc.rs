@@ -17,7 +17,9 @@ use hickory_proto::rr::DNSClass;
 use bed::{Bed, Made, edns_query, option_query, query, source, subnet_query};
 use meridian::config::{self, Memory};
 use meridian::engine::limits::{Exempt, Limits, Rates};
-use meridian::engine::{Engine, Reply, Request, Scratch, Secrets, Settings, Snapshot, Transport};
+use meridian::engine::{
+    Clock, Engine, Reply, Request, Scratch, Secrets, Settings, Snapshot, Transport,
+};
 use meridian::health::{CheckId, Verdict};
 use meridian::server::{self, Origin};
 use meridian::steering::Panic;
@@ -88,7 +90,8 @@ svc     A   192.0.2.5
 
 /// How often answering this allocates or frees.
 fn cost(bed: &Bed, message: &[u8], transport: Transport, out: &mut [u8]) -> (u64, Reply) {
-    let request = Request { message, client: bed.client, local: None, transport, now: 0 };
+    let request =
+        Request { message, client: bed.client, local: None, transport, clock: &Clock::at(1) };
     let mut scratch = bed.scratch.borrow_mut();
     let before = COUNT.get();
     let reply = bed.engine.respond(&request, &mut scratch, out);
@@ -265,7 +268,7 @@ fn no_steered_answer_allocates_whatever_is_up() {
                         client: "81.2.69.142:5353".parse().unwrap(),
                         local: None,
                         transport: Transport::Udp,
-                        now: 0,
+                        clock: &Clock::at(1),
                     };
                     let before = COUNT.get();
                     let reply = engine.respond(&request, &mut scratch, &mut out[..1232]);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::steering::{Answer, Client, Panic};
+use crate::steering::{Answer, Client, Panic, Served};
 use crate::wire::{Rcode, Subnet, Type};
 use crate::zone::rrset::Owner;
 use crate::zone::{Found, Outcome, RecordId, Zone};
@@ -20,6 +20,8 @@ pub(super) struct Answering<'a, 'o, S> {
     pub(super) sender: SocketAddr,
     /// The client's subnet, when it has a length.
     pub(super) subnet: Option<&'a Subnet>,
+    /// What steering said to the name asked for, if it was asked already.
+    pub(super) served: Option<Served<'a>>,
     pub(super) scratch: &'a mut Scratch,
     pub(super) message: &'a mut Message<'o>,
     /// The longest ECS scope of the steered records so far; 0 without any, and where the sender
@@ -58,7 +60,7 @@ impl<S: Steer> Answering<'_, '_, S> {
         let zones = &self.engine.snapshot.zones;
         let mut place = Place::of_question(&self.scratch.name);
         for step in 0..=MAX_CHAIN {
-            let found = zones.lookup(&self.scratch.name, self.qtype, &mut self.scratch.hashes);
+            let found = zones.lookup(&self.scratch.name, self.qtype);
             let Some(found) = found else {
                 if step > 0 {
                     break;
@@ -66,11 +68,11 @@ impl<S: Steer> Answering<'_, '_, S> {
                 self.message.explain(ExtendedError::NotAuthoritative);
                 return self.written(Rcode::REFUSED);
             };
-            let hash = self.scratch.hashes.whole();
-            if self.scratch.visited[..step].contains(&hash) {
+            let name = zones.fingerprint(&self.scratch.name);
+            if self.scratch.visited[..step].contains(&name) {
                 break;
             }
-            self.scratch.visited[step] = hash;
+            self.scratch.visited[step] = name;
             if step == 0 && !matches!(found.outcome, Outcome::Delegation(..)) {
                 self.message.authoritative();
             }
@@ -159,7 +161,10 @@ impl<S: Steer> Answering<'_, '_, S> {
             None => self.sender.ip(),
         });
         let spin = &mut self.scratch.spin;
-        let served = self.engine.live.serve(record, self.qtype, client, spin);
+        let served = match self.served.take() {
+            Some(served) => served,
+            None => self.engine.live.serve(record, self.qtype, client, spin),
+        };
         if self.subnet.is_some() {
             self.scope = self.scope.max(served.scope);
         }

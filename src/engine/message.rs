@@ -51,7 +51,8 @@ impl<'o> Message<'o> {
         settings: &Settings,
         out: &'o mut [u8],
     ) -> Option<Message<'o>> {
-        let limit = limit(request.transport, edns, settings).min(out.len());
+        let limit =
+            limit(request.transport, edns.map(|edns| edns.udp_size), settings).min(out.len());
         let out = &mut out[..limit];
         let opt = edns.map_or(0, |edns| edns.response_len());
         let room = limit.checked_sub(opt + extras.map_or(0, |extras| extras.len(settings)))?;
@@ -225,17 +226,19 @@ impl<'o> Message<'o> {
     }
 }
 
-/// Octets of the largest reply.
+/// Octets of the largest reply. `client` is the largest UDP message that the client takes, as its
+/// OPT record says.
 #[inline]
-pub(super) fn limit(transport: Transport, edns: Option<&Edns>, settings: &Settings) -> usize {
-    usize::from(match (transport, edns) {
-        (Transport::Udp, Some(edns)) => edns.udp_size.min(udp_size(settings)),
+pub(super) fn limit(transport: Transport, client: Option<u16>, settings: &Settings) -> usize {
+    usize::from(match (transport, client) {
+        (Transport::Udp, Some(client)) => client.min(udp_size(settings)),
         (Transport::Udp, None) => MIN_UDP_SIZE,
         (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => u16::MAX,
     })
 }
 
 /// The largest UDP message sent.
-fn udp_size(settings: &Settings) -> u16 {
+#[inline]
+pub(super) fn udp_size(settings: &Settings) -> u16 {
     settings.edns_udp_size.max(MIN_UDP_SIZE)
 }

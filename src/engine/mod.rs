@@ -8,6 +8,7 @@ mod additional;
 mod alias;
 mod answer;
 mod chaos;
+mod clock;
 pub mod cookie;
 pub mod limits;
 mod message;
@@ -17,19 +18,21 @@ mod signed;
 pub mod snapshot;
 mod steer;
 pub mod transfer;
+mod usual;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::steering::{Live, Spin};
+use crate::steering::{Live, Served, Spin};
 use crate::wire::{LowerName, Query, Rcode, Rejected};
-use crate::zone::Hashes;
 
 use answer::{Answering, Written};
 use limits::{Kind, Limiter, Verdict};
 use message::Message;
 use options::{Extras, ProtocolError};
+use usual::Tried;
 
+pub use clock::Clock;
 pub use cookie::{CookieState, Secrets};
 pub use limits::{Limited, Limits};
 pub use snapshot::{Settings, Snapshot};
@@ -47,8 +50,8 @@ pub struct Request<'a> {
     pub local: Option<IpAddr>,
     /// How it came.
     pub transport: Transport,
-    /// When it came, in milliseconds of Unix time. Transports read the clock once a batch.
-    pub now: u64,
+    /// Tells when it came: one clock for all messages of a batch.
+    pub clock: &'a Clock,
 }
 
 /// How a message travels; decides how large its answer may be.
@@ -95,8 +98,7 @@ pub struct Engine<S = Live> {
 pub struct Scratch {
     /// The name asked for now: the question's, then the targets of aliases.
     name: LowerName,
-    hashes: Hashes,
-    /// Hashes of the names an alias chain went through.
+    /// [Fingerprints](crate::zone::Zones::fingerprint) of the names an alias chain went through.
     visited: [u64; alias::MAX_CHAIN + 1],
     spin: Spin,
     limiter: Limiter,
@@ -113,7 +115,6 @@ impl Scratch {
     pub fn sharing(seed: u64, threads: usize) -> Scratch {
         Scratch {
             name: LowerName::new(),
-            hashes: Hashes::new(),
             visited: [0; alias::MAX_CHAIN + 1],
             spin: Spin::new(seed),
             limiter: Limiter::new(seed, threads),
@@ -131,6 +132,21 @@ impl<S: Steer> Engine<S> {
     /// Answers one message into `out` (at least 65,535 octets for streams, the configured UDP
     /// size for datagrams; never writes past its end).
     pub fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
+        match usual::reply(self, request, scratch, out) {
+            Tried::Reply(length) => Reply::Message(length),
+            Tried::Unfinished(served) => self.respond_in_full(request, served, scratch, out),
+        }
+    }
+
+    /// Answers any message. `served` is what steering said to the question, if it was asked.
+    #[inline(never)]
+    fn respond_in_full(
+        &self,
+        request: &Request<'_>,
+        served: Option<Served<'_>>,
+        scratch: &mut Scratch,
+        out: &mut [u8],
+    ) -> Reply {
         let settings = &self.snapshot.settings;
         let query = match Query::parse(request.message, &mut scratch.name, settings.ecs_enabled) {
             Ok(query) => query,
@@ -164,6 +180,7 @@ impl<S: Steer> Engine<S> {
                 subnet: edns
                     .and_then(|edns| edns.subnet.as_ref())
                     .filter(|subnet| subnet.source > 0),
+                served,
                 scratch,
                 message: &mut message,
                 scope: 0,
@@ -219,7 +236,7 @@ fn judge(
     if !settings.limits.are_on() || request.transport != Transport::Udp {
         return Verdict::Pass;
     }
-    limiter.judge(&settings.limits, request.client.ip(), kind, cookie, request.now)
+    limiter.judge(&settings.limits, request.client.ip(), kind, cookie, request.clock.now())
 }
 
 /// A finished reply to what is no question for the zones, or nothing where its client had too many:

@@ -72,7 +72,7 @@ impl Extras {
         let asked = edns.options;
         if let (Some(secrets), Some(cookie)) = (&settings.cookies, asked.cookie(request.message)) {
             // Cookies count seconds in 32 bits.
-            let now = (request.now / 1000) as u32;
+            let now = (request.clock.now() / 1000) as u32;
             let (server, state) = secrets.answer(cookie, request.client.ip(), now);
             extras.cookie = Some((*cookie.client, server));
             extras.cookie_state = state;

@@ -1,7 +1,7 @@
 //! Replies to what is no question for the zones: a response code and hardly anything else.
 
 use crate::wire::{Class, LowerName, Question, Rcode, Rejected, Type};
-use crate::zone::{Hashes, Zones};
+use crate::zone::Zones;
 
 use super::message::Message;
 use super::options::{ExtendedError, Extras};
@@ -37,7 +37,7 @@ pub(super) fn reply(
         Rejected::Refusal { rcode, .. } => rcode,
         Rejected::ForZone { question, .. } => {
             message.explain(ExtendedError::Prohibited);
-            for_zone(question, &scratch.name, zones, &mut scratch.hashes)
+            for_zone(question, &scratch.name, zones)
         }
         // RFC 7873 section 5.4: a cookie that is confirmed or asked for is all of the answer.
         Rejected::CookieAlone { .. } | Rejected::Silent | Rejected::Signed(_) => {
@@ -58,8 +58,8 @@ pub(super) fn reply(
 /// allowed. NOTIMP would be untrue in a server that knows the opcodes and tells a secondary's
 /// operator nothing. For a zone that is not served it is NOTAUTH, as RFC 2136 section 3.1.2
 /// has it, and BIND and Knot.
-fn for_zone(question: Question, name: &LowerName, zones: &Zones, hashes: &mut Hashes) -> Rcode {
-    let found = zones.lookup(name, Type::SOA, hashes);
+fn for_zone(question: Question, name: &LowerName, zones: &Zones) -> Rcode {
+    let found = zones.lookup(name, Type::SOA);
     let is_served = found.is_some_and(|found| found.zone.apex_len() == name.as_wire().len());
     if is_served && question.qclass == Class::IN { Rcode::REFUSED } else { Rcode::NOTAUTH }
 }

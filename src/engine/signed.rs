@@ -25,10 +25,11 @@ impl<S: Steer> Engine<S> {
         out: &mut [u8],
     ) -> Reply {
         let settings = &self.snapshot.settings;
-        let limit = message::limit(request.transport, signed.edns.as_ref(), settings);
+        let limit =
+            message::limit(request.transport, signed.edns.map(|edns| edns.udp_size), settings);
         let limit = limit.min(out.len());
         let out = &mut out[..limit];
-        let now = request.now / 1000;
+        let now = request.clock.now() / 1000;
         let (tsig, key) = match self.believe(&signed, request, out) {
             Ok(believed) => believed,
             Err(reply) => {
@@ -68,7 +69,7 @@ impl<S: Steer> Engine<S> {
             return Err(self.disbelieve(signed, &tsig, TsigError::BADKEY, request, out));
         };
         let correct = |error, out| self.correct(signed, &tsig, key, error, request, out);
-        match key.verify(request.message, &tsig, request.now / 1000) {
+        match key.verify(request.message, &tsig, request.clock.now() / 1000) {
             Ok(()) => Ok((tsig, key)),
             Err(Flaw::Format) => Err(self.refuse_signed(signed, request, Rcode::FORMERR, 0, out)),
             Err(Flaw::Signature) => {
@@ -115,9 +116,13 @@ impl<S: Steer> Engine<S> {
     ) -> Reply {
         let room = tsig::unsigned_len(tsig);
         match self.refuse_signed(signed, request, Rcode::NOTAUTH, room, out) {
-            Reply::Message(len) => {
-                signed_reply(tsig::append_unsigned(tsig, request.now / 1000, error, out, len))
-            }
+            Reply::Message(len) => signed_reply(tsig::append_unsigned(
+                tsig,
+                request.clock.now() / 1000,
+                error,
+                out,
+                len,
+            )),
             other => other,
         }
     }
@@ -135,7 +140,7 @@ impl<S: Steer> Engine<S> {
         // BADTIME comes with our time in six octets.
         match self.refuse_signed(signed, request, Rcode::NOTAUTH, key.record_len(6), out) {
             Reply::Message(len) => {
-                let now = request.now / 1000;
+                let now = request.clock.now() / 1000;
                 let mut signer = Signer::of_answer(tsig);
                 signed_reply(signer.sign_flaw(key, tsig, now, error, out, len))
             }

@@ -29,8 +29,6 @@ pub use encrypted::{Encrypted, Identity, IdentityError};
 pub use listen::{BindError, Bound, Protocol, Running};
 pub use udp::UdpCounts;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::engine::{Engine, Reply, Request, Scratch};
 
 /// What a transport asks for answers.
@@ -48,13 +46,6 @@ impl Respond for Engine {
     fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
         Engine::respond(self, request, scratch, out)
     }
-}
-
-/// The time in milliseconds of Unix time; 0 while the clock stands before the epoch.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Holds for half a billion years.
-    since.as_millis() as u64
 }
 
 /// A seed for one thread's draws, different at each call and not to be guessed from outside.

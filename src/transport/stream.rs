@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Respond, now, seed, transfers};
-use crate::engine::{Reply, Request, Scratch, Transfer, Transport};
+use super::{Respond, seed, transfers};
+use crate::engine::{Clock, Reply, Request, Scratch, Transfer, Transport};
 
 /// What connections may take, over all transports that have any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,7 +180,7 @@ enum Answered {
 /// Appends the framed answer to `output`, if it is one message.
 fn answer<R: Respond>(engine: &R, ends: Ends, message: &[u8], output: &mut Vec<u8>) -> Answered {
     let Ends { client, local, transport } = ends;
-    let request = Request { message, client, local, transport, now: now() };
+    let request = Request { message, client, local, transport, clock: &Clock::new() };
     WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {
         match engine.respond(&request, scratch, out) {
             Reply::Message(length) if frame(&out[..length], output) => Answered::Message,
@@ -214,7 +214,7 @@ pub(super) fn respond<R: Respond, T>(
     read: impl FnOnce(Option<&[u8]>) -> T,
 ) -> T {
     let Ends { client, local, transport } = ends;
-    let request = Request { message, client, local, transport, now: now() };
+    let request = Request { message, client, local, transport, clock: &Clock::new() };
     WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {
         match engine.respond(&request, scratch, out) {
             Reply::Message(length) => read(out.get(..length)),

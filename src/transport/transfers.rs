@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use super::{now, stream};
-use crate::engine::Transfer;
+use super::stream;
 use crate::engine::transfer::Unfit;
+use crate::engine::{Clock, Transfer};
 
 /// Sends what is in `output`, then all messages, each only when the one before was taken: a client
 /// that is slow costs one message. `on_message` is called for each. False when the rest cannot be
@@ -33,7 +33,7 @@ pub(super) async fn send<S: AsyncWrite + Unpin>(
         }
         on_message();
         let framed = stream::with_buffer(|buffer| {
-            let Some(len) = transfer.next(now(), buffer)? else { return Ok(false) };
+            let Some(len) = transfer.next(Clock::new().now(), buffer)? else { return Ok(false) };
             Ok::<bool, Unfit>(stream::frame(&buffer[..len], output))
         });
         match framed {

@@ -29,20 +29,18 @@ impl LowerName {
     /// buffer holds the root.
     #[inline]
     pub fn read(&mut self, message: &[u8], at: usize) -> Result<usize, Malformed> {
-        let rest = message.get(at..).ok_or(Malformed)?;
-        let rest = &rest[..rest.len().min(MAX_NAME)];
-        let mut place = 0_usize;
+        let mut end = at;
         let mut labels = 0_usize;
         loop {
-            let Some(&length) = rest.get(place) else {
+            let Some(&length) = message.get(end) else {
                 return Err(self.clear());
             };
-            // 255 octets hold at most 127 labels and the root, so this never stops a name; it
-            // shows the compiler that the index is in range.
+            // A name of so many labels is too long; and the index is in range.
             let Some(start) = self.starts.get_mut(labels) else {
                 return Err(self.clear());
             };
-            *start = place as u8;
+            *start = (end - at) as u8;
+            end += 1;
             if length == 0 {
                 break;
             }
@@ -50,18 +48,16 @@ impl LowerName {
                 return Err(self.clear());
             }
             labels += 1;
-            place += 1 + usize::from(length);
+            end += usize::from(length);
         }
-        let name = &rest[..=place];
-        self.octets[..name.len()].copy_from_slice(name);
-        // Length octets are at most 63 and so never in A to Z. Sixteen octets at a time take a
-        // few instructions; what they lower behind the name means nothing.
-        for octets in self.octets.as_chunks_mut::<16>().0.iter_mut().take(place / 16 + 1) {
-            octets.make_ascii_lowercase();
-        }
+        let name = &message[at..end];
+        let Some(lower) = self.octets[..MAX_NAME].get_mut(..name.len()) else {
+            return Err(self.clear());
+        };
+        copy_lower(name, lower);
         self.len = name.len() as u8;
         self.labels = labels as u8;
-        Ok(at + name.len())
+        Ok(end)
     }
 
     /// Takes a name.
@@ -132,6 +128,28 @@ impl LowerName {
         self.len = 1;
         self.labels = 0;
         Malformed
+    }
+}
+
+/// Copies a name in lower case; both slices are equally long.
+///
+/// Length octets are at most 63 and so never in A to Z: labels do not matter. Sixteen octets at a
+/// time take a few instructions, the last sixteen again where they overlap.
+#[inline]
+fn copy_lower(name: &[u8], lower: &mut [u8]) {
+    for (from, to) in name.as_chunks::<16>().0.iter().zip(lower.as_chunks_mut::<16>().0) {
+        *to = *from;
+        to.make_ascii_lowercase();
+    }
+    match (name.last_chunk::<16>(), lower.last_chunk_mut::<16>()) {
+        (Some(from), Some(to)) => {
+            *to = *from;
+            to.make_ascii_lowercase();
+        }
+        _ => {
+            lower.copy_from_slice(name);
+            lower.make_ascii_lowercase();
+        }
     }
 }
 

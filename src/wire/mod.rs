@@ -12,6 +12,7 @@ pub mod options;
 pub mod subnet;
 pub mod tsig;
 pub mod types;
+mod usual;
 
 pub use edns::Edns;
 pub use header::Header;
@@ -21,6 +22,7 @@ pub use name::{Name, NameError};
 pub use options::Options;
 pub use subnet::Subnet;
 pub use types::{Class, Opcode, Rcode, Type};
+pub use usual::Usual;
 
 /// Octets that are not what their format asks for. What is wrong with them does not matter: a
 /// server's one answer is FORMERR.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::wire::{LowerName, Name, Type};
 
 use super::rrset::{Patch, Set, Target};
-use super::table::{Hashes, NONE, Table};
+use super::table::{NONE, Table};
 use super::template::{Template, TooLarge};
 use super::zones::{Node, ZoneEntry, Zones};
 use super::{BuildError, Record, Steered, ZoneSource};
@@ -54,7 +54,6 @@ struct Builder {
     zones: Vec<ZoneEntry>,
     errors: Vec<BuildError>,
     name: LowerName,
-    suffixes: Hashes,
     template: Template,
 }
 
@@ -94,7 +93,6 @@ impl Builder {
             zones: Vec::new(),
             errors: Vec::new(),
             name: LowerName::new(),
-            suffixes: Hashes::new(),
             template: Template::default(),
         }
     }
@@ -112,7 +110,7 @@ impl Builder {
             let zone = self.zones.len() as u32;
             let node = self.push_node(0, zone, NONE);
             self.nodes[node as usize].flags = Node::APEX;
-            self.table.insert(self.suffixes.suffix(0), node, |node| self.hashes[node as usize]);
+            self.enter(0, node);
             let apex = source.apex.clone();
             self.zones.push(ZoneEntry {
                 apex,
@@ -420,13 +418,12 @@ impl Builder {
     /// Makes `name` the one that the methods below are about.
     fn take(&mut self, name: &Name) {
         self.name.set(name);
-        self.table.hash(&self.name, &mut self.suffixes);
     }
 
     /// The node of the name without its first `without` labels.
     fn at_suffix(&self, without: usize) -> Option<u32> {
         let suffix = self.name.suffix(without);
-        let node = self.table.find(self.suffixes.suffix(without), |node| {
+        let node = self.table.find(self.table.hash(suffix), |node| {
             self.octets_of(&self.nodes[node as usize]) == suffix
         });
         (node != NONE).then_some(node)
@@ -454,11 +451,17 @@ impl Builder {
             if self.name.label(without) == b"\x01*" {
                 self.nodes[node as usize].wildcard = child;
             }
-            let hash = self.suffixes.suffix(without);
-            self.table.insert(hash, child, |node| self.hashes[node as usize]);
+            self.enter(without, child);
             node = child;
         }
         node
+    }
+
+    /// Makes a node findable, that of the name without its first `without` labels.
+    fn enter(&mut self, without: usize, node: u32) {
+        let labels = self.name.labels() - without;
+        let hash = self.hashes[node as usize];
+        self.table.insert(hash, node, labels, |node| self.hashes[node as usize]);
     }
 
     fn push_node(&mut self, without: usize, zone: u32, parent: u32) -> u32 {
@@ -477,7 +480,7 @@ impl Builder {
             flags: 0,
         });
         self.names.extend_from_slice(name);
-        self.hashes.push(self.suffixes.suffix(without));
+        self.hashes.push(self.table.hash(name));
         self.parents.push(parent);
         node
     }

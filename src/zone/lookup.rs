@@ -5,7 +5,7 @@ use crate::wire::{LowerName, Name, Type};
 
 use super::RecordId;
 use super::rrset::Rrset;
-use super::table::{Hashes, NONE};
+use super::table::NONE;
 use super::zones::{Node, Zone, Zones};
 
 /// What a served zone says to a name and type.
@@ -39,16 +39,14 @@ pub enum Outcome<'z> {
 }
 
 impl Zones {
-    /// What stands at `name` for `qtype`; `None` when no served zone contains the name. `hashes`
-    /// is working memory.
+    /// What stands at `name` for `qtype`; `None` when no served zone contains the name.
     ///
     /// A query for DS at the apex of a zone is answered by the zone above, if that is served
     /// (RFC 4035 section 3.1.4.1). A wildcard that owns NS or DNAME is data like any other:
     /// RFC 4592 sections 4.2 and 4.4 leave open what else it would be.
     #[inline]
-    pub fn lookup(&self, name: &LowerName, qtype: Type, hashes: &mut Hashes) -> Option<Found<'_>> {
-        self.table.hash(name, hashes);
-        let (node, without) = self.closest(name, hashes)?;
+    pub fn lookup(&self, name: &LowerName, qtype: Type) -> Option<Found<'_>> {
+        let (node, without) = self.closest(name)?;
         Some(if without == 0 { self.at(node, qtype) } else { self.below(node, qtype) })
     }
 
@@ -56,7 +54,7 @@ impl Zones {
     pub fn find(&self, name: &Name, qtype: Type) -> Option<Found<'_>> {
         let mut lower = LowerName::new();
         lower.set(name);
-        self.lookup(&lower, qtype, &mut Hashes::new())
+        self.lookup(&lower, qtype)
     }
 
     /// The name is the node's, or synthesized from it.

@@ -19,7 +19,6 @@ pub use lookup::{Found, Outcome};
 pub use record::{Record, Site};
 pub use rrset::{Owner, Rrset};
 pub use source::{BuildError, Steered, ZoneSource};
-pub use table::Hashes;
 pub use walk::{Entry, Walk};
 pub use zones::{Zone, ZoneId, Zones};
 

@@ -1,4 +1,4 @@
-//! An open-addressing hash table over whole names, with the hashes of all their suffixes.
+//! An open-addressing hash table over whole names.
 //!
 //! Holds node numbers and a piece of each name's hash; the names themselves stand with the
 //! nodes. Knows nothing of zones.
@@ -8,39 +8,8 @@ use std::hash::{BuildHasher, Hasher};
 use foldhash::SharedSeed;
 use foldhash::fast::FoldHasher;
 
-use crate::wire::LowerName;
-
 /// No node.
 pub(super) const NONE: u32 = u32::MAX;
-
-/// The hashes of a name and all its suffixes, in memory that is used again for the next name.
-#[derive(Debug, Clone)]
-pub struct Hashes([u64; 128]);
-
-impl Hashes {
-    /// Memory for the hashes of one name.
-    pub fn new() -> Hashes {
-        Hashes([0; 128])
-    }
-
-    /// The hash of the whole name looked up last.
-    #[inline]
-    pub fn whole(&self) -> u64 {
-        self.0[0]
-    }
-
-    /// The hash of the name without its first `without` labels.
-    #[inline]
-    pub(super) fn suffix(&self, without: usize) -> u64 {
-        self.0[without & 127]
-    }
-}
-
-impl Default for Hashes {
-    fn default() -> Hashes {
-        Hashes::new()
-    }
-}
 
 /// Node numbers by the hash of a name. At most three quarters full.
 #[derive(Debug, Clone)]
@@ -49,6 +18,8 @@ pub(super) struct Table {
     /// The upper bits of a hash, shifted down by this, are the first slot to look at.
     shift: u32,
     entries: usize,
+    /// Labels of the deepest name.
+    labels: usize,
     seed: u64,
     shared: &'static SharedSeed,
 }
@@ -70,26 +41,22 @@ impl Table {
             slots: vec![EMPTY; FEWEST_SLOTS].into(),
             shift: 64 - FEWEST_SLOTS.ilog2(),
             entries: 0,
+            labels: 0,
             seed: foldhash::quality::RandomState::default().hash_one(0_u64),
             shared: SharedSeed::global_random(),
         }
     }
 
-    /// Hashes all suffixes of a name in one pass from the right.
+    /// The hash of a name in lower case, in wire form.
+    ///
+    /// Of the whole name at once: a name that exists, which is most of what is asked for, needs no
+    /// other. A name that does not is looked for without its first label, then without two, each
+    /// hashed anew: at most [`Table::labels`] of them.
     #[inline]
-    pub(super) fn hash(&self, name: &LowerName, hashes: &mut Hashes) {
-        let mut hash = self.seed;
-        let labels = name.labels();
-        hashes.0[labels & 127] = hash;
-        let mut rest = name.prefix(labels);
-        for index in (0..labels).rev() {
-            let (front, label) = rest.split_at_checked(name.start(index)).unwrap_or_default();
-            rest = front;
-            let mut hasher = FoldHasher::with_seed(hash, self.shared);
-            hasher.write(label);
-            hash = hasher.finish();
-            hashes.0[index & 127] = hash;
-        }
+    pub(super) fn hash(&self, name: &[u8]) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seed, self.shared);
+        hasher.write(name);
+        hasher.finish()
     }
 
     /// The node with this hash for which `is_it` holds, or [`NONE`].
@@ -107,9 +74,22 @@ impl Table {
         }
     }
 
-    /// Enters a node that is not in the table. `hash_of` tells the hash of a node entered
-    /// before.
-    pub(super) fn insert(&mut self, hash: u64, node: u32, hash_of: impl Fn(u32) -> u64) {
+    /// Labels of the deepest name that was entered.
+    #[inline]
+    pub(super) fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// Enters a node that is not in the table, whose name has so many labels. `hash_of` tells the
+    /// hash of a node entered before.
+    pub(super) fn insert(
+        &mut self,
+        hash: u64,
+        node: u32,
+        labels: usize,
+        hash_of: impl Fn(u32) -> u64,
+    ) {
+        self.labels = self.labels.max(labels);
         self.entries += 1;
         if self.entries * 4 > self.slots.len() * 3 {
             let old = std::mem::take(&mut self.slots);
@@ -142,25 +122,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suffix_hashes_like_the_name_it_is() {
-        let table = Table::new();
-        let (mut name, mut hashes) = (LowerName::new(), Hashes::new());
-        name.set(&"a.long-label-of-more-than-sixteen-octets.example.".parse().unwrap());
-        table.hash(&name, &mut hashes);
-        let (mut other, mut others) = (LowerName::new(), Hashes::new());
-        for without in 0..=name.labels() {
-            other.read(name.suffix(without), 0).unwrap();
-            table.hash(&other, &mut others);
-            assert_eq!(hashes.suffix(without), others.suffix(0));
-        }
-    }
-
-    #[test]
     fn what_was_entered_is_found_and_nothing_else() {
         let mut table = Table::new();
         let hash = |n: u32| u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for node in 0..1000 {
-            table.insert(hash(node), node, hash);
+            table.insert(hash(node), node, 1, hash);
         }
         for node in 0..1000 {
             assert_eq!(table.find(hash(node), |found| found == node), node);

@@ -11,7 +11,7 @@ use crate::wire::{LowerName, Name, Type};
 
 use super::RecordId;
 use super::rrset::{Patch, Rrset, Set, Target};
-use super::table::{Hashes, NONE, Table};
+use super::table::{NONE, Table};
 
 /// Every zone the server is authoritative for.
 #[derive(Debug, Clone)]
@@ -146,18 +146,16 @@ impl Zones {
     }
 
     /// The zone whose apex this is.
-    pub fn zone_at(&self, apex: &LowerName, hashes: &mut Hashes) -> Option<ZoneId> {
-        self.table.hash(apex, hashes);
-        let (node, without) = self.closest(apex, hashes)?;
-        (without == 0 && node.has(Node::APEX)).then_some(ZoneId(node.zone))
+    pub fn zone_at(&self, apex: &LowerName) -> Option<ZoneId> {
+        let node = self.node_at(apex.as_wire())?;
+        node.has(Node::APEX).then_some(ZoneId(node.zone))
     }
 
     /// The zone a name belongs to: the deepest one it is within.
     pub fn zone_of(&self, name: &Name) -> Option<Zone<'_>> {
-        let (mut lower, mut hashes) = (LowerName::new(), Hashes::new());
+        let mut lower = LowerName::new();
         lower.set(name);
-        self.table.hash(&lower, &mut hashes);
-        let (node, _) = self.closest(&lower, &hashes)?;
+        let (node, _) = self.closest(&lower)?;
         Some(Zone { zones: self, entry: &self.zones[node.zone as usize] })
     }
 
@@ -216,17 +214,27 @@ impl Zones {
     /// The node of a name or of its closest ancestor that exists, and how many labels that is
     /// shorter.
     #[inline]
-    pub(super) fn closest(&self, name: &LowerName, hashes: &Hashes) -> Option<(&Node, usize)> {
-        for without in 0..=name.labels() {
-            let suffix = name.suffix(without);
-            let node = self.table.find(hashes.suffix(without), |node| {
-                self.name_of(&self.nodes[node as usize]) == suffix
-            });
-            if node != NONE {
-                return Some((&self.nodes[node as usize], without));
-            }
+    pub(super) fn closest(&self, name: &LowerName) -> Option<(&Node, usize)> {
+        // No name has more labels than the deepest: this bounds the work for a long one.
+        let first = name.labels().saturating_sub(self.table.labels());
+        (first..=name.labels())
+            .find_map(|without| self.node_at(name.suffix(without)).map(|node| (node, without)))
+    }
+
+    /// The node of a name in lower case, in wire form.
+    #[inline]
+    fn node_at(&self, name: &[u8]) -> Option<&Node> {
+        let is_it = |node: u32| self.name_of(&self.nodes[node as usize]) == name;
+        match self.table.find(self.table.hash(name), is_it) {
+            NONE => None,
+            node => Some(&self.nodes[node as usize]),
         }
-        None
+    }
+
+    /// A number for a name, the same each time these tables are asked; other names have others,
+    /// but for odds of one in 2^64.
+    pub fn fingerprint(&self, name: &LowerName) -> u64 {
+        self.table.hash(name.as_wire())
     }
 }
 

@@ -13,7 +13,9 @@ use hickory_proto::rr::{
     DNSClass, Name as HickoryName, RData, Record as HickoryRecord, RecordType,
 };
 
-use meridian::engine::{Engine, Reply, Request, Scratch, Settings, Snapshot, Steer, Transport};
+use meridian::engine::{
+    Clock, Engine, Reply, Request, Scratch, Settings, Snapshot, Steer, Transport,
+};
 use meridian::steering::{Answer, Client, Panic, Served, Spin};
 use meridian::wire::{Name, Type};
 use meridian::zone::{self, RecordId, Steered, ZoneSource, Zones};
@@ -139,7 +141,7 @@ impl Bed {
             engine: Engine { snapshot: Arc::new(snapshot), live: Arc::new(live) },
             scratch: RefCell::new(Scratch::new(1)),
             client: "198.51.100.7:5353".parse().unwrap(),
-            now: 0,
+            now: 1,
         }
     }
 
@@ -164,8 +166,8 @@ impl Bed {
     /// Sends octets; `None` is silence.
     pub fn octets(&self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
         let mut out = vec![0xaa; 65_535];
-        let (client, now) = (self.client, self.now);
-        let request = Request { message, client, local: None, transport, now };
+        let (client, clock) = (self.client, &Clock::at(self.now));
+        let request = Request { message, client, local: None, transport, clock };
         match self.engine.respond(&request, &mut self.scratch.borrow_mut(), &mut out) {
             Reply::Message(len) => {
                 out.truncate(len);

@@ -1,7 +1,7 @@
 //! Options in the OPT record of a reply: server identifier, idle time, extended error, padding.
 
 use hickory_proto::op::{Message, OpCode};
-use meridian::engine::{Reply, Request, Secrets, Settings, Snapshot, Transport};
+use meridian::engine::{Clock, Reply, Request, Secrets, Settings, Snapshot, Transport};
 use meridian::steering::Panic;
 use meridian::zone::Zones;
 
@@ -108,7 +108,7 @@ fn padding_ends_where_the_room_does() {
     {
         let transport = Transport::Tls;
         let (client, message) = (bed.client, &message[..]);
-        let request = Request { message, client, local: None, transport, now: 0 };
+        let request = Request { message, client, local: None, transport, clock: &Clock::at(1) };
         let mut out = vec![0; room];
         let reply = bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out);
         assert!(matches!(reply, Reply::Message(found) if found == len), "{room}: {reply:?}");

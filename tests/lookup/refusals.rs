@@ -159,11 +159,17 @@ fn a_malformed_message_gets_formerr_with_its_id_and_rd() {
 
 #[test]
 fn an_output_buffer_too_small_for_any_reply_is_silence() {
-    use meridian::engine::{Reply, Request};
+    use meridian::engine::{Clock, Reply, Request};
     let bed = bed();
     let message = query("www.example.com. A").to_vec().unwrap();
     let transport = Transport::Udp;
-    let request = Request { message: &message, client: bed.client, local: None, transport, now: 0 };
+    let request = Request {
+        message: &message,
+        client: bed.client,
+        local: None,
+        transport,
+        clock: &Clock::at(1),
+    };
     for len in 0..64 {
         let mut out = vec![0; len];
         let reply = bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out);

@@ -3,7 +3,7 @@
 
 use aws_lc_rs::hmac;
 use hickory_proto::op::Message;
-use meridian::engine::{Reply, Request, Transport};
+use meridian::engine::{Clock, Reply, Request, Transport};
 use meridian::wire::tsig::{Key, Signer, Tsig};
 
 use crate::SECRET;
@@ -24,7 +24,13 @@ pub(crate) fn signed(message: &[u8], key: &Key, time: u64) -> (Vec<u8>, Vec<u8>)
 /// What the engine makes of a message, in full.
 pub(crate) fn exchange(bed: &Bed, message: &[u8], transport: Transport) -> Vec<Vec<u8>> {
     let mut out = vec![0xaa; 65_535];
-    let request = Request { message, client: bed.client, local: None, transport, now: NOW * 1000 };
+    let request = Request {
+        message,
+        client: bed.client,
+        local: None,
+        transport,
+        clock: &Clock::at(NOW * 1000),
+    };
     match bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out) {
         Reply::Drop => Vec::new(),
         Reply::Message(len) => vec![out[..len].to_vec()],

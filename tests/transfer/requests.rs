@@ -3,7 +3,7 @@
 use hickory_proto::op::Message;
 use hickory_proto::rr::rdata::SOA;
 use hickory_proto::rr::{Name, RData, Record};
-use meridian::engine::{Reply, Request, Transport};
+use meridian::engine::{Clock, Reply, Request, Transport};
 
 use crate::bed::{Bed, edns_query, query};
 use crate::client::{NOW, exchange, rcode, records, signed};
@@ -153,7 +153,7 @@ fn transfers_beyond_the_limit_are_told_to_come_again() {
         client: bed.client,
         local: None,
         transport: Transport::Tcp,
-        now: 0,
+        clock: &Clock::at(1),
     };
     let mut out = vec![0; 65_535];
     let first = bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out);

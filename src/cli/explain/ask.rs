@@ -9,7 +9,7 @@ use hickory_proto::rr::{Name as HickoryName, RecordType};
 use hickory_proto::serialize::binary::BinDecodable;
 
 use crate::cli::arguments::ClientSubnet;
-use crate::engine::{Engine, Reply, Request, Scratch, Transport};
+use crate::engine::{Clock, Engine, Reply, Request, Scratch, Transport};
 use crate::geo::address::truncate;
 use crate::wire::{Name, Type};
 
@@ -46,7 +46,7 @@ pub(super) fn ask(
         client: SocketAddr::new(client.address, 53),
         local: None,
         transport: Transport::Tcp,
-        now: 0,
+        clock: &Clock::new(),
     };
     let mut out = vec![0; usize::from(u16::MAX)];
     let seed = u64::from(std::process::id());

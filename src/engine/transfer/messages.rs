@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::engine::message::{Full, Message, Section};
-use crate::engine::{Reply, Request, Snapshot, Transport};
+use crate::engine::{Clock, Reply, Request, Snapshot, Transport};
 use crate::steering::fixed::FixedRecord;
 use crate::wire::name::MAX_NAME;
 use crate::wire::tsig::{Key, Signer};
@@ -107,7 +107,7 @@ impl Transfer {
             client: self.client,
             local: self.local,
             transport: self.transport,
-            now,
+            clock: &Clock::at(now),
         };
         let signature = self.signing.as_ref().map_or(0, |(key, _)| key.record_len(0));
         let room = out.len().checked_sub(signature)?;

@@ -69,7 +69,7 @@ pub(super) fn reply<S>(
 ) -> Reply {
     let snapshot = &engine.snapshot;
     let settings = &snapshot.settings;
-    let zone = snapshot.zones.zone_at(&scratch.name, &mut scratch.hashes);
+    let zone = snapshot.zones.zone_at(&scratch.name);
     let verdict = match zone {
         _ if query.question.qclass != Class::IN => Err(Rcode::REFUSED),
         None => Err(Rcode::NOTAUTH),

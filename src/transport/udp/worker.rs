@@ -12,8 +12,8 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Cache};
 
 use super::mmsg::Batch;
-use crate::engine::{Reply, Request, Scratch, Transport};
-use crate::transport::{Respond, now, seed};
+use crate::engine::{Clock, Reply, Request, Scratch, Transport};
+use crate::transport::{Respond, seed};
 
 /// What the UDP workers did since they started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -185,6 +185,7 @@ fn answer<R: Respond>(
     let mut scratch = Scratch::sharing(seed(), threads);
     let mut batch = Batch::new(local.is_unspecified());
     let local = (!local.is_unspecified()).then_some(local);
+    let clock = Clock::new();
     let mut failures = 0;
     while !stop.load(Relaxed) {
         match batch.receive(socket) {
@@ -199,7 +200,7 @@ fn answer<R: Respond>(
                 continue;
             }
         }
-        let now = now();
+        clock.forget();
         let engine = engine.load();
         let discarded = batch.reply(|datagram, out| {
             let request = Request {
@@ -207,7 +208,7 @@ fn answer<R: Respond>(
                 client: datagram.peer,
                 local: local.or(datagram.local),
                 transport: Transport::Udp,
-                now,
+                clock: &clock,
             };
             match engine.respond(&request, &mut scratch, out) {
                 Reply::Message(length) => Some(length),
