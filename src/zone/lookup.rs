@@ -44,7 +44,8 @@ impl Zones {
     /// A query for DS at the apex of a zone is answered by the zone above, if that is served
     /// (RFC 4035 section 3.1.4.1). A wildcard that owns NS or DNAME is data like any other:
     /// RFC 4592 sections 4.2 and 4.4 leave open what else it would be.
-    #[inline]
+    // A `Found` that is handed over in memory costs a static answer a tenth of its instructions.
+    #[inline(always)]
     pub fn lookup(&self, name: &LowerName, qtype: Type) -> Option<Found<'_>> {
         let (node, without) = self.closest(name)?;
         Some(if without == 0 { self.at(node, qtype) } else { self.below(node, qtype) })
@@ -58,7 +59,7 @@ impl Zones {
     }
 
     /// The name is the node's, or synthesized from it.
-    #[inline]
+    #[inline(always)]
     fn at(&self, node: &Node, qtype: Type) -> Found<'_> {
         if node.has(Node::APEX | Node::CUT | Node::OCCLUDED)
             && let Some(found) = self.at_border(node, qtype)

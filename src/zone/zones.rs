@@ -213,16 +213,24 @@ impl Zones {
 
     /// The node of a name or of its closest ancestor that exists, and how many labels that is
     /// shorter.
-    #[inline]
+    #[inline(always)]
     pub(super) fn closest(&self, name: &LowerName) -> Option<(&Node, usize)> {
+        match self.node_at(name.as_wire()) {
+            Some(node) => Some((node, 0)),
+            None => self.closest_above(name),
+        }
+    }
+
+    /// The same for a name that does not exist.
+    fn closest_above(&self, name: &LowerName) -> Option<(&Node, usize)> {
         // No name has more labels than the deepest: this bounds the work for a long one.
-        let first = name.labels().saturating_sub(self.table.labels());
+        let first = name.labels().saturating_sub(self.table.labels()).max(1);
         (first..=name.labels())
             .find_map(|without| self.node_at(name.suffix(without)).map(|node| (node, without)))
     }
 
     /// The node of a name in lower case, in wire form.
-    #[inline]
+    #[inline(always)]
     fn node_at(&self, name: &[u8]) -> Option<&Node> {
         let is_it = |node: u32| self.name_of(&self.nodes[node as usize]) == name;
         match self.table.find(self.table.hash(name), is_it) {
