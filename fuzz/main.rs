@@ -10,7 +10,7 @@ use std::process;
 use std::sync::LazyLock;
 
 /// The target that runs.
-static RUN: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+static RUN: LazyLock<targets::Run> = LazyLock::new(|| {
     let wanted = std::env::var("FUZZ_TARGET").unwrap_or_default();
     let names: Vec<&str> = targets::ALL.iter().map(|(name, _)| *name).collect();
     if wanted == "list" {

@@ -17,8 +17,11 @@ pub mod toml;
 pub mod tsig;
 pub mod zone_file;
 
+/// What a target does with one input.
+pub type Run = fn(&[u8]);
+
 /// Every target, by its name.
-pub const ALL: [(&str, fn(&[u8])); 9] = [
+pub const ALL: [(&str, Run); 9] = [
     ("cookie", cookie::run),
     ("doh_request", doh_request::run),
     ("message", message::run),

@@ -138,6 +138,9 @@ impl Long {
     }
 }
 
+/// Packets by an ID of their connection.
+type Packets = HashMap<Vec<u8>, Long>;
+
 /// Whether a Retry packet to `initial` is one that its client takes (RFC 9000 section 17.2.5.2, RFC
 /// 9001 section 5.8).
 fn is_valid_retry(retry: &Long, initial: &Long) -> bool {
@@ -169,9 +172,9 @@ async fn under_load_an_address_must_be_proven() {
     let connect = || endpoint.connect_with(config.clone(), behind, NAME).unwrap();
 
     // First what each client sent first, by the ID it has given itself; then the first reply.
-    let mut initials: HashMap<Vec<u8>, Long> = HashMap::new();
-    let mut replies: HashMap<Vec<u8>, Long> = HashMap::new();
-    let mut pass_until = |is_enough: &dyn Fn(&HashMap<Vec<u8>, Long>) -> bool| {
+    let mut initials = Packets::new();
+    let mut replies = Packets::new();
+    let mut pass_until = |is_enough: &dyn Fn(&Packets) -> bool| {
         let begun = Instant::now();
         let mut packet = [0; 2048];
         while !is_enough(&replies) {
