@@ -105,6 +105,17 @@ impl Encrypted {
             }
             return None;
         };
+        if doh.is_empty()
+            && let Some(list) = spec.listen_doh3.as_ref().filter(|_| !doh3.is_empty())
+        {
+            let span = reader.span(&list.range);
+            let message = "there is DNS over HTTP/3, but not over HTTP/2";
+            // RFC 8484 section 5.2: HTTP/2 is the least version that clients should have.
+            reader.found.push(Diagnostic::lint("http3-alone", message).at(&span, "").help(
+                "most clients ask over HTTP/2 first, and go back to it where QUIC is blocked; set \
+                 `listen_doh` too",
+            ));
+        }
         let listened = reader.span(&listened.range);
         for (name, path) in [("certificate", &certificate), ("key", &key)] {
             if path.is_none() {

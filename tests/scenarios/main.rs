@@ -39,6 +39,11 @@ async fn lookups_over_every_transport() {
 }
 
 #[tokio::test]
+async fn what_rfcs_say_over_every_transport() {
+    run("rfcs.scenario").await;
+}
+
+#[tokio::test]
 async fn steered_answers_over_every_transport() {
     run("steered.scenario").await;
 }
