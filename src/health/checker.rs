@@ -236,10 +236,14 @@ impl Roster {
     /// Ends all checks but these.
     pub fn keep(&self, wanted: &[CheckId]) {
         let wanted: HashSet<CheckId> = wanted.iter().copied().collect();
-        let ended: HashSet<CheckId> = {
-            let entries = &mut self.shared.table().entries;
-            entries.extract_if(.., |check, _| !wanted.contains(check)).map(|(id, _)| id).collect()
-        };
+        let mut ended = HashSet::new();
+        self.shared.table().entries.retain(|check, _| {
+            let stays = wanted.contains(check);
+            if !stays {
+                ended.insert(*check);
+            }
+            stays
+        });
         if !ended.is_empty() {
             self.shared.changed.notify_one();
             // Without the task nothing is checked any more anyway.
