@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
+use support::certificates::Authority;
 use support::dns::{Ask, socket};
 use support::hostile::{Behaviour, Refusing, Server};
 use support::program::{CONFIG, Files, Serving, until};
@@ -268,6 +269,88 @@ fn a_listener_that_is_removed_or_added_waits_for_a_restart() {
     assert_eq!(Ask::new("fixed.example.com", "A").udp(address).one(), "192.0.2.1");
 }
 
+/// The certificate that a new client of DNS over TLS is shown.
+fn shown(authority: &Authority, address: SocketAddr) -> Vec<u8> {
+    let name = "ns.example.com".to_owned().try_into().unwrap();
+    let mut tls = rustls::ClientConnection::new(authority.client(b"dot").into(), name).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    while tls.is_handshaking() {
+        tls.complete_io(&mut stream).unwrap();
+    }
+    tls.peer_certificates().unwrap()[0].to_vec()
+}
+
+#[test]
+fn a_certificate_at_another_path_is_shown_after_a_reload_and_its_files_are_watched() {
+    let authority = Authority::new("a");
+    let config = |folder: &str| {
+        format!(
+            "{SERVER}[tls]\nlisten_dot = [\"127.0.0.1:0\"]\n\
+             certificate = \"../{folder}/server.pem\"\nkey = \"../{folder}/server.key\"\n"
+        )
+    };
+    let mut files = files("").with(CONFIG, config("one"));
+    for folder in ["one", "two"] {
+        let (certificate, key) = authority.files("ns.example.com");
+        files = files
+            .with(&format!("{folder}/server.pem"), certificate)
+            .with(&format!("{folder}/server.key"), key);
+    }
+    let mut serving = files.serve();
+    let line = serving.log(&[" on ", "DNS over TLS"]);
+    let (_, address) = line.rsplit_once(" on ").unwrap();
+    let address: SocketAddr = address.split(',').next().unwrap().parse().unwrap();
+    let first = shown(&authority, address);
+
+    files.write(CONFIG, config("missing"));
+    assert!(reload(&serving).contains("meridian.toml:"));
+    assert_eq!(shown(&authority, address), first);
+    files.write(CONFIG, config("two"));
+    assert!(reload(&serving).contains("generation 2 is in force"));
+    let second = shown(&authority, address);
+    assert_ne!(second, first);
+
+    let (certificate, key) = authority.files("ns.example.com");
+    files.write("two/server.pem", certificate);
+    files.write("two/server.key", key);
+    until("what replaces the files is shown", || shown(&authority, address) != second);
+    assert_eq!(serving.process.stop(), Some(0));
+}
+
+#[test]
+fn secondaries_are_told_of_the_zones_that_a_reload_changed() {
+    let secondary = UdpSocket::bind("127.0.0.1:0").unwrap();
+    secondary.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let notify = format!("[transfer]\nnotify = [\"{}\"]\n", secondary.local_addr().unwrap());
+    let files = files("")
+        .with(CONFIG, format!("{SERVER}{notify}"))
+        .with("zones/example.net.zone", zone(1, "192.0.2.1"));
+    let mut serving = files.serve();
+    // The name of a zone that is announced, as its first label and its second one begin.
+    let told = || {
+        let mut octets = [0; 512];
+        let (length, from) = secondary.recv_from(&mut octets).unwrap();
+        octets[2] |= 0x80;
+        secondary.send_to(&octets[..length], from).unwrap();
+        if octets[12..].starts_with(b"\x07example\x03com") { "com" } else { "net" }
+    };
+    let mut first = [told(), told()];
+    first.sort_unstable();
+    assert_eq!(first, ["com", "net"]);
+    for name in ["com", "net"] {
+        serving.log(&["knows that zone", &format!("example.{name}. changed")]);
+    }
+    files.write("zones/example.com.zone", zone(2, "192.0.2.2"));
+    let before = serving.process.stderr.count();
+    assert!(reload(&serving).contains("generation 2 is in force"));
+    assert_eq!(told(), "com");
+    serving.process.stderr.wait_after(before, "news", |line| line.contains("example.com. changed"));
+    files.write("zones/example.net.zone", zone(2, "192.0.2.2"));
+    assert!(reload(&serving).contains("generation 3 is in force"));
+    assert_eq!(told(), "net");
+    assert_eq!(serving.process.stop(), Some(0));
+}
+
 /// So many queries of one socket are under way: fewer than any receive buffer holds, so that
 /// none is lost by a queue that is full.
 const WINDOW: usize = 16;
@@ -318,19 +401,19 @@ fn fire(
     let (mut sent, mut octets) = (0u64, [0; 1500]);
     // Which identifiers wait for their answer.
     let mut waiting = vec![false; 1 << 16];
-    let mut send = |waiting: &mut Vec<bool>| {
-        let id = sent as u16;
+    let send = |waiting: &mut Vec<bool>, sent: &mut u64| {
+        let id = *sent as u16;
         assert!(!std::mem::replace(&mut waiting[usize::from(id)], true));
         let mut query = query.clone();
         query[..2].copy_from_slice(&id.to_be_bytes());
         socket.send(&query).unwrap();
-        sent += 1;
+        *sent += 1;
     };
     for _ in 0..WINDOW {
-        send(&mut waiting);
+        send(&mut waiting, &mut sent);
     }
     let mut received = 0u64;
-    while waiting.iter().any(|waits| *waits) {
+    while received < sent {
         let length = socket.recv(&mut octets).expect("an answer to every query");
         let id = usize::from(u16::from_be_bytes([octets[0], octets[1]]));
         assert!(std::mem::take(&mut waiting[id]), "one answer to each query");
@@ -343,7 +426,7 @@ fn fire(
         *answers.entry(answer).or_insert(0) += 1;
         received += 1;
         if !stop.load(SeqCst) {
-            send(&mut waiting);
+            send(&mut waiting, &mut sent);
         }
     }
     // Nothing comes twice.
