@@ -21,6 +21,9 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve the zones of a configuration.
+    ///
+    /// SIGHUP makes it read all files anew and go on with what they say, or with what was when
+    /// there is a mistake in them. SIGTERM and SIGINT end it in order.
     Serve(Serve),
     /// Try it: a server with zone, policies, GeoIP data and three regions inside.
     Demo(Demo),

@@ -1,5 +1,6 @@
 //! `meridian serve`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use tokio::sync::mpsc;
 use super::arguments::Serve;
 use super::{descriptors, logging, report};
 use crate::config::Limits;
-use crate::server::{Event, Server};
+use crate::server::{Event, Fixed, ReloadError, Reloaded, Server};
 use crate::transport::{Bound, stream};
 
 pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
@@ -35,15 +36,17 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
+        let hangups = hangups()?;
         let zones = report::plural(generation.snapshot.zones.zones().count(), "zone");
         let (events, heard) = mpsc::channel::<Event>(1);
         // The log tells everything there is to tell.
         drop(heard);
         let state = Some(config.server.state.as_path());
         let limits = limits(&config.limits);
+        let fixed = Fixed::of(&config, !arguments.listen.is_empty());
         let server = tokio::select! {
-            server = Server::start(&generation, bound, limits, state, events) => server?,
-            () = signals.wait() => {
+            server = Server::start(&generation, fixed, bound, limits, state, events) => server?,
+            () = signals.stop() => {
                 tracing::info!("stopped before the first round of checks was over");
                 return Ok(());
             }
@@ -56,7 +59,7 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         for (protocol, address) in server.encrypted() {
             tracing::info!("answering for {zones} on {address}, {protocol}");
         }
-        signals.wait().await;
+        reload_until_stop(&server, &arguments.config.config, hangups, &mut signals).await;
         tracing::info!("stopping");
         server.stop().await;
         anyhow::Ok(())
@@ -64,6 +67,45 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     // A name look-up of a check may still hang in a thread of its own; nobody waits for it.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reloads at each SIGHUP, until a signal asks for the end.
+async fn reload_until_stop(
+    server: &Server,
+    path: &Path,
+    mut hangups: Signal,
+    signals: &mut Signals,
+) {
+    loop {
+        let reload = async {
+            hangups.recv().await;
+            tracing::info!("reloading {}", path.display());
+            tell(server.reload(path).await);
+        };
+        tokio::select! {
+            () = reload => {}
+            () = signals.stop() => return,
+        }
+    }
+}
+
+/// Says what became of a reload, as `meridian check` would.
+fn tell(outcome: Result<Reloaded, ReloadError>) {
+    match outcome {
+        Ok(reloaded) => report::print(&reloaded.lints),
+        Err(error) => {
+            if let ReloadError::Refused(diagnostics) = &error {
+                report::print(diagnostics);
+            }
+            tracing::error!("not reloaded, everything stays as it was: {error}");
+        }
+    }
+}
+
+/// The signal that asks for a reload. Listened for before anything says that the server is there,
+/// since it would end the process otherwise.
+fn hangups() -> anyhow::Result<Signal> {
+    signal(SignalKind::hangup()).context("cannot listen for signals")
 }
 
 /// What connections may use, as the transport takes it.
@@ -105,7 +147,7 @@ impl Signals {
     }
 
     /// Returns at the next signal, or at once if one has come since they were taken over.
-    pub(super) async fn wait(&mut self) {
+    pub(super) async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

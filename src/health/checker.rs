@@ -1,13 +1,13 @@
 //! Runs the checks: who is asked when, what came of it, and who is told.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use super::check::Check;
+use super::check::{Check, Identity};
 use super::failure::{Failure, Timing};
 use super::jitter::Jitter;
 use super::probe::{HttpError, Lookups, Probe, Tls};
@@ -79,19 +79,58 @@ pub struct StartError {
 /// Checks under way. They end when it is dropped.
 #[derive(Debug)]
 pub struct Checker {
-    shared: Arc<Shared>,
+    roster: Roster,
     store: Option<Arc<Store>>,
-    first: watch::Receiver<usize>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// What is checked and what is known of it; a clone is the same one.
+///
+/// Changes while the checks run, in two steps, because the old generation answers until the new
+/// one is in force: [`Roster::begin`] adds what the new one needs, [`Roster::keep`] ends what is
+/// needed no more. A number is given once: what a [`Report`] says is never about another check.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    shared: Arc<Shared>,
+    orders: mpsc::UnboundedSender<Order>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    checks: Vec<Check>,
-    /// By check. Locked for moments only, never across a wait.
-    records: Mutex<Vec<Record>>,
+    /// Locked for moments only, never across a wait.
+    table: Mutex<Table>,
     /// Told of every changed verdict.
     changed: Notify,
+    /// Checks of which nothing is known yet.
+    waiting: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u32,
+    entries: BTreeMap<CheckId, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    check: Check,
+    record: Record,
+}
+
+/// A change of the roster, for the task that runs the checks.
+#[derive(Debug)]
+enum Order {
+    Begin(Vec<Begun>),
+    End(HashSet<CheckId>),
+}
+
+/// A check that is due at once.
+#[derive(Debug)]
+struct Begun {
+    check: CheckId,
+    probe: Arc<Probe>,
+    /// Whether its first result is waited for.
+    is_awaited: bool,
 }
 
 impl Checker {
@@ -110,50 +149,51 @@ impl Checker {
         reports: mpsc::Sender<Report>,
         options: Options,
     ) -> Result<Checker, StartError> {
-        let now = SystemTime::now();
-        let fresh = || Record { state: State::unknown(now), at: None, server_ms: None };
-        let records = checks.iter().map(|c| known.of(c, now).unwrap_or_else(fresh)).collect();
-        let in_flight = if options.in_flight == 0 { in_flight(&checks) } else { options.in_flight };
-        let probes = probes(&checks)?;
-        let (waiting, first) = watch::channel(probes.len());
-        let shared =
-            Arc::new(Shared { checks, records: Mutex::new(records), changed: Notify::new() });
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            table: Mutex::default(),
+            changed: Notify::new(),
+            waiting: watch::Sender::new(0),
+        });
+        let roster = Roster { shared: Arc::clone(&shared), orders };
+        roster.add(&checks, known, true)?;
         let round = Round {
             shared: Arc::clone(&shared),
-            schedule: Schedule::new(count(&probes), Instant::now(), Jitter::new(options.seed)),
+            schedule: Schedule::new(Jitter::new(options.seed)),
             running: HashMap::new(),
             flying: JoinSet::new(),
-            unchecked: vec![true; probes.len()],
-            probes,
-            in_flight,
-            waiting,
+            unchecked: HashSet::new(),
+            probes: HashMap::new(),
+            wanted_in_flight: options.in_flight,
+            in_flight: 0,
+            orders: ordered,
             reports,
         };
         let mut tasks = vec![tokio::spawn(round.run())];
         if let Some(store) = &options.store {
-            tasks.push(tokio::spawn(keep(Arc::clone(&shared), Arc::clone(store))));
+            tasks.push(tokio::spawn(keep(shared, Arc::clone(store))));
         }
-        Ok(Checker { shared, store: options.store, first, tasks })
+        Ok(Checker { roster, store: options.store, tasks })
     }
 
-    /// Waits until every check has had a result since the start, at most 5 s. How many have had
-    /// none. The results of the others are in [`Checker::records`] then, and their reports sent.
+    /// What is checked, to look at and to change.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// As [`Roster::first_round`].
     pub async fn first_round(&self) -> usize {
-        let mut first = self.first.clone();
-        let all = first.wait_for(|waiting| *waiting == 0);
-        // Late, or the checks have ended: either way the count is what it is.
-        let _ = tokio::time::timeout(FIRST_ROUND, all).await;
-        *self.first.borrow()
+        self.roster.first_round().await
     }
 
     /// What is known of each check now, in the order they were started with.
     pub fn records(&self) -> Vec<Record> {
-        self.shared.records().clone()
+        self.roster.shared.table().entries.values().map(|entry| entry.record).collect()
     }
 
-    /// What is known of the checks now: the start of the next checker after a reload.
+    /// What is known of the checks now.
     pub fn known(&self) -> Known {
-        self.shared.known()
+        self.roster.shared.known()
     }
 
     /// Ends the checks and writes what is known. No report is sent after it returns, and
@@ -165,7 +205,7 @@ impl Checker {
             let _ = task.await;
         }
         if let Some(store) = self.store.take() {
-            save(&self.shared, &store, true).await;
+            save(&self.roster.shared, &store, true).await;
         }
     }
 }
@@ -178,16 +218,122 @@ impl Drop for Checker {
     }
 }
 
+impl Roster {
+    /// Begins those of `checks` that are not under way yet, all at once; the numbers of all, in
+    /// their order. A check goes on as it was when nothing about it changed. One whose interval,
+    /// timeout or thresholds changed begins anew from what is known of it.
+    ///
+    /// Makes connections ready, which takes a while for thousands: call it where waiting is
+    /// allowed.
+    ///
+    /// # Errors
+    /// When a check cannot be made ready. Nothing of the outside causes that.
+    pub fn begin(&self, checks: &[Check]) -> Result<Vec<CheckId>, StartError> {
+        let known = self.shared.known();
+        self.add(checks, &known, false)
+    }
+
+    /// Ends all checks but these.
+    pub fn keep(&self, wanted: &[CheckId]) {
+        let wanted: HashSet<CheckId> = wanted.iter().copied().collect();
+        let mut ended = HashSet::new();
+        self.shared.table().entries.retain(|check, _| {
+            let stays = wanted.contains(check);
+            if !stays {
+                ended.insert(*check);
+            }
+            stays
+        });
+        if !ended.is_empty() {
+            self.shared.changed.notify_one();
+            // Without the task nothing is checked any more anyway.
+            let _ = self.orders.send(Order::End(ended));
+        }
+    }
+
+    /// What is known of a check now; `None` when it has ended.
+    pub fn record(&self, check: CheckId) -> Option<Record> {
+        self.shared.table().entries.get(&check).map(|entry| entry.record)
+    }
+
+    /// Waits until every check has had a result since the start, or since it was begun without
+    /// anything being known of it; at most 5 s. How many have had none. The results of the others
+    /// are in the records then, and their reports sent.
+    pub async fn first_round(&self) -> usize {
+        let mut first = self.shared.waiting.subscribe();
+        // Late, or the checks have ended: either way the count is what it is.
+        let _ = tokio::time::timeout(FIRST_ROUND, first.wait_for(|waiting| *waiting == 0)).await;
+        *first.borrow()
+    }
+
+    /// Begins checks from what is `known`; the first result of all is waited for, or of those
+    /// of which nothing is.
+    fn add(
+        &self,
+        checks: &[Check],
+        known: &Known,
+        all_awaited: bool,
+    ) -> Result<Vec<CheckId>, StartError> {
+        let running: HashMap<Identity, (CheckId, Check)> = {
+            let table = self.shared.table();
+            let entries = table.entries.iter();
+            entries.map(|(id, e)| (e.check.identity(), (*id, e.check.clone()))).collect()
+        };
+        let same = |check: &Check| {
+            let (id, other) = running.get(&check.identity())?;
+            check.monitor.has_pace_of(&other.monitor).then_some(*id)
+        };
+        let same: Vec<Option<CheckId>> = checks.iter().map(same).collect();
+        let fresh = checks.iter().zip(&same).filter(|(_, same)| same.is_none());
+        let mut probes = probes(fresh.map(|(check, _)| check))?.into_iter();
+        let now = SystemTime::now();
+        let mut begun = Vec::new();
+        let mut numbers = Vec::with_capacity(checks.len());
+        let mut table = self.shared.table();
+        for (check, same) in checks.iter().zip(same) {
+            if let Some(same) = same {
+                numbers.push(same);
+                continue;
+            }
+            // There is one for each check that is not under way.
+            let Some(probe) = probes.next() else { continue };
+            let id = table.take_number();
+            let record = known.of(check, now);
+            let is_awaited = all_awaited || record.is_none();
+            let record =
+                record.unwrap_or(Record { state: State::unknown(now), at: None, server_ms: None });
+            table.entries.insert(id, Entry { check: check.clone(), record });
+            begun.push(Begun { check: id, probe, is_awaited });
+            numbers.push(id);
+        }
+        drop(table);
+        if !begun.is_empty() {
+            let awaited = begun.iter().filter(|begun| begun.is_awaited).count();
+            self.shared.waiting.send_modify(|waiting| *waiting += awaited);
+            // Without the task nothing is checked any more anyway.
+            let _ = self.orders.send(Order::Begin(begun));
+        }
+        Ok(numbers)
+    }
+}
+
+impl Table {
+    fn take_number(&mut self) -> CheckId {
+        let number = CheckId(self.next);
+        self.next = self.next.checked_add(1).expect("four billion checks were never begun");
+        number
+    }
+}
+
 impl Shared {
-    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn known(&self) -> Known {
-        let records = self.records().clone();
         let mut known = Known::default();
-        for (check, record) in self.checks.iter().zip(records) {
-            known.insert(check.identity(), record);
+        for Entry { check, record } in self.table().entries.values() {
+            known.insert(check.identity(), *record);
         }
         known
     }
@@ -196,15 +342,17 @@ impl Shared {
 /// The task that runs the checks.
 struct Round {
     shared: Arc<Shared>,
-    probes: Vec<Arc<Probe>>,
+    probes: HashMap<CheckId, Arc<Probe>>,
     schedule: Schedule,
     flying: JoinSet<Result<Timing, Failure>>,
     /// Those in flight: which check, and when it took off.
     running: HashMap<Id, (CheckId, Instant)>,
+    /// As in [`Options::in_flight`].
+    wanted_in_flight: usize,
     in_flight: usize,
-    /// By check: whether it has had no result yet.
-    unchecked: Vec<bool>,
-    waiting: watch::Sender<usize>,
+    /// Checks whose first result is waited for.
+    unchecked: HashSet<CheckId>,
+    orders: mpsc::UnboundedReceiver<Order>,
     reports: mpsc::Sender<Report>,
 }
 
@@ -224,9 +372,36 @@ impl Round {
                     self.note_first(check);
                 }
                 () = until(due), if due.is_some() => {}
+                Some(order) = self.orders.recv() => self.follow(order),
                 () = self.reports.closed() => return,
             }
         }
+    }
+
+    fn follow(&mut self, order: Order) {
+        match order {
+            Order::Begin(begun) => {
+                let now = Instant::now();
+                for Begun { check, probe, is_awaited } in begun {
+                    self.probes.insert(check, probe);
+                    self.schedule.add(check, now);
+                    if is_awaited {
+                        self.unchecked.insert(check);
+                    }
+                }
+            }
+            Order::End(ended) => {
+                self.schedule.remove(&ended);
+                for check in ended {
+                    self.probes.remove(&check);
+                    self.note_first(check);
+                }
+            }
+        }
+        self.in_flight = match self.wanted_in_flight {
+            0 => in_flight(self.shared.table().entries.values().map(|entry| &entry.check)),
+            wanted => wanted,
+        };
     }
 
     /// Starts the checks that are due, as far as there is room.
@@ -234,7 +409,8 @@ impl Round {
         let now = Instant::now();
         while self.flying.len() < self.in_flight {
             let Some(check) = self.schedule.take_due(now) else { return };
-            let probe = Arc::clone(&self.probes[check.0 as usize]);
+            // What has ended meanwhile is not due again.
+            let Some(probe) = self.probes.get(&check).map(Arc::clone) else { continue };
             let task = self.flying.spawn(async move { probe.run().await });
             self.running.insert(task.id(), (check, Instant::now()));
         }
@@ -247,24 +423,27 @@ impl Round {
             Err(e) => (e.id(), Err(Failure::Local(e.to_string()))),
         };
         let (check, started) = self.running.remove(&id)?;
-        let interval = self.shared.checks[check.0 as usize].monitor.interval;
+        let (interval, report) = self.judge(check, outcome)?;
         self.schedule.put_back(check, started, interval, Instant::now());
-        Some(self.judge(check, outcome))
+        Some(report)
     }
 
     /// Takes a check out of those that the first round waits for.
     fn note_first(&mut self, check: CheckId) {
-        if std::mem::take(&mut self.unchecked[check.0 as usize]) {
-            self.waiting.send_modify(|waiting| *waiting -= 1);
+        if self.unchecked.remove(&check) {
+            self.shared.waiting.send_modify(|waiting| *waiting -= 1);
         }
     }
 
-    /// Brings the record up to date.
-    fn judge(&self, check: CheckId, outcome: Result<Timing, Failure>) -> Report {
-        let Check { target, monitor } = &self.shared.checks[check.0 as usize];
+    /// Brings the record up to date; `None` when the check has ended.
+    fn judge(
+        &self,
+        check: CheckId,
+        outcome: Result<Timing, Failure>,
+    ) -> Option<(Duration, Report)> {
         let at = SystemTime::now();
-        let mut records = self.shared.records();
-        let record = &mut records[check.0 as usize];
+        let mut table = self.shared.table();
+        let Entry { check: Check { target, monitor }, record } = table.entries.get_mut(&check)?;
         let before = record.state.verdict;
         match &outcome {
             Err(failure) if failure.is_local() => {
@@ -282,7 +461,7 @@ impl Round {
         if changed {
             self.shared.changed.notify_one();
         }
-        Report {
+        let report = Report {
             check,
             verdict: record.state.verdict,
             changed,
@@ -290,7 +469,8 @@ impl Round {
             at,
             outcome,
             server_ms: record.server_ms,
-        }
+        };
+        Some((monitor.interval, report))
     }
 }
 
@@ -321,10 +501,10 @@ async fn save(shared: &Shared, store: &Arc<Store>, warn: bool) -> bool {
     false
 }
 
-fn probes(checks: &[Check]) -> Result<Vec<Arc<Probe>>, StartError> {
+fn probes<'c>(checks: impl Iterator<Item = &'c Check>) -> Result<Vec<Arc<Probe>>, StartError> {
     let lookups = Lookups::new();
     let mut tls = Tls::new();
-    let mut ready = Vec::with_capacity(checks.len());
+    let mut ready = Vec::new();
     for check in checks {
         let failed = |e: HttpError| StartError {
             target: check.target.to_string(),
@@ -336,17 +516,13 @@ fn probes(checks: &[Check]) -> Result<Vec<Arc<Probe>>, StartError> {
     Ok(ready)
 }
 
-fn count(probes: &[Arc<Probe>]) -> u32 {
-    u32::try_from(probes.len()).expect("four billion checks do not fit into memory")
-}
-
 /// Room for all probes that are in flight on average when every target hangs, and a quarter more.
-fn in_flight(checks: &[Check]) -> usize {
+fn in_flight<'c>(checks: impl Iterator<Item = &'c Check>) -> usize {
     let share = |check: &Check| {
         let Check { monitor, .. } = check;
         monitor.timeout.as_secs_f64() / monitor.interval.as_secs_f64().max(0.001)
     };
-    let hanging: f64 = checks.iter().map(|check| share(check).min(1.0)).sum();
+    let hanging: f64 = checks.map(|check| share(check).min(1.0)).sum();
     IN_FLIGHT.max((hanging * 1.25).ceil() as usize)
 }
 

@@ -20,7 +20,7 @@ pub mod store;
 pub mod verdict;
 
 pub use check::{Check, Host, Identity, Target, TargetError};
-pub use checker::{Checker, Options, Report, StartError};
+pub use checker::{Checker, Options, Report, Roster, StartError};
 pub use failure::{Failure, Stage, Timing};
 pub use monitor::{
     Authorities, AuthoritiesError, Exchange, Expect, Kind, Monitor, Request, RequestError,

@@ -41,6 +41,13 @@ impl Monitor {
             (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3)
         })
     }
+
+    /// Whether it asks as often as another one and believes as much of what it hears: what the
+    /// fingerprint leaves out.
+    pub fn has_pace_of(&self, other: &Monitor) -> bool {
+        let pace = |monitor: &Monitor| (monitor.interval, monitor.timeout, monitor.thresholds);
+        pace(self) == pace(other)
+    }
 }
 
 /// The kinds of check.

@@ -4,7 +4,7 @@
 //! a probe that takes longer than its interval neither overlaps itself nor piles up.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::jitter::Jitter;
@@ -15,15 +15,25 @@ use super::verdict::CheckId;
 pub struct Schedule {
     waiting: BinaryHeap<Reverse<(Instant, CheckId)>>,
     jitter: Jitter,
-    /// By check: whether its first check is behind it.
-    begun: Vec<bool>,
+    /// Those whose first check is behind them.
+    begun: HashSet<CheckId>,
 }
 
 impl Schedule {
-    /// `count` checks, numbered from 0 and all due `now`.
-    pub fn new(count: u32, now: Instant, jitter: Jitter) -> Schedule {
-        let waiting = (0..count).map(|n| Reverse((now, CheckId(n)))).collect();
-        Schedule { waiting, jitter, begun: vec![false; count as usize] }
+    /// Without checks.
+    pub fn new(jitter: Jitter) -> Schedule {
+        Schedule { waiting: BinaryHeap::new(), jitter, begun: HashSet::new() }
+    }
+
+    /// Adds a check that is due `now`.
+    pub fn add(&mut self, check: CheckId, now: Instant) {
+        self.waiting.push(Reverse((now, check)));
+    }
+
+    /// Takes checks out, whether they wait or are in flight.
+    pub fn remove(&mut self, checks: &HashSet<CheckId>) {
+        self.waiting.retain(|Reverse((_, check))| !checks.contains(check));
+        self.begun.retain(|check| !checks.contains(check));
     }
 
     /// When the next check is due; `None` while all are in flight.
@@ -44,8 +54,8 @@ impl Schedule {
     /// It is due one step after its start. If that time is gone already, the steps missed are
     /// left out: a target that answers slower than its interval is not asked back to back.
     pub fn put_back(&mut self, check: CheckId, started: Instant, interval: Duration, now: Instant) {
-        let begun = std::mem::replace(&mut self.begun[check.0 as usize], true);
-        let delay = if begun { self.jitter.step(interval) } else { self.jitter.first(interval) };
+        let is_first = self.begun.insert(check);
+        let delay = if is_first { self.jitter.first(interval) } else { self.jitter.step(interval) };
         let mut due = started + delay;
         if due <= now {
             let step = interval.max(Duration::from_millis(1));
@@ -76,7 +86,8 @@ mod tests {
         until: Duration,
     ) -> Vec<Vec<Duration>> {
         let begin = Instant::now();
-        let mut schedule = Schedule::new(count, begin, Jitter::new(1));
+        let mut schedule = Schedule::new(Jitter::new(1));
+        (0..count).for_each(|check| schedule.add(CheckId(check), begin));
         let mut flying: BinaryHeap<Reverse<(Instant, CheckId, Instant)>> = BinaryHeap::new();
         let mut seen = vec![Vec::new(); count as usize];
         let mut now = begin;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A check: an index into the list the checker was started with.
+/// A check, by its number: in a generation an index into its list, in a checker the number it
+/// was begun with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CheckId(pub u32);
 

@@ -83,6 +83,12 @@ impl Certificate {
         }
     }
 
+    /// The same files, for the identity that clients are shown: what replaces them replaces that.
+    #[must_use]
+    pub fn shown_as(self, identity: &Identity) -> Certificate {
+        Certificate { identity: identity.clone(), ..self }
+    }
+
     /// Looks again and again, and tells the log of what it finds.
     pub async fn watch(mut self) {
         let mut pace = tokio::time::interval(PACE);

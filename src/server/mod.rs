@@ -1,18 +1,25 @@
-//! The running server: what the files mean, the start, the tasks that keep answers current, and
-//! the stop.
+//! The running server: what the files mean, the start, the tasks that keep answers current,
+//! reloads, and the stop.
 //!
 //! ```text
 //! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify
+//!                        └───────► Server::reload ─► the next one, or none
 //! ```
 //!
 //! [`mod@build`] is the only place that turns configuration into runtime objects.
 
 pub mod build;
 pub mod certificate;
+pub mod changes;
+mod desk;
 pub mod event;
+pub mod fixed;
 pub mod notify;
+pub mod reload;
 pub mod serve;
 
 pub use build::{Generation, Origin, build};
 pub use event::Event;
+pub use fixed::Fixed;
+pub use reload::{ReloadError, Reloaded};
 pub use serve::{Server, StartError};

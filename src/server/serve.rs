@@ -1,27 +1,22 @@
-//! A generation at work: checks, the control task that keeps [`Live`](crate::steering::Live)
-//! current, and the listeners.
+//! A server at work: checks, the control task that keeps [`Live`](crate::steering::Live) current,
+//! the listeners, and reloads.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::task::JoinHandle;
 
-use crate::engine::{Engine, Snapshot};
-use crate::health::{self, Check, CheckId, Checker, Options, Report, Store, Verdict};
+use crate::health::{self, CheckId, Checker, Options, Report, Store};
 use crate::server::build::Generation;
+use crate::server::desk::Desk;
 use crate::server::event::Event;
-use crate::server::notify::Announcement;
-use crate::steering::control::{Change, Control};
+use crate::server::fixed::Fixed;
+use crate::server::notify;
+use crate::server::reload::{Outlets, ReloadError, Reloaded, Reloader};
 use crate::transport::{Bound, Protocol, Running, stream};
-
-/// Time between two evaluations of latency choices: three in a row move one.
-const LATENCY_PACE: Duration = Duration::from_secs(10);
 
 /// Reports that may wait for the control task.
 const REPORTS: usize = 4096;
@@ -34,8 +29,7 @@ pub struct Server {
     control: JoinHandle<()>,
     /// Tells secondaries; ends by itself.
     notify: JoinHandle<()>,
-    /// Looks after the certificate's files, when there are any, as long as it is not dropped.
-    _certificate: JoinSet<()>,
+    reloader: Reloader,
     stop: watch::Sender<bool>,
 }
 
@@ -51,15 +45,16 @@ pub enum StartError {
 }
 
 impl Server {
-    /// Runs the first round of checks, then answers on `bound`. Must be called inside a tokio
-    /// runtime. `state` is the directory for what survives a restart; events go to `events`, as
-    /// far as it keeps up.
+    /// Runs the first round of checks, then answers on `bound`. Must be called inside a
+    /// multi-threaded tokio runtime. `state` is the directory for what survives a restart; events
+    /// go to `events`, as far as it keeps up. `fixed` is what reloads leave as it is.
     ///
     /// # Errors
     ///
     /// When the checks or the listeners cannot be started.
     pub async fn start(
         generation: &Generation,
+        fixed: Fixed,
         bound: Bound,
         limits: stream::Limits,
         state: Option<&Path>,
@@ -67,63 +62,42 @@ impl Server {
     ) -> Result<Server, StartError> {
         let store = state.map(|directory| Arc::new(Store::new(directory)));
         let known = store.as_ref().map(|store| store.load()).unwrap_or_default();
-        let (sender, reports) = mpsc::channel(REPORTS);
+        let (sender, mut reports) = mpsc::channel(REPORTS);
         let options = Options { in_flight: 0, seed: seed(), store };
-        let checks = generation.checks.clone();
-        let checker = Checker::start(checks.clone(), &known, sender, options)?;
-        let mut reports = reports;
+        let checker = Checker::start(generation.checks.clone(), &known, sender, options)?;
+        let roster = checker.roster();
         let first = first_round(&checker, &mut reports).await;
         if first.late > 0 {
             tracing::warn!("{} checks had no result in the first round", first.late);
         }
-        let records = (0..).map(CheckId).zip(checker.records());
-        let mut control = Control::new(
-            generation.steering.clone(),
-            records.clone().map(|(check, record)| (check, record.state.verdict)),
-        );
-        for (check, record) in records {
-            if let Some(ms) = record.server_ms {
-                control.set_server_ms(check, f64::from(ms));
-            }
-        }
-        control.evaluate_latency();
-        let begin = control.settle();
-        let engine = Engine {
-            snapshot: generation.snapshot.clone(),
-            live: Arc::new(control.live().clone()),
-        };
-        let desk = Desk {
-            engine: Arc::new(ArcSwap::from_pointee(engine)),
-            snapshot: generation.snapshot.clone(),
-            retired: Vec::new(),
-            control,
-            checks,
-            events,
-        };
-        desk.announce_start(first.failures, begin);
-        let running = bound.start(&desk.engine, limits)?;
-        let mut certificate = JoinSet::new();
-        if let Some(files) = generation.certificate.clone() {
-            certificate.spawn(files.watch());
-        }
+        // All are under way: this gives their numbers.
+        let numbers = roster.begin(&generation.checks)?;
+        let desk = Desk::open(generation, roster, &numbers, first.failures, events);
+        let running = bound.start(desk.engine(), limits)?;
         let (stop, stopped) = watch::channel(false);
+        let (renewals, renewed) = mpsc::channel(1);
+        let (announcements, announced) = mpsc::unbounded_channel();
+        let notify =
+            tokio::spawn(notify::run(announced, state.map(Path::to_owned), stopped.clone()));
+        let control = tokio::spawn(desk.run(reports, renewed, stopped));
         // Secondaries come for the zones at once, so it is answered before they are told.
-        let announcement = Announcement {
-            snapshot: generation.snapshot.clone(),
-            secondaries: generation.secondaries.clone(),
-            sources: running.addresses().iter().map(SocketAddr::ip).collect(),
-        };
-        let state = state.map(Path::to_owned);
-        let mut stopped_too = stopped.clone();
-        let notify = tokio::spawn(async move {
-            tokio::select! {
-                () = announcement.make(state.as_deref()) => {}
-                // `false` came before; only `true`, or the sender's end, comes after.
-                _ = stopped_too.changed() => {}
-            }
-        });
-        let control = tokio::spawn(desk.run(reports, stopped));
-        Ok(Server { running, checker, control, notify, _certificate: certificate, stop })
+        let sources = running.addresses().iter().map(SocketAddr::ip).collect();
+        let outlets = Outlets { renewals, announcements };
+        let reloader = Reloader::new(generation, fixed, roster, numbers, sources, outlets);
+        Ok(Server { running, checker, control, notify, reloader, stop })
+    }
+
+    /// Reads, checks and compiles what stands on disk, and puts it in force as a whole: zones,
+    /// policies, GeoIP data, limits, secrets, keys and certificates. Queries are answered all the
+    /// while, by the old generation until the new one is there: that is after the first results
+    /// of checks that are new, which takes 5 s at most. Whoever calls while another call runs
+    /// waits for it. Log lines tell what changed.
+    ///
+    /// # Errors
+    ///
+    /// When there is anything wrong; then everything stays as it was.
+    pub async fn reload(&self, path: &Path) -> Result<Reloaded, ReloadError> {
+        self.reloader.reload(path).await
     }
 
     /// The addresses it answers on with UDP and TCP.
@@ -182,116 +156,4 @@ async fn first_round(checker: &Checker, reports: &mut mpsc::Receiver<Report>) ->
 fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
-}
-
-/// Where verdicts arrive and answers are published.
-struct Desk {
-    engine: Arc<ArcSwap<Engine>>,
-    snapshot: Arc<Snapshot>,
-    /// Engines that a worker may still read. They are freed here and never by a worker.
-    retired: Vec<Arc<Engine>>,
-    control: Control,
-    checks: Vec<Check>,
-    events: mpsc::Sender<Event>,
-}
-
-impl Desk {
-    async fn run(mut self, mut reports: mpsc::Receiver<Report>, mut stop: watch::Receiver<bool>) {
-        let mut pace = tokio::time::interval(LATENCY_PACE);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                // `false` came before; only `true`, or the sender's end, comes after.
-                _ = stop.changed() => return,
-                report = reports.recv() => match report {
-                    None => return,
-                    Some(report) => {
-                        self.take(report);
-                        // What has gathered is settled together.
-                        while let Ok(report) = reports.try_recv() {
-                            self.take(report);
-                        }
-                    }
-                },
-                _ = pace.tick() => self.control.evaluate_latency(),
-            }
-            self.publish();
-        }
-    }
-
-    fn take(&mut self, report: Report) {
-        let is_news = self.control.verdict(report.check) != report.verdict;
-        self.control.set_verdict(report.check, report.verdict);
-        if let Some(ms) = report.server_ms {
-            self.control.set_server_ms(report.check, f64::from(ms));
-        }
-        if is_news {
-            let reason = report.outcome.err().map(|failure| failure.to_string());
-            self.tell_verdict(report.check, report.verdict, reason);
-        }
-    }
-
-    fn publish(&mut self) {
-        if !self.control.has_unsettled() {
-            return;
-        }
-        let changes = self.control.settle();
-        let engine =
-            Engine { snapshot: self.snapshot.clone(), live: Arc::new(self.control.live().clone()) };
-        self.retired.push(self.engine.swap(Arc::new(engine)));
-        self.retired.retain(|engine| Arc::strong_count(engine) > 1);
-        for change in changes {
-            let event = self.event(change);
-            self.tell(event);
-        }
-    }
-
-    /// Says at the start what is not as it should be.
-    fn announce_start(&self, mut failures: HashMap<CheckId, String>, changes: Vec<Change>) {
-        let down: Vec<CheckId> = (0..)
-            .map(CheckId)
-            .zip(&self.checks)
-            .map(|(check, _)| check)
-            .filter(|check| self.control.verdict(*check) == Verdict::Down)
-            .collect();
-        for check in down {
-            self.tell_verdict(check, Verdict::Down, failures.remove(&check));
-        }
-        for change in changes {
-            let event = self.event(change);
-            self.tell(event);
-        }
-    }
-
-    fn tell_verdict(&self, check: CheckId, verdict: Verdict, reason: Option<String>) {
-        let check = &self.checks[check.0 as usize];
-        let (target, monitor) = (check.target.to_string(), check.monitor.name.clone());
-        self.tell(Event::Verdict { target, monitor, verdict, reason });
-    }
-
-    fn event(&self, change: Change) -> Event {
-        let model = &self.control.steering().model;
-        match change {
-            Change::Pool { pool, is_up } => {
-                Event::Pool { pool: model.pool(pool).name.clone(), is_up }
-            }
-            Change::Panic { records, begun } => {
-                let name =
-                    |id: &crate::zone::RecordId| model.records[id.0 as usize].owner.to_string();
-                Event::Panic { records: records.iter().map(name).collect(), begun }
-            }
-        }
-    }
-
-    fn tell(&self, event: Event) {
-        match &event {
-            Event::Panic { begun: true, .. } => tracing::error!("{event}"),
-            Event::Verdict { verdict: Verdict::Down, .. } | Event::Pool { is_up: false, .. } => {
-                tracing::warn!("{event}");
-            }
-            _ => tracing::info!("{event}"),
-        }
-        // A listener that does not keep up misses events; the log has them all.
-        let _ = self.events.try_send(event);
-    }
 }

@@ -3,6 +3,8 @@
 //! Pure data, no clock and no task of its own: the server calls it when something changed and
 //! publishes what it made.
 
+mod inherit;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -152,6 +154,25 @@ impl Control {
         steering: Arc<Steering>,
         verdicts: impl IntoIterator<Item = (CheckId, Verdict)>,
     ) -> Control {
+        Control::after(None, steering, verdicts)
+    }
+
+    /// The start of a generation that follows another one: what is not in the files goes on.
+    /// Those are the operator's word, latency choices, and last known answers. The first
+    /// [`Control::settle`] returns what became otherwise.
+    pub fn succeed(
+        before: &Control,
+        steering: Arc<Steering>,
+        verdicts: impl IntoIterator<Item = (CheckId, Verdict)>,
+    ) -> Control {
+        Control::after(Some(before), steering, verdicts)
+    }
+
+    fn after(
+        before: Option<&Control>,
+        steering: Arc<Steering>,
+        verdicts: impl IntoIterator<Item = (CheckId, Verdict)>,
+    ) -> Control {
         let pools = steering.model.pools.len();
         let mut control = Control {
             verdicts: verdicts.into_iter().collect(),
@@ -168,6 +189,13 @@ impl Control {
             live: Live { slots: steering.slots.clone(), answers: Vec::new() },
             steering,
         };
+        for node in latency_nodes(&control.steering.compiled.plans) {
+            let choice = Choice::new(&control.view().estimates(node));
+            control.choices.insert(node, choice);
+        }
+        if let Some(before) = before {
+            control.inherit(before);
+        }
         control.standings =
             (0..pools as u32).map(|pool| control.standing_of(PoolId(pool))).collect();
         for (pool, standing) in (0..).map(PoolId).zip(&control.standings) {
@@ -175,12 +203,11 @@ impl Control {
                 control.changes.push(Change::Pool { pool, is_up: false });
             }
         }
-        for node in latency_nodes(&control.steering.compiled.plans) {
-            let choice = Choice::new(&control.view().estimates(node));
-            control.choices.insert(node, choice);
-        }
         control.regroup(|_| true);
         control.resolve_touched();
+        if let Some(before) = before {
+            control.changes = control.changes_since(before);
+        }
         control
     }
 

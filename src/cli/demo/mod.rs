@@ -16,7 +16,7 @@ use super::arguments::Demo;
 use super::serve::Signals;
 use super::{logging, report, serve};
 use crate::config::{self, LogFormat, LogLevel, Memory};
-use crate::server::{Event, Generation, Origin, Server};
+use crate::server::{Event, Fixed, Generation, Origin, Server};
 use crate::transport::Bound;
 use region::Region;
 
@@ -46,10 +46,11 @@ pub(super) fn run(arguments: &Demo) -> anyhow::Result<ExitCode> {
         let bound = Bound::bind(&[arguments.listen], config.server.workers)?;
         let (sender, events) = mpsc::channel(EVENTS);
         let limits = serve::limits(&config.limits);
+        let fixed = Fixed::of(&config, true);
         let mut signals = Signals::listen()?;
         let server = tokio::select! {
-            server = Server::start(&generation, bound, limits, None, sender) => server?,
-            () = signals.wait() => return Ok(ExitCode::SUCCESS),
+            server = Server::start(&generation, fixed, bound, limits, None, sender) => server?,
+            () = signals.stop() => return Ok(ExitCode::SUCCESS),
         };
         let address = server.addresses()[0];
         guide::write(&mut io::stdout().lock(), address, &regions)?;
@@ -110,7 +111,7 @@ async fn converse(
     let mut is_read = true;
     loop {
         tokio::select! {
-            () = signals.wait() => return Ok(()),
+            () = signals.stop() => return Ok(()),
             Some(event) = events.recv() => tell(&event, address)?,
             line = lines.recv(), if is_read => match line {
                 Some(line) => match obey(&line, regions, address)? {

@@ -20,6 +20,11 @@ impl Slots {
         Slots { most, taken: Arc::default() }
     }
 
+    /// Counts those that `before` gave away too: they run on.
+    pub fn follow(&mut self, before: &Slots) {
+        self.taken = Arc::clone(&before.taken);
+    }
+
     /// A slot, if one is free.
     pub fn take(&self) -> Option<Slot> {
         let more = |taken| (taken < self.most).then_some(taken + 1);
@@ -47,5 +52,17 @@ mod tests {
         drop(first);
         assert!(slots.take().is_some());
         assert!(Slots::default().take().is_none());
+    }
+
+    #[test]
+    fn transfers_that_go_on_after_a_reload_are_counted() {
+        let before = Slots::new(1);
+        let running = before.take();
+        let mut slots = Slots::new(1);
+        slots.follow(&before);
+        drop(before);
+        assert!(running.is_some() && slots.take().is_none());
+        drop(running);
+        assert!(slots.take().is_some());
     }
 }

@@ -8,17 +8,18 @@ pub mod versions;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::net::UdpSocket;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::engine::Snapshot;
 use crate::engine::transfer::is_newer;
+use crate::wire::Name;
 use crate::wire::tsig::Key;
 use crate::zone::ZoneId;
 
@@ -48,22 +49,92 @@ pub struct Announcement {
     pub sources: Vec<IpAddr>,
 }
 
+/// What one secondary is to be told.
+struct Call {
+    /// An index into the zones to be told of.
+    zone: usize,
+    apex: Name,
+    secondary: Secondary,
+    message: Vec<u8>,
+}
+
+/// A zone that secondaries are told of.
+struct News {
+    apex: Name,
+    version: Version,
+    /// Secondaries that have not answered and were not given up yet.
+    waiting: usize,
+}
+
+/// Tells secondaries of announcements until `stop` changes or nobody announces any more.
+///
+/// Of each announcement they are told of the zones that changed since they were told last, be it
+/// before a restart: `state`, the state directory, remembers that. Without a directory every
+/// zone has changed at the start. An announcement puts an end to the one before it; whom that
+/// did not reach is told of the newer one.
+pub async fn run(
+    mut announcements: mpsc::UnboundedReceiver<Announcement>,
+    state: Option<PathBuf>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut versions = state.as_deref().map(Versions::load).unwrap_or_default();
+    let mut next = tokio::select! {
+        announcement = announcements.recv() => announcement,
+        _ = stop.changed() => None,
+    };
+    while let Some(announcement) = next.take() {
+        let sources: Arc<[IpAddr]> = announcement.sources.clone().into();
+        // Hashing a large zone takes a while, and so may freeing the generation it is of.
+        let prepared = tokio::task::spawn_blocking(move || {
+            let prepared = announcement.prepare(&versions);
+            (versions, prepared)
+        });
+        let (mut news, calls);
+        (versions, (news, calls)) = match prepared.await {
+            Ok(prepared) => prepared,
+            // A defect; the default hook has said which.
+            Err(_) => return,
+        };
+        tokio::select! {
+            () = call_all(calls, &sources, &mut news, &mut versions) => {
+                store(&mut versions, state.as_deref());
+                next = tokio::select! {
+                    announcement = announcements.recv() => announcement,
+                    _ = stop.changed() => None,
+                };
+            }
+            announcement = announcements.recv() => {
+                store(&mut versions, state.as_deref());
+                next = announcement;
+            }
+            // `false` came before; only `true`, or the sender's end, comes after.
+            _ = stop.changed() => store(&mut versions, state.as_deref()),
+        }
+    }
+}
+
+fn store(versions: &mut Versions, state: Option<&Path>) {
+    if versions.is_changed()
+        && let Some(state) = state
+        && let Err(error) = versions.store(state)
+    {
+        tracing::warn!(%error, "the versions of zones were not written: the next start notifies \
+                        secondaries again");
+    }
+}
+
 impl Announcement {
-    /// Tells the secondaries of every zone that changed since `state`, the state directory, was
-    /// written, and writes it when all have answered or were given up. Without a directory every
-    /// zone has changed.
-    pub async fn make(self, state: Option<&Path>) {
-        let mut versions = state.map(Versions::load).unwrap_or_default();
-        let mut messages = JoinSet::new();
-        let in_flight = Arc::new(Semaphore::new(AT_ONCE));
+    /// What is news since `versions`, and who is to be told. Lets go of the generation.
+    fn prepare(self, versions: &Versions) -> (Vec<News>, Vec<Call>) {
+        let (mut news, mut calls) = (Vec::new(), Vec::new());
         for (zone, secondaries) in (0..).map(ZoneId).zip(&self.secondaries) {
             if secondaries.is_empty() {
                 continue;
             }
             let apex = self.snapshot.zones.zone(zone).apex();
             let version = Version::of(&self.snapshot, zone);
-            let before = versions.replace(apex, version.clone());
-            if before.as_ref() == Some(&version) {
+            let before = versions.told(apex);
+            if before == Some(&version) {
                 continue;
             }
             if let Some(before) = before.filter(|before| !is_newer(version.serial, before.serial)) {
@@ -74,41 +145,62 @@ impl Announcement {
                     version.serial
                 );
             }
-            for secondary in secondaries {
-                let message = attempt::message(&self.snapshot, zone, rand());
-                let (secondary, sources) = (secondary.clone(), self.sources.clone());
-                let (apex, in_flight) = (apex.clone(), Arc::clone(&in_flight));
-                messages.spawn(async move {
-                    // Closed by nobody.
-                    let _permit = in_flight.acquire().await;
-                    let outcome = tell(&secondary, &sources, &message).await;
-                    let to = secondary.address;
-                    match outcome {
-                        Outcome::Acknowledged => {
-                            tracing::info!("{to} knows that zone {apex} changed");
-                        }
-                        Outcome::Refused(rcode) => tracing::warn!(
-                            "{to} does not want to know that zone {apex} changed: RCODE {}",
-                            rcode.0
-                        ),
-                        Outcome::Unanswered => tracing::warn!(
-                            "{to} did not answer that it knows that zone {apex} changed; it \
-                             will see by itself when it refreshes"
-                        ),
-                    }
-                });
-            }
+            calls.extend(secondaries.iter().map(|secondary| Call {
+                zone: news.len(),
+                apex: apex.clone(),
+                secondary: secondary.clone(),
+                message: attempt::message(&self.snapshot, zone, rand()),
+            }));
+            news.push(News { apex: apex.clone(), version, waiting: secondaries.len() });
         }
-        if messages.is_empty() && !versions.is_changed() {
-            return;
+        (news, calls)
+    }
+}
+
+/// Makes all calls, and notes each zone of which all secondaries have answered or were given up.
+async fn call_all(
+    calls: Vec<Call>,
+    sources: &Arc<[IpAddr]>,
+    news: &mut [News],
+    versions: &mut Versions,
+) {
+    let in_flight = Arc::new(Semaphore::new(AT_ONCE));
+    let mut messages = JoinSet::new();
+    for call in calls {
+        let (sources, in_flight) = (Arc::clone(sources), Arc::clone(&in_flight));
+        messages.spawn(async move {
+            // Closed by nobody.
+            let _permit = in_flight.acquire().await;
+            call.make(&sources).await
+        });
+    }
+    while let Some(made) = messages.join_next().await {
+        // An error would be a panic; such a zone is news again the next time.
+        let Some(zone) = made.ok().and_then(|zone| news.get_mut(zone)) else { continue };
+        zone.waiting -= 1;
+        if zone.waiting == 0 {
+            versions.replace(&zone.apex, zone.version.clone());
         }
-        while messages.join_next().await.is_some() {}
-        if let Some(state) = state
-            && let Err(error) = versions.store(state)
-        {
-            tracing::warn!(%error, "the versions of zones were not written: the next start \
-                            notifies secondaries again");
+    }
+}
+
+impl Call {
+    /// Gives back the zone's place when the secondary has answered or was given up.
+    async fn make(self, sources: &[IpAddr]) -> usize {
+        let Call { zone, apex, secondary, message } = self;
+        let to = secondary.address;
+        match tell(&secondary, sources, &message).await {
+            Outcome::Acknowledged => tracing::info!("{to} knows that zone {apex} changed"),
+            Outcome::Refused(rcode) => tracing::warn!(
+                "{to} does not want to know that zone {apex} changed: RCODE {}",
+                rcode.0
+            ),
+            Outcome::Unanswered => tracing::warn!(
+                "{to} did not answer that it knows that zone {apex} changed; it will see by \
+                 itself when it refreshes"
+            ),
         }
+        zone
     }
 }
 

@@ -87,6 +87,11 @@ impl Versions {
         }
     }
 
+    /// The version that secondaries of a zone were told of.
+    pub fn told(&self, zone: &Name) -> Option<&Version> {
+        self.of.get(&zone.to_lower().to_string())
+    }
+
     /// Takes the version that is served now, and gives the one before it.
     pub fn replace(&mut self, zone: &Name, version: Version) -> Option<Version> {
         let before = self.of.insert(zone.to_lower().to_string(), version.clone());
@@ -104,11 +109,13 @@ impl Versions {
     /// # Errors
     ///
     /// When the directory or the file cannot be written.
-    pub fn store(&self, state: &Path) -> io::Result<()> {
+    pub fn store(&mut self, state: &Path) -> io::Result<()> {
         fs::create_dir_all(state)?;
         let new = state.join(format!("{FILE}.new"));
         fs::write(&new, serde_json::to_vec_pretty(&self.of)?)?;
-        fs::rename(new, state.join(FILE))
+        fs::rename(new, state.join(FILE))?;
+        self.is_changed = false;
+        Ok(())
     }
 }
 

@@ -1,0 +1,275 @@
+//! The control task: verdicts arrive, answers are published, generations follow one another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{block_in_place, spawn_blocking};
+use tokio::time::MissedTickBehavior;
+
+use crate::engine::{Engine, Snapshot};
+use crate::health::{Check, CheckId, Report, Roster, Verdict};
+use crate::server::build::Generation;
+use crate::server::event::Event;
+use crate::steering::control::{Change, Control, Steering};
+
+/// Time between two evaluations of latency choices: three in a row move one.
+const LATENCY_PACE: Duration = Duration::from_secs(10);
+
+/// Time between two looks at what was replaced, while there is any.
+const SWEEP_PACE: Duration = Duration::from_millis(250);
+
+/// Where verdicts arrive and answers are published.
+pub(super) struct Desk {
+    engine: Arc<ArcSwap<Engine>>,
+    snapshot: Arc<Snapshot>,
+    retired: Retired,
+    control: Control,
+    checks: Vec<Check>,
+    roster: Roster,
+    /// What the generation calls the checks of the roster; others are not its own.
+    numbers: HashMap<CheckId, CheckId>,
+    /// Why checks failed that are not (yet) those of a generation.
+    failures: HashMap<CheckId, String>,
+    events: mpsc::Sender<Event>,
+}
+
+/// A generation that is to be in force.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) steering: Arc<Steering>,
+    pub(super) checks: Vec<Check>,
+    /// The roster's numbers of `checks`.
+    pub(super) numbers: Vec<CheckId>,
+    /// Told when it is in force.
+    pub(super) done: oneshot::Sender<()>,
+}
+
+/// What a worker or a connection may still read. It is freed here and never by a worker.
+#[derive(Debug, Default)]
+struct Retired {
+    engines: Vec<Arc<Engine>>,
+    snapshots: Vec<Arc<Snapshot>>,
+}
+
+impl Desk {
+    /// Answers with what the checks know now; `failures` say why some failed.
+    pub(super) fn open(
+        generation: &Generation,
+        roster: &Roster,
+        numbers: &[CheckId],
+        mut failures: HashMap<CheckId, String>,
+        events: mpsc::Sender<Event>,
+    ) -> Desk {
+        let numbers = numbers_of(numbers);
+        let verdicts = verdicts(roster, &numbers);
+        let mut control = Control::new(generation.steering.clone(), verdicts);
+        measure(&mut control, roster, &numbers);
+        control.evaluate_latency();
+        let begin = control.settle();
+        let engine = Engine {
+            snapshot: generation.snapshot.clone(),
+            live: Arc::new(control.live().clone()),
+        };
+        let desk = Desk {
+            engine: Arc::new(ArcSwap::from_pointee(engine)),
+            snapshot: generation.snapshot.clone(),
+            retired: Retired::default(),
+            control,
+            checks: generation.checks.clone(),
+            roster: roster.clone(),
+            numbers,
+            failures: HashMap::new(),
+            events,
+        };
+        for (begun, check) in &desk.numbers {
+            if desk.control.verdict(*check) == Verdict::Down {
+                desk.tell_verdict(*check, Verdict::Down, failures.remove(begun));
+            }
+        }
+        desk.tell_changes(begin);
+        desk
+    }
+
+    /// What answers at each moment.
+    pub(super) fn engine(&self) -> &Arc<ArcSwap<Engine>> {
+        &self.engine
+    }
+
+    /// Works until told to stop, or until nothing reports any more.
+    pub(super) async fn run(
+        mut self,
+        mut reports: mpsc::Receiver<Report>,
+        mut renewals: mpsc::Receiver<Renewal>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut pace = tokio::time::interval(LATENCY_PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut sweep = tokio::time::interval(SWEEP_PACE);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                // `false` came before; only `true`, or the sender's end, comes after.
+                _ = stop.changed() => return,
+                report = reports.recv() => match report {
+                    None => return,
+                    Some(report) => {
+                        self.take(report);
+                        // What has gathered is settled together.
+                        self.take_all(&mut reports);
+                    }
+                },
+                Some(renewal) = renewals.recv() => {
+                    self.take_all(&mut reports);
+                    block_in_place(|| self.renew(renewal));
+                }
+                _ = pace.tick() => self.control.evaluate_latency(),
+                _ = sweep.tick(), if !self.retired.is_empty() => {
+                    let free = self.retired.unread();
+                    // A million names take their time to be freed.
+                    spawn_blocking(move || drop(free));
+                }
+            }
+            self.publish();
+        }
+    }
+
+    fn take_all(&mut self, reports: &mut mpsc::Receiver<Report>) {
+        while let Ok(report) = reports.try_recv() {
+            self.take(report);
+        }
+    }
+
+    fn take(&mut self, report: Report) {
+        let reason = report.outcome.err().map(|failure| failure.to_string());
+        let Some(check) = self.numbers.get(&report.check).copied() else {
+            if let Some(reason) = reason {
+                self.failures.insert(report.check, reason);
+            }
+            return;
+        };
+        let is_news = self.control.verdict(check) != report.verdict;
+        self.control.set_verdict(check, report.verdict);
+        if let Some(ms) = report.server_ms {
+            self.control.set_server_ms(check, f64::from(ms));
+        }
+        if is_news {
+            self.tell_verdict(check, report.verdict, reason);
+        }
+    }
+
+    /// Puts a generation in force, with what the checks know now.
+    fn renew(&mut self, renewal: Renewal) {
+        let Renewal { snapshot, steering, checks, numbers, done } = renewal;
+        let numbers = numbers_of(&numbers);
+        let verdicts = verdicts(&self.roster, &numbers);
+        let mut control = Control::succeed(&self.control, steering, verdicts);
+        measure(&mut control, &self.roster, &numbers);
+        let changes = control.settle();
+        let before = std::mem::replace(&mut self.numbers, numbers);
+        self.control = control;
+        self.checks = checks;
+        self.retired.snapshots.push(std::mem::replace(&mut self.snapshot, snapshot));
+        self.swap();
+        let mut failures = std::mem::take(&mut self.failures);
+        for (begun, check) in &self.numbers {
+            if !before.contains_key(begun) && self.control.verdict(*check) == Verdict::Down {
+                self.tell_verdict(*check, Verdict::Down, failures.remove(begun));
+            }
+        }
+        self.tell_changes(changes);
+        // Whoever asked may have gone; it is in force all the same.
+        let _ = done.send(());
+    }
+
+    fn publish(&mut self) {
+        if self.control.has_unsettled() {
+            let changes = self.control.settle();
+            self.swap();
+            self.tell_changes(changes);
+        }
+    }
+
+    /// Answers from what is there now.
+    fn swap(&mut self) {
+        let engine =
+            Engine { snapshot: self.snapshot.clone(), live: Arc::new(self.control.live().clone()) };
+        self.retired.engines.push(self.engine.swap(Arc::new(engine)));
+    }
+
+    fn tell_changes(&self, changes: Vec<Change>) {
+        for change in changes {
+            let event = self.event(change);
+            self.tell(event);
+        }
+    }
+
+    fn tell_verdict(&self, check: CheckId, verdict: Verdict, reason: Option<String>) {
+        let check = &self.checks[check.0 as usize];
+        let (target, monitor) = (check.target.to_string(), check.monitor.name.clone());
+        self.tell(Event::Verdict { target, monitor, verdict, reason });
+    }
+
+    fn event(&self, change: Change) -> Event {
+        let model = &self.control.steering().model;
+        match change {
+            Change::Pool { pool, is_up } => {
+                Event::Pool { pool: model.pool(pool).name.clone(), is_up }
+            }
+            Change::Panic { records, begun } => {
+                let name =
+                    |id: &crate::zone::RecordId| model.records[id.0 as usize].owner.to_string();
+                Event::Panic { records: records.iter().map(name).collect(), begun }
+            }
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match &event {
+            Event::Panic { begun: true, .. } => tracing::error!("{event}"),
+            Event::Verdict { verdict: Verdict::Down, .. } | Event::Pool { is_up: false, .. } => {
+                tracing::warn!("{event}");
+            }
+            _ => tracing::info!("{event}"),
+        }
+        // A listener that does not keep up misses events; the log has them all.
+        let _ = self.events.try_send(event);
+    }
+}
+
+impl Retired {
+    fn is_empty(&self) -> bool {
+        self.engines.is_empty() && self.snapshots.is_empty()
+    }
+
+    /// Takes out what nobody else reads. Nobody can begin to: it is published no more.
+    fn unread(&mut self) -> (Vec<Arc<Engine>>, Vec<Arc<Snapshot>>) {
+        // An engine holds its snapshot, which is seen as unread at the next look.
+        let engines = self.engines.extract_if(.., |engine| Arc::strong_count(engine) == 1);
+        let snapshots = self.snapshots.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1);
+        (engines.collect(), snapshots.collect())
+    }
+}
+
+/// From the roster's numbers to the generation's.
+fn numbers_of(numbers: &[CheckId]) -> HashMap<CheckId, CheckId> {
+    numbers.iter().copied().zip((0..).map(CheckId)).collect()
+}
+
+fn verdicts(roster: &Roster, numbers: &HashMap<CheckId, CheckId>) -> Vec<(CheckId, Verdict)> {
+    let known =
+        |(begun, check): (&CheckId, &CheckId)| Some((*check, roster.record(*begun)?.state.verdict));
+    numbers.iter().filter_map(known).collect()
+}
+
+/// What the checks measured of their targets.
+fn measure(control: &mut Control, roster: &Roster, numbers: &HashMap<CheckId, CheckId>) {
+    for (begun, check) in numbers {
+        if let Some(ms) = roster.record(*begun).and_then(|record| record.server_ms) {
+            control.set_server_ms(*check, f64::from(ms));
+        }
+    }
+}

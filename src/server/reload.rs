@@ -1,0 +1,230 @@
+//! One generation after another: read, check and compile the new one beside the old one, then
+//! put it in force as a whole or not at all.
+//!
+//! ```text
+//! config::load ─► build ─► checks begin ─► their first round ─► Renewal ─► desk swaps
+//!    (the old generation answers)                                            └► NOTIFY, log
+//! ```
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::{JoinSet, spawn_blocking};
+
+use crate::config::{self, Diagnostic};
+use crate::engine::Snapshot;
+use crate::health::{self, Check, CheckId, Roster};
+use crate::server::build::{Generation, Origin, build};
+use crate::server::changes::{self, Side};
+use crate::server::desk::Renewal;
+use crate::server::fixed::Fixed;
+use crate::server::notify::Announcement;
+use crate::steering::control::Steering;
+use crate::transport::Identity;
+
+/// A generation that is in force.
+#[derive(Debug)]
+pub struct Reloaded {
+    /// Its number: the one a server starts with is 1.
+    pub number: u64,
+    /// What is probably not meant.
+    pub lints: Vec<Diagnostic>,
+    /// Keys whose new values wait for a restart, as `server.listen`.
+    pub waiting: Vec<&'static str>,
+}
+
+/// The old generation stays in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The files have mistakes. All of them, with all lints.
+    #[error("the configuration has errors")]
+    Refused(Vec<Diagnostic>),
+    /// A check could not be made ready.
+    #[error(transparent)]
+    Checks(#[from] health::StartError),
+    /// A defect of the program.
+    #[error("a defect: {0}")]
+    Defect(String),
+}
+
+/// Puts generations in force, one at a time.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    fixed: Fixed,
+    roster: Roster,
+    renewals: mpsc::Sender<Renewal>,
+    announcements: mpsc::UnboundedSender<Announcement>,
+    /// The addresses that are served.
+    sources: Vec<IpAddr>,
+    /// What encrypted listeners show, when there are any.
+    identity: Option<Identity>,
+    current: Mutex<Current>,
+}
+
+/// The generation in force.
+#[derive(Debug)]
+struct Current {
+    number: u64,
+    facts: Facts,
+    /// The roster's numbers of its checks.
+    numbers: Vec<CheckId>,
+    /// Looks after the certificate's files, when there are any, as long as it is not dropped.
+    certificate: JoinSet<()>,
+}
+
+/// What generations are compared by.
+#[derive(Debug, Clone)]
+struct Facts {
+    snapshot: Arc<Snapshot>,
+    steering: Arc<Steering>,
+    checks: Vec<Check>,
+}
+
+/// Where a [`Reloader`] tells others of a new generation.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    pub(super) renewals: mpsc::Sender<Renewal>,
+    pub(super) announcements: mpsc::UnboundedSender<Announcement>,
+}
+
+impl Reloader {
+    /// Goes on from the generation that a server started with, of which secondaries are told.
+    pub(super) fn new(
+        generation: &Generation,
+        fixed: Fixed,
+        roster: &Roster,
+        numbers: Vec<CheckId>,
+        sources: Vec<IpAddr>,
+        outlets: Outlets,
+    ) -> Reloader {
+        let mut certificate = JoinSet::new();
+        if let Some(files) = generation.certificate.clone() {
+            certificate.spawn(files.watch());
+        }
+        let reloader = Reloader {
+            fixed,
+            roster: roster.clone(),
+            renewals: outlets.renewals,
+            announcements: outlets.announcements,
+            sources,
+            identity: generation.encrypted.as_ref().map(|encrypted| encrypted.identity.clone()),
+            current: Mutex::new(Current {
+                number: 1,
+                facts: Facts::of(generation),
+                numbers,
+                certificate,
+            }),
+        };
+        reloader.announce(generation);
+        reloader
+    }
+
+    /// Puts what stands on disk in force; see [`Server::reload`](super::Server::reload).
+    pub(super) async fn reload(&self, path: &Path) -> Result<Reloaded, ReloadError> {
+        let mut current = self.current.lock().await;
+        let (fixed, slots_of) = (self.fixed.clone(), current.facts.snapshot.clone());
+        let path = path.to_owned();
+        let (mut generation, waiting) = apart(move || read(path, &fixed, &slots_of)).await??;
+        let (roster, checks) = (self.roster.clone(), generation.checks.clone());
+        let numbers = apart(move || roster.begin(&checks)).await??;
+        let late = self.roster.first_round().await;
+        if late > 0 {
+            tracing::warn!("{late} checks had no result in their first round");
+        }
+        let (done, is_done) = oneshot::channel();
+        let renewal = Renewal {
+            snapshot: generation.snapshot.clone(),
+            steering: generation.steering.clone(),
+            checks: generation.checks.clone(),
+            numbers: numbers.clone(),
+            done,
+        };
+        if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
+            self.roster.keep(&current.numbers);
+            return Err(ReloadError::Defect("nobody puts generations in force any more".into()));
+        }
+        self.roster.keep(&numbers);
+        if let (Some(shown), Some(encrypted)) = (&self.identity, &generation.encrypted) {
+            current.certificate.abort_all();
+            shown.replace(&encrypted.identity);
+            if let Some(files) = generation.certificate.take() {
+                current.certificate.spawn(files.shown_as(shown).watch());
+            }
+        }
+        self.announce(&generation);
+        current.number += 1;
+        current.numbers = numbers;
+        let facts = Facts::of(&generation);
+        let old = std::mem::replace(&mut current.facts, facts.clone());
+        let lints = std::mem::take(&mut generation.lints);
+        let differences = apart(move || {
+            let differences = changes::between(old.side(), facts.side());
+            // Freed here: that takes a while for a million names.
+            drop((old, facts, generation));
+            differences
+        });
+        let differences = differences.await?;
+        let number = current.number;
+        tracing::info!("generation {number} is in force");
+        for difference in differences {
+            tracing::info!("generation {number}, {difference}");
+        }
+        if !waiting.is_empty() {
+            tracing::warn!("waiting for a restart: {}", waiting.join(", "));
+        }
+        Ok(Reloaded { number, lints, waiting })
+    }
+
+    fn announce(&self, generation: &Generation) {
+        let announcement = Announcement {
+            snapshot: generation.snapshot.clone(),
+            secondaries: generation.secondaries.clone(),
+            sources: self.sources.clone(),
+        };
+        // Nobody listens any more when the server stops.
+        let _ = self.announcements.send(announcement);
+    }
+}
+
+impl Facts {
+    fn of(generation: &Generation) -> Facts {
+        Facts {
+            snapshot: generation.snapshot.clone(),
+            steering: generation.steering.clone(),
+            checks: generation.checks.clone(),
+        }
+    }
+
+    fn side(&self) -> Side<'_> {
+        let Facts { snapshot, steering, checks } = self;
+        Side { snapshot, model: &steering.model, checks }
+    }
+}
+
+/// Does what takes long where nothing waits for it.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ReloadError> {
+    spawn_blocking(work).await.map_err(|error| ReloadError::Defect(error.to_string()))
+}
+
+/// Reads and compiles everything; with the keys that wait for a restart.
+fn read(
+    path: PathBuf,
+    fixed: &Fixed,
+    before: &Snapshot,
+) -> Result<(Generation, Vec<&'static str>), ReloadError> {
+    let mut loaded = config::load(&path).map_err(ReloadError::Refused)?;
+    let waiting = fixed.waiting(&loaded.config);
+    fixed.put_back(&mut loaded.config);
+    let mut generation = build(loaded, Origin::Disk).map_err(ReloadError::Refused)?;
+    // Whoever explains reads the files anew; serving needs neither databases nor atlas.
+    generation.atlas = Default::default();
+    generation.databases = Vec::new();
+    if let Some(snapshot) = Arc::get_mut(&mut generation.snapshot) {
+        snapshot.transfer.slots.follow(&before.transfer.slots);
+    }
+    Ok((generation, waiting))
+}

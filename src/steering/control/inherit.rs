@@ -1,0 +1,221 @@
+//! What a generation takes over from the one before it, so that a reload moves no client that
+//! the files did not move.
+//!
+//! Indexes mean nothing across generations: pools, members and policies are found again by their
+//! names, classes of clients by what they prefer.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{Change, Control};
+use crate::steering::model::{Model, OnAllDown, PoolId};
+use crate::steering::plan::{Plan, PlanId, Plans};
+use crate::steering::resolve::{Item, Resolved, Ring, Source};
+use crate::steering::standing::Resort;
+use crate::wire::{Name, Type};
+
+/// Where a last known answer stands: the target's name, what the class prefers, the type.
+type Place<'a> = (&'a str, u64, Option<Type>);
+
+impl Control {
+    /// Takes over the operator's word, latency choices and last known answers.
+    pub(super) fn inherit(&mut self, before: &Control) {
+        let (model, old_model) = (&self.steering.model, &before.steering.model);
+        let pools = Pools::new(old_model, model);
+        for (pool, state) in &before.forced {
+            if let Some(pool) = pools.now(*pool) {
+                self.forced.insert(pool, *state);
+            }
+        }
+        let old_plans = Signatures::new(&before.steering.compiled.plans, old_model);
+        let plans = Signatures::new(&self.steering.compiled.plans, model);
+        let held: HashMap<u64, _> =
+            before.choices.iter().map(|(node, choice)| (old_plans.of(*node), *choice)).collect();
+        for (node, choice) in &mut self.choices {
+            if let Some(held) = held.get(&plans.of(*node)) {
+                *choice = *held;
+            }
+        }
+        let known: HashMap<Place<'_>, &Resolved> = before
+            .last_known
+            .iter()
+            .map(|(cell, resolved)| (before.place(*cell, &old_plans), resolved))
+            .collect();
+        if known.is_empty() {
+            return;
+        }
+        let mut last_known = HashMap::new();
+        for (number, binding) in self.steering.bindings.iter().enumerate() {
+            if binding.on_all_down != OnAllDown::LastKnown {
+                continue;
+            }
+            let classes = self.steering.compiled.targets[binding.target].classes.len();
+            for cell in 0..classes * binding.columns().count() {
+                let resolved = known.get(&self.place((number, cell), &plans));
+                if let Some(resolved) = resolved.and_then(|old| pools.translated(old)) {
+                    last_known.insert((number, cell), resolved);
+                }
+            }
+        }
+        self.last_known = last_known;
+    }
+
+    fn place(&self, (number, cell): (usize, usize), plans: &Signatures) -> Place<'_> {
+        let binding = &self.steering.bindings[number];
+        let target = &self.steering.compiled.targets[binding.target];
+        let columns = binding.columns().count();
+        let rtype = binding.columns().nth(cell % columns).flatten();
+        let name = self.steering.model.target_name(target.target);
+        (name, plans.of(target.classes[cell / columns]), rtype)
+    }
+
+    /// What an operator wants to hear of when this control follows another one.
+    pub(super) fn changes_since(&self, before: &Control) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let old_model = &before.steering.model;
+        let was_up: HashMap<&str, bool> = old_model
+            .pools
+            .iter()
+            .zip(&before.standings)
+            .map(|(pool, standing)| (&*pool.name, standing.is_up(Resort::Healthy)))
+            .collect();
+        let pools = self.steering.model.pools.iter().zip(&self.standings);
+        for (index, (pool, standing)) in (0..).zip(pools) {
+            let is_up = standing.is_up(Resort::Healthy);
+            if was_up.get(&*pool.name).copied().unwrap_or(true) != is_up {
+                changes.push(Change::Pool { pool: PoolId(index), is_up });
+            }
+        }
+        let (panicked, panic) = (before.panicking(), self.panicking());
+        for begun in [true, false] {
+            let concerned = (0..).zip(&self.steering.model.records).filter(|(_, record)| {
+                let (was, is) = (panicked.contains(&record.owner), panic.contains(&record.owner));
+                was != is && is == begun
+            });
+            let records: Vec<_> = concerned.map(|(id, _)| crate::zone::RecordId(id)).collect();
+            if !records.is_empty() {
+                changes.push(Change::Panic { records, begun });
+            }
+        }
+        changes
+    }
+
+    fn panicking(&self) -> HashSet<&Name> {
+        let bindings = self.steering.bindings.iter().zip(&self.panics);
+        let records = bindings.filter(|(_, panics)| **panics).flat_map(|(b, _)| &b.records);
+        records.map(|id| &self.steering.model.records[id.0 as usize].owner).collect()
+    }
+}
+
+/// The pools of one generation in another one.
+struct Pools<'a> {
+    old: &'a Model,
+    new: &'a Model,
+    by_name: HashMap<&'a str, PoolId>,
+}
+
+impl<'a> Pools<'a> {
+    fn new(old: &'a Model, new: &'a Model) -> Pools<'a> {
+        let by_name = (0..).zip(&new.pools).map(|(id, pool)| (&*pool.name, PoolId(id))).collect();
+        Pools { old, new, by_name }
+    }
+
+    fn now(&self, pool: PoolId) -> Option<PoolId> {
+        self.by_name.get(&*self.old.pool(pool).name).copied()
+    }
+
+    /// An answer without what is there no more; `None` when nothing is left of it.
+    fn translated(&self, resolved: &Resolved) -> Option<Resolved> {
+        Some(match resolved {
+            Resolved::NoData => Resolved::NoData,
+            Resolved::Ring(Ring { items, take, source }) => {
+                let items: Vec<Item> = items.iter().filter_map(|item| self.item(*item)).collect();
+                if items.is_empty() {
+                    return None;
+                }
+                let source = match *source {
+                    Source::Pool(pool) => Source::Pool(self.now(pool)?),
+                    Source::Policy(policy) => {
+                        let name = &self.old.policy(policy).name;
+                        let mut policies = (0..).zip(&self.new.policies);
+                        let (id, _) = policies.find(|(_, policy)| policy.name == *name)?;
+                        Source::Policy(crate::steering::model::PolicyId(id))
+                    }
+                    Source::AllDown => Source::AllDown,
+                };
+                Resolved::Ring(Ring { items, take: *take, source })
+            }
+            Resolved::Draw(parts) => {
+                let parts = parts.iter().filter_map(|(w, part)| Some((*w, self.translated(part)?)));
+                Resolved::Draw(some(parts.collect())?)
+            }
+            Resolved::Hash(parts) => {
+                let parts = parts.iter().filter_map(|(c, part)| Some((*c, self.translated(part)?)));
+                Resolved::Hash(some(parts.collect())?)
+            }
+        })
+    }
+
+    fn item(&self, item: Item) -> Option<Item> {
+        match item {
+            Item::Address(_) => Some(item),
+            Item::Member(pool, index) => {
+                let member = &self.old.pool(pool).members[index].data;
+                let pool = self.now(pool)?;
+                let mut members = self.new.pool(pool).members.iter();
+                Some(Item::Member(pool, members.position(|other| other.data == *member)?))
+            }
+        }
+    }
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}
+
+/// For every plan a number that an equal plan over the same names has in another generation.
+struct Signatures(Vec<u64>);
+
+impl Signatures {
+    fn new(plans: &Plans, model: &Model) -> Signatures {
+        let mut signatures = Signatures(Vec::new());
+        // What a plan is made of was added before it.
+        for (_, plan) in plans.iter() {
+            let mut hasher = DefaultHasher::new();
+            std::mem::discriminant(plan).hash(&mut hasher);
+            let pool = |id: &PoolId| &*model.pool(*id).name;
+            match plan {
+                Plan::Pool(id) => pool(id).hash(&mut hasher),
+                Plan::Nothing => {}
+                Plan::First(list) => signatures.all(list).hash(&mut hasher),
+                Plan::Merge { policy, targets } => {
+                    let name = &model.policy(*policy).name;
+                    (name, signatures.all(targets)).hash(&mut hasher);
+                }
+                Plan::Share { spread, targets } => {
+                    spread.hash(&mut hasher);
+                    for (target, weight, seed) in targets {
+                        (signatures.of(*target), weight, seed).hash(&mut hasher);
+                    }
+                }
+                Plan::Fastest { policy, candidates } => {
+                    model.policy(*policy).name.hash(&mut hasher);
+                    for (candidate, paths) in candidates {
+                        signatures.of(*candidate).hash(&mut hasher);
+                        paths.iter().for_each(|(id, ms)| (pool(id), ms).hash(&mut hasher));
+                    }
+                }
+            }
+            signatures.0.push(hasher.finish());
+        }
+        signatures
+    }
+
+    fn of(&self, plan: PlanId) -> u64 {
+        self.0[plan.0 as usize]
+    }
+
+    fn all(&self, plans: &[PlanId]) -> Vec<u64> {
+        plans.iter().map(|plan| self.of(*plan)).collect()
+    }
+}
