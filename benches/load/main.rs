@@ -15,6 +15,8 @@
 mod cpu;
 mod exchange;
 mod fire;
+#[path = "../scenarios/message.rs"]
+mod message;
 mod query;
 mod reflect;
 
