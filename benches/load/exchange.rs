@@ -68,6 +68,20 @@ impl Exchange {
         usize::try_from(sent).unwrap_or(0)
     }
 
+    /// Sends the first `count` places as one datagram that the kernel cuts, on a socket that
+    /// [`segment`] was called for, and returns how many went: all or none.
+    pub(crate) fn send_segments(&mut self, socket: &UdpSocket, count: usize) -> usize {
+        let count = count.min(BATCH);
+        // SAFETY: zero is a valid value of every field.
+        let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+        header.msg_iov = self.headers[0].msg_hdr.msg_iov;
+        header.msg_iovlen = count as _;
+        // SAFETY: that many parts stand there one after another, pointing to octets that live as
+        // long as `self`.
+        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, 0) };
+        if sent < 0 { 0 } else { count }
+    }
+
     /// Takes what has come, without waiting, and returns how many datagrams that are.
     pub(crate) fn receive(&mut self, socket: &UdpSocket) -> usize {
         let headers = self.headers[BATCH..].as_mut_ptr();
@@ -101,6 +115,19 @@ impl Drop for Exchange {
         // SAFETY: from `Box::into_raw` in `new`, and not freed since.
         drop(unsafe { Box::from_raw(self.octets) });
     }
+}
+
+/// Lets the kernel cut what is sent on a socket into datagrams of so many octets (`udp(7)`,
+/// UDP_SEGMENT): one way through its layers for many queries.
+pub(crate) fn segment(socket: &UdpSocket, octets: usize) -> io::Result<()> {
+    let octets = octets as libc::c_int;
+    let (fd, length) = (socket.as_raw_fd(), size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: `octets` is a live integer of the length given.
+    let result = unsafe {
+        let value = (&raw const octets).cast();
+        libc::setsockopt(fd, libc::SOL_UDP, libc::UDP_SEGMENT, value, length)
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Waits until one of the sockets has something to read, for `milliseconds` at most.

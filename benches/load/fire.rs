@@ -1,16 +1,19 @@
-//! The load: a closed loop with a window on each of many sockets, for a bounded time.
+//! The load on servers in turn, for a bounded time, and what it showed.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::ops::Sub;
+use std::net::SocketAddr;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
 use crate::cpu::Cpu;
-use crate::exchange::{BATCH, Exchange, readable, wait};
+use crate::exchange::BATCH;
+use crate::histogram::Histogram;
+use crate::line::{Counts, Expected};
+use crate::pace::{self, Pace, Turn};
 use crate::query;
 
 #[derive(clap::Args)]
@@ -34,6 +37,13 @@ pub(crate) struct Options {
     /// Queries in flight on each socket, 1 to 32.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(1..=BATCH as i64))]
     window: u8,
+    /// Queries a second, all sockets together, instead of a window: an open loop.
+    #[arg(long, conflicts_with = "window", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
+    /// Let the kernel cut one large datagram into queries (UDP_SEGMENT): cheaper for the
+    /// generator. All queries must be of the same length.
+    #[arg(long)]
+    segments: bool,
     /// How long to measure, in seconds, at most 60.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
@@ -50,28 +60,6 @@ pub(crate) struct Options {
     questions: query::Questions,
 }
 
-/// A query not answered within this time is lost.
-const LOST: Duration = Duration::from_millis(250);
-
-/// Ids remembered of each socket; a multiple of every window.
-const RING: usize = 256;
-
-#[derive(Default)]
-struct Counters {
-    answers: AtomicU64,
-    wrong: AtomicU64,
-    lost: AtomicU64,
-    late: AtomicU64,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Counts {
-    answers: u64,
-    wrong: u64,
-    lost: u64,
-    late: u64,
-}
-
 /// One server under load.
 #[derive(Debug, Clone)]
 struct Server {
@@ -86,6 +74,7 @@ struct Report {
     counts: Counts,
     server: Option<Cpu>,
     own: Cpu,
+    times: Histogram,
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
@@ -97,6 +86,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         );
     }
     let queries = query::queries(&options.questions)?;
+    ensure!(
+        !options.segments || queries.iter().all(|query| query.len() == queries[0].len()),
+        "queries of one length can be cut from one datagram, and these differ"
+    );
     let mut reports: Vec<Vec<Report>> = options.servers.iter().map(|_| Vec::new()).collect();
     for _ in 0..options.rounds {
         for (server, reports) in options.servers.iter().zip(&mut reports) {
@@ -124,36 +117,56 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 
 /// One server's turn: load on it, measured for the time given.
 fn turn(options: &Options, server: &Server, queries: &[Vec<u8>]) -> anyhow::Result<Report> {
-    let (counters, stop) = (Counters::default(), AtomicBool::new(false));
+    let turn = Turn {
+        server: server.address,
+        queries,
+        expected: Expected { rcode: options.rcode, answers: options.answers },
+        sockets: options.sockets,
+        segments: options.segments,
+        counts: Mutex::default(),
+        measuring: AtomicBool::new(false),
+        stop: AtomicBool::new(false),
+    };
+    let pace = match options.rate {
+        Some(rate) => Pace::Open(f64::from(rate) / options.threads as f64),
+        None => Pace::Closed(options.window.into()),
+    };
     thread::scope(|scope| {
         let threads: Vec<_> = (0..options.threads)
             .map(|number| {
-                let (counters, stop) = (&counters, &stop);
-                scope.spawn(move || load(options, server.address, queries, number, counters, stop))
+                let turn = &turn;
+                // Threads begin at different queries.
+                let next = queries.len() * number / options.threads;
+                scope.spawn(move || pace::load(turn, pace, next))
             })
             .collect();
-        let measured = measure(options, server, &counters);
-        stop.store(true, Relaxed);
+        let measured = measure(options, server, &turn);
+        turn.stop.store(true, Relaxed);
+        let mut times = Histogram::default();
         for thread in threads {
             match thread.join() {
-                Ok(result) => result?,
+                Ok(result) => times.merge(&result?),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        measured
+        Ok(Report { times, ..measured? })
     })
 }
 
-fn measure(options: &Options, server: &Server, counters: &Counters) -> anyhow::Result<Report> {
+fn measure(options: &Options, server: &Server, turn: &Turn<'_>) -> anyhow::Result<Report> {
+    let so_far = || *turn.counts.lock().expect("nobody panics with it");
     thread::sleep(Duration::from_secs(options.warm_up));
-    let (start, counts) = (Instant::now(), counters.read());
+    let (start, counts) = (Instant::now(), so_far());
     let (theirs, own) = (Cpu::of(&server.pids)?, Cpu::own()?);
+    turn.measuring.store(true, Relaxed);
     thread::sleep(Duration::from_secs(options.seconds));
-    let counts = counters.read() - counts;
+    turn.measuring.store(false, Relaxed);
+    let counts = so_far() - counts;
     let seconds = start.elapsed().as_secs_f64();
     let theirs = Cpu::of(&server.pids)? - theirs;
     let own = Cpu::own()? - own;
-    Ok(Report { seconds, counts, server: (!server.pids.is_empty()).then_some(theirs), own })
+    let server = (!server.pids.is_empty()).then_some(theirs);
+    Ok(Report { seconds, counts, server, own, times: Histogram::default() })
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -204,153 +217,12 @@ impl Report {
             )
         });
         format!(
-            "{:.0} answers/s  wrong {wrong}  lost {lost}  late {late}{server}  generator {:.2} cores",
+            "{:.0} answers/s  wrong {wrong}  lost {lost}  late {late}{server}  generator {:.2} cores  p50 {:.1} p99 {:.1} p99.9 {:.1} us",
             self.rate(),
-            self.own.total() / self.seconds
+            self.own.total() / self.seconds,
+            self.times.quantile(0.5),
+            self.times.quantile(0.99),
+            self.times.quantile(0.999),
         )
-    }
-}
-
-/// One thread: goes round its sockets, takes answers, and sends as many queries again.
-fn load(
-    options: &Options,
-    server: SocketAddr,
-    queries: &[Vec<u8>],
-    number: usize,
-    counters: &Counters,
-    stop: &AtomicBool,
-) -> anyhow::Result<()> {
-    let mut lines =
-        (0..options.sockets).map(|_| Line::open(server)).collect::<anyhow::Result<Vec<Line>>>()?;
-    let mut sockets: Vec<_> = lines.iter().map(|line| readable(&line.socket)).collect();
-    let window = usize::from(options.window);
-    // Threads begin at different queries.
-    let mut next = queries.len() * number / options.threads;
-    let mut exchange = Exchange::new();
-    while !stop.load(Relaxed) {
-        let now = Instant::now();
-        let mut heard = 0;
-        let mut counts = Counts::default();
-        for line in &mut lines {
-            let received = exchange.receive(&line.socket);
-            heard += received;
-            for index in 0..received {
-                line.hear(exchange.read(index), options, &mut counts);
-            }
-            if received > 0 {
-                line.heard = now;
-            } else if line.flying > 0 && now - line.heard > LOST {
-                line.give_up(&mut counts);
-            }
-            // Half a window at a time, so that system calls are shared.
-            let room = window - line.flying;
-            if 2 * room < window {
-                continue;
-            }
-            if line.flying == 0 {
-                line.heard = now;
-            }
-            for index in 0..room {
-                let id = line.next_id.wrapping_add(index as u16);
-                exchange.write(index, &queries[(next + index) % queries.len()], id);
-            }
-            let sent = exchange.send(&line.socket, room);
-            line.sent(sent, &mut counts);
-            next = (next + sent) % queries.len();
-        }
-        counters.add(counts);
-        if heard == 0 {
-            wait(&mut sockets, 10)?;
-        }
-    }
-    Ok(())
-}
-
-/// A socket and its queries in flight.
-struct Line {
-    socket: UdpSocket,
-    next_id: u16,
-    /// `id + 1` at place `id % RING` while a query is in flight, else 0.
-    ids: [u32; RING],
-    flying: usize,
-    /// When an answer came last, or the first query of an empty line went.
-    heard: Instant,
-}
-
-impl Line {
-    fn open(server: SocketAddr) -> anyhow::Result<Line> {
-        let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-        let socket = UdpSocket::bind(any)?;
-        socket.connect(server)?;
-        Ok(Line { socket, next_id: 0, ids: [0; RING], flying: 0, heard: Instant::now() })
-    }
-
-    fn sent(&mut self, count: usize, counts: &mut Counts) {
-        for _ in 0..count {
-            let place = &mut self.ids[usize::from(self.next_id) % RING];
-            match *place {
-                0 => self.flying += 1,
-                // All its neighbours were answered long ago.
-                _ => counts.lost += 1,
-            }
-            *place = u32::from(self.next_id) + 1;
-            self.next_id = self.next_id.wrapping_add(1);
-        }
-    }
-
-    fn hear(&mut self, answer: &[u8], options: &Options, counts: &mut Counts) {
-        let Some(&[high, low, flags, code, _, _, many, few]) = answer.first_chunk::<8>() else {
-            counts.wrong += 1;
-            return;
-        };
-        let id = u16::from_be_bytes([high, low]);
-        let place = &mut self.ids[usize::from(id) % RING];
-        if *place != u32::from(id) + 1 {
-            counts.late += 1;
-            return;
-        }
-        *place = 0;
-        self.flying -= 1;
-        let good = flags & 0x80 != 0
-            && code & 0x0f == options.rcode
-            && u16::from_be_bytes([many, few]) >= options.answers;
-        *(if good { &mut counts.answers } else { &mut counts.wrong }) += 1;
-    }
-
-    fn give_up(&mut self, counts: &mut Counts) {
-        counts.lost += self.flying as u64;
-        self.ids = [0; RING];
-        self.flying = 0;
-    }
-}
-
-impl Counters {
-    fn add(&self, more: Counts) {
-        self.answers.fetch_add(more.answers, Relaxed);
-        self.wrong.fetch_add(more.wrong, Relaxed);
-        self.lost.fetch_add(more.lost, Relaxed);
-        self.late.fetch_add(more.late, Relaxed);
-    }
-
-    fn read(&self) -> Counts {
-        Counts {
-            answers: self.answers.load(Relaxed),
-            wrong: self.wrong.load(Relaxed),
-            lost: self.lost.load(Relaxed),
-            late: self.late.load(Relaxed),
-        }
-    }
-}
-
-impl Sub for Counts {
-    type Output = Counts;
-
-    fn sub(self, other: Counts) -> Counts {
-        Counts {
-            answers: self.answers - other.answers,
-            wrong: self.wrong - other.wrong,
-            lost: self.lost - other.lost,
-            late: self.late - other.late,
-        }
     }
 }

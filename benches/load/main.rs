@@ -7,14 +7,20 @@
 //! ```
 //!
 //! `fire` keeps a window of queries in flight on each of many sockets (a server spreads clients
-//! over its threads by their ports), checks every answer's id and response code, and prints
-//! answers per second and what CPU time the server took for each. Servers take turns, so that
-//! what else the machine does meets all of them. Pin servers and generator to different cores
-//! (`taskset -c`).
+//! over its threads by their ports), or sends at a fixed `--rate` whatever comes back. It checks
+//! every answer's id, response code and number of answers, and prints answers per second, what CPU
+//! time the server took for each, and how long they took. With `--rate` this time begins when a
+//! query was due. Servers take turns, so that what else the machine does meets all of them. Pin
+//! servers and generator to different cores (`taskset -c`).
 
 mod cpu;
 mod exchange;
 mod fire;
+mod histogram;
+mod line;
+#[path = "../scenarios/message.rs"]
+mod message;
+mod pace;
 mod query;
 mod reflect;
 

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use meridian::wire::{Name, Type};
 
+use crate::message::{self, Opt, Random};
+
 /// How many different queries there are when they hold something random.
 const VARIETY: usize = 4096;
-
-/// Seed of everything random, so that each server gets the same.
-const SEED: u64 = 0x006d_6572_6964_6961;
 
 #[derive(clap::Args)]
 pub(crate) struct Questions {
@@ -55,7 +54,7 @@ pub(crate) fn queries(asked: &Questions) -> anyhow::Result<Vec<Vec<u8>>> {
         }
     }
     ensure!(!questions.is_empty(), "nothing to ask for: give --name or --names-file");
-    let mut random = Random(SEED);
+    let mut random = Random::new();
     let clients: Vec<Ipv4Addr> = match (&asked.clients, asked.ecs) {
         (Some(file), _) => addresses(file)?,
         (None, Some(_)) => (0..VARIETY).map(|_| (random.next() as u32).into()).collect(),
@@ -89,46 +88,11 @@ fn query(
     asked: &Questions,
     random: &mut Random,
 ) -> anyhow::Result<Vec<u8>> {
-    let mut message = vec![0; 12];
-    message[5] = 1; // one question
+    let mut wire = name.as_wire().to_vec();
     if asked.random_label {
-        let label = format!("{:012x}", random.next() >> 16);
-        message.push(label.len() as u8);
-        message.extend_from_slice(label.as_bytes());
-        Name::parse(label.as_bytes(), name).context("no room for a random label")?;
+        wire = random.child(&wire);
+        ensure!(wire.len() <= 255, "no room for a random label in front of {name}");
     }
-    message.extend_from_slice(name.as_wire());
-    message.extend_from_slice(&qtype.0.to_be_bytes());
-    message.extend_from_slice(&[0, 1]);
-    if asked.plain {
-        return Ok(message);
-    }
-    message[11] = 1; // OPT, size 1232 (RFC 6891 section 6.1.2)
-    let do_bit = if asked.dnssec { 0x80 } else { 0 };
-    message.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, do_bit, 0]);
-    match asked.ecs.zip(client) {
-        None => message.extend_from_slice(&[0, 0]),
-        Some((length, client)) => {
-            // RFC 7871 section 6: only the octets the length needs, host bits cleared.
-            let address = client.to_bits() & (u32::MAX << (32 - u32::from(length)));
-            let octets = &address.to_be_bytes()[..usize::from(length.div_ceil(8))];
-            let size = 4 + octets.len() as u8;
-            message.extend_from_slice(&[0, size + 4, 0, 8, 0, size, 0, 1, length, 0]);
-            message.extend_from_slice(octets);
-        }
-    }
-    Ok(message)
-}
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
+    let opt = Opt { dnssec: asked.dnssec, subnet: client.zip(asked.ecs) };
+    Ok(message::query(&wire, qtype, (!asked.plain).then_some(opt)))
 }

@@ -42,6 +42,8 @@ class Peer:
     health: str = "none"
     # How many answers a right reply has at least.
     answers: int = 1
+    # The directory of its configuration, where that is not its name.
+    files: str = ""
 
     def path(self):
         return shutil.which(self.program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -64,7 +66,9 @@ def peers(meridian, load):
         Peer("gdnsd", "gdnsd", ["-c", "@DIR@", "start"], ["-V"],
              steers=True, health="HTTP every 2 s"),
         Peer("knot", "knotd", ["-c", "@DIR@/knot.conf"], ["--version"], steers=True),
+        Peer("knot-static", "knotd", ["-c", "@DIR@/static.conf"], ["--version"], files="knot"),
         Peer("powerdns", "pdns_server", ["--config-dir=@DIR@"], ["--version"], steers=True),
+        Peer("powerdns-lua", "pdns_server", ["--config-dir=@DIR@"], ["--version"], steers=True),
         Peer("nsd", "nsd", ["-d", "-c", "@DIR@/nsd.conf"], ["-v"]),
         Peer("bind", "named", ["-f", "-n", "1", "-c", "@DIR@/named.conf"], ["-v"]),
     ]
@@ -83,7 +87,7 @@ class Running:
         def fill(text):
             return re.sub("@(PORT|DIR|MMDB|HEALTH)@", lambda name: values[name.group()], text)
 
-        source = HERE / peer.name
+        source = HERE / (peer.files or peer.name)
         for file in source.rglob("*") if source.exists() else ():
             if file.is_file():
                 target = self.directory / file.relative_to(source)
@@ -94,6 +98,7 @@ class Running:
         self.log = self.directory / "log"
         command = [*before, peer.path(), *map(fill, peer.arguments)]
         command = [part.replace("@DIR@", str(self.directory)) for part in command]
+        began = time.monotonic()
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -101,6 +106,8 @@ class Running:
                 preexec_fn=(lambda: os.sched_setaffinity(0, {core})) if core is not None else None)
         try:
             self.wait(within)
+            # From the start of the process to its first answer, in seconds.
+            self.start_time = time.monotonic() - began
         except BaseException:
             self.stop()
             raise
@@ -111,7 +118,13 @@ class Running:
         while not ask(self.port, "static.example.com"):
             if self.process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{self.peer.name} does not answer:\n{self.log.read_text()}")
-            time.sleep(0.05)
+            time.sleep(0.005)
+
+    def memory(self):
+        """Resident memory of all its processes, in octets; what they share counts for each."""
+        texts = [pathlib.Path(f"/proc/{pid}/status").read_text() for pid in self.pids()]
+        found = [re.search(r"^VmRSS:\s+(\d+) kB", text, re.M) for text in texts]
+        return sum(int(one[1]) * 1024 for one in found if one)
 
     def pids(self):
         """The process and all that come from it."""
