@@ -144,7 +144,7 @@ impl Targets {
     }
 }
 
-/// Answers checks on `count` ports of the loopback address. Prints the addresses, and for each
+/// Answers checks on `count` loopback addresses. Prints the addresses, and for each
 /// octet read how many connections were answered so far; ends with its input.
 pub(crate) fn answer(count: usize) -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
@@ -153,8 +153,10 @@ pub(crate) fn answer(count: usize) -> anyhow::Result<()> {
     let served = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&served);
     runtime.block_on(async {
-        for _ in 0..count {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        for number in 0..count as u32 {
+            // An address each: a pool holds each of its members once.
+            let address = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + number);
+            let listener = TcpListener::bind((address, 0)).await?;
             println!("{}", listener.local_addr()?);
             let counted = Arc::clone(&counted);
             tokio::spawn(async move {
