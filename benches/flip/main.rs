@@ -5,7 +5,9 @@
 //! ```
 //!
 //! One region of three goes down and comes back, under one steered name and under ten thousand;
-//! these share one policy (one of many services behind the same regions), or have a policy each.
+//! these share one policy (one of many services behind the same regions), or have a policy each;
+//! in the last two lines each policy has pools of its own too, and nothing is shared but the load
+//! balancers and their checks.
 //! Measured is what the control task does: take the verdict, work out the answers it touches,
 //! publish them. How long the region's failure takes to be noticed is the monitor's `interval`
 //! and `fall`, and not in it.
@@ -24,40 +26,30 @@ use meridian::steering::control::Control;
 const ZONE: &str =
     "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
 
-const REGIONS: &str = r#"
-[monitor.web]
-kind = "tcp"
-port = 80
-
-[pool.na]
-monitor  = "web"
-location = "aws:us-east-1"
-members  = ["192.0.2.10", "2001:db8:a::10"]
-
-[pool.eu]
-monitor  = "web"
-location = "aws:eu-west-1"
-members  = ["198.51.100.10", "2001:db8:e::10"]
-
-[pool.ap]
-monitor  = "web"
-location = "aws:ap-southeast-1"
-members  = ["203.0.113.10", "2001:db8:f::10"]
-"#;
+/// Name, place and members of each region.
+const REGIONS: [(&str, &str, &str); 3] = [
+    ("na", "aws:us-east-1", "\"192.0.2.10\", \"2001:db8:a::10\""),
+    ("eu", "aws:eu-west-1", "\"198.51.100.10\", \"2001:db8:e::10\""),
+    ("ap", "aws:ap-southeast-1", "\"203.0.113.10\", \"2001:db8:f::10\""),
+];
 
 /// Verdicts measured for each line of the table.
 const FLIPS: usize = 200;
 
 fn main() {
     println!(
-        "{:>7} names, {:>6} policies  {:>10}  {:>10}  {:>10}",
-        "", "", "median", "99 %", "worst"
+        "{:>7} names, {:>6} policies, {:>6} pools  {:>10}  {:>10}  {:>10}",
+        "", "", "", "median", "99 %", "worst"
     );
-    for (names, policies) in [(1, 1), (10_000, 1), (10_000, 100), (10_000, 10_000)] {
-        let mut times = measure(&generation(names, policies));
+    let shared = [(1, 1), (10_000, 1), (10_000, 100), (10_000, 10_000)].map(|(n, p)| (n, p, 1));
+    for (names, policies, sets) in
+        [shared.as_slice(), &[(1_000, 1_000, 1_000), (10_000, 10_000, 10_000)]].concat()
+    {
+        let mut times = measure(&generation(names, policies, sets));
         times.sort();
         println!(
-            "{names:>7} names, {policies:>6} policies  {:>10.1?}  {:>10.1?}  {:>10.1?}",
+            "{names:>7} names, {policies:>6} policies, {:>6} pools  {:>10.1?}  {:>10.1?}  {:>10.1?}",
+            sets * REGIONS.len(),
             times[times.len() / 2],
             times[times.len() * 99 / 100],
             times[times.len() - 1],
@@ -65,15 +57,25 @@ fn main() {
     }
 }
 
-/// Three regions, with the embedded GeoIP database, under so many names with so many policies.
-fn generation(names: usize, policies: usize) -> Generation {
-    let mut text = REGIONS.to_owned();
+/// Three regions, with the embedded GeoIP database, under so many names with so many policies,
+/// over so many sets of pools.
+fn generation(names: usize, policies: usize, sets: usize) -> Generation {
+    let mut text = "[monitor.web]\nkind = \"tcp\"\nport = 80\n".to_owned();
+    for set in 0..sets {
+        for (name, place, members) in REGIONS {
+            text += &format!(
+                "[pool.{name}{set}]\nmonitor = \"web\"\nlocation = \"{place}\"\n\
+                 members = [{members}]\n"
+            );
+        }
+    }
     for policy in 0..policies {
+        let set = policy % sets;
         text += &format!(
-            "[policy.world{policy}]\nkind = \"geo\"\non_down = \"nearest\"\ndefault = \"na\"\nrules = [\n\
-             {{ match = [\"continent:NA\", \"continent:SA\"], to = \"na\" }},\n\
-             {{ match = [\"continent:EU\", \"continent:AF\"], to = \"eu\" }},\n\
-             {{ match = [\"continent:AS\", \"continent:OC\"], to = \"ap\" }},\n]\n"
+            "[policy.world{policy}]\nkind = \"geo\"\non_down = \"nearest\"\ndefault = \"na{set}\"\nrules = [\n\
+             {{ match = [\"continent:NA\", \"continent:SA\"], to = \"na{set}\" }},\n\
+             {{ match = [\"continent:EU\", \"continent:AF\"], to = \"eu{set}\" }},\n\
+             {{ match = [\"continent:AS\", \"continent:OC\"], to = \"ap{set}\" }},\n]\n"
         );
     }
     for name in 0..names {

@@ -114,7 +114,7 @@ impl Answers {
             model: draft.model,
             ttl: draft.ttl,
             columns: columns as u32,
-            known: vec![HashMap::default(); columns],
+            known: HashMap::default(),
         };
         for (index, (outcome, is_first, panic)) in draft.cells.into_iter().enumerate() {
             let is_hashed = match &outcome {
@@ -221,16 +221,17 @@ struct Writer<'a> {
     model: &'a Model,
     ttl: u32,
     columns: u32,
-    /// For each column, the choices made so far.
-    known: Vec<HashMap<Outcome, u32, RandomState>>,
+    /// The choices made so far, by column and outcome.
+    known: HashMap<(u32, Outcome), u32, RandomState>,
 }
 
 impl Writer<'_> {
     fn choice(&mut self, answers: &mut Answers, outcome: Outcome, column: u32) -> u32 {
-        if let Some(known) = self.known[column as usize].get(&outcome) {
+        let key = (column, outcome);
+        if let Some(known) = self.known.get(&key) {
             return *known;
         }
-        let choice = match &outcome {
+        let choice = match &key.1 {
             Outcome::ServFail => Choice::ServFail,
             Outcome::Resolved(Resolved::NoData) => Choice::NoData,
             Outcome::Resolved(Resolved::Ring(ring)) => self.ring(answers, ring, column),
@@ -259,7 +260,7 @@ impl Writer<'_> {
         };
         answers.choices.push(choice);
         let number = answers.choices.len() as u32 - 1;
-        self.known[column as usize].insert(outcome, number);
+        self.known.insert(key, number);
         number
     }
 

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use crate::geo::{Location, LocationId, RangeMap};
@@ -36,7 +37,7 @@ pub struct Compiled {
     pub targets: Vec<CompiledTarget>,
     /// Geo rules, by policy and index, that are no client's most specific match.
     pub unreached: Vec<(PolicyId, usize)>,
-    numbers: HashMap<Target, usize>,
+    numbers: HashMap<Target, usize, RandomState>,
 }
 
 /// What the world looks like to one target.
@@ -60,10 +61,10 @@ impl Compiled {
             world,
             planner: Planner::new(model),
             overlays: HashMap::new(),
-            tables: HashMap::new(),
+            tables: HashMap::default(),
         };
         let mut targets = Vec::new();
-        let mut numbers = HashMap::new();
+        let mut numbers = HashMap::default();
         for record in &model.records {
             numbers.entry(record.target).or_insert_with(|| {
                 targets.push(compiler.target(record.target));
@@ -96,7 +97,7 @@ struct Compiler<'a> {
     planner: Planner<'a>,
     overlays: HashMap<Vec<IpNet>, Arc<Overlay>>,
     /// Tables by the prefixes and the class of each pair they were made of.
-    tables: HashMap<(Vec<IpNet>, Vec<u32>), Arc<ClassTable>>,
+    tables: HashMap<(Vec<IpNet>, Vec<u32>), Arc<ClassTable>, RandomState>,
 }
 
 impl Compiler<'_> {
@@ -114,11 +115,11 @@ impl Compiler<'_> {
         let nets = self.nets(&policies);
         let overlay = self.overlay(&nets);
         let mut classes: Vec<PlanId> = Vec::new();
-        let mut class_of_plan: HashMap<PlanId, u32> = HashMap::new();
+        let mut class_of_plan: HashMap<PlanId, u32, RandomState> = HashMap::default();
         let mut class_of_pair = Vec::with_capacity(overlay.pairs.len());
         for (place, inside) in &overlay.pairs {
             let location = &self.world.locations[place.0 as usize];
-            let plan = self.planner.plan(target, *place, location, *inside);
+            let plan = self.planner.plan_of_record(target, *place, location, *inside);
             let class = *class_of_plan.entry(plan).or_insert_with(|| {
                 classes.push(plan);
                 classes.len() as u32 - 1
@@ -177,7 +178,7 @@ impl Compiler<'_> {
 impl Overlay {
     fn new(world: World<'_>, nets: &[IpNet]) -> Overlay {
         let mut pairs = Vec::new();
-        let mut numbers = HashMap::new();
+        let mut numbers = HashMap::<_, _, RandomState>::default();
         let mut number = |place: &LocationId, net: &Option<IpNet>| {
             *numbers.entry((*place, *net)).or_insert_with(|| {
                 pairs.push((*place, *net));

@@ -7,6 +7,9 @@ mod inherit;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::thread;
+
+use foldhash::fast::RandomState;
 
 use crate::health::{CheckId, Verdict};
 use crate::steering::answers::{Answers, Draft, Outcome};
@@ -40,10 +43,16 @@ pub struct Steering {
 /// number of counters, so that few records' counters meet.
 const ROTOR_STRIDE: u32 = 10_007;
 
-/// A target with what a record adds to it; records that add the same share it.
+/// Answers that are worked out by more than one thread, at least: starting it takes as long as a
+/// few dozen of them.
+const MANY: usize = 512;
+
+/// A target with what a record adds to it. Records that add the same share it, and so do targets
+/// that mean the same for every client: a thousand services behind the same regions are worked
+/// out once.
 #[derive(Debug)]
 struct Binding {
-    /// Index into the compiled targets.
+    /// Index into the compiled targets: the first of those that share it.
     target: usize,
     ttl: u32,
     on_all_down: OnAllDown,
@@ -76,13 +85,21 @@ impl Steering {
     pub fn new(model: Model, world: World<'_>) -> Steering {
         let compiled = Compiled::new(&model, world);
         let mut bindings: Vec<Binding> = Vec::new();
-        let mut numbers = HashMap::new();
+        let mut numbers = HashMap::<_, usize, RandomState>::default();
+        let mut alike = HashMap::<_, usize, RandomState>::default();
         let mut slots = Vec::with_capacity(model.records.len());
         for (index, record) in model.records.iter().enumerate() {
-            let key = (record.target, record.ttl, record.on_all_down.clone());
+            let key = (record.target, record.ttl, &record.on_all_down);
             let number = *numbers.entry(key).or_insert_with(|| {
-                bindings.push(Binding::new(&model, &compiled, record));
-                bindings.len() - 1
+                let binding = Binding::new(&model, &compiled, record);
+                let target = &compiled.targets[binding.target];
+                let table = target.table.as_ref().map(Arc::as_ptr);
+                let types = (binding.types.clone(), binding.has_alias);
+                let key = (table, &target.classes, types, record.ttl, &record.on_all_down);
+                *alike.entry(key).or_insert_with(|| {
+                    bindings.push(binding);
+                    bindings.len() - 1
+                })
             });
             let seed = spread::seed(record.owner.to_lower().as_wire());
             bindings[number].records.push(RecordId(index as u32));
@@ -291,17 +308,46 @@ impl Control {
         if !self.touched.is_empty() {
             self.move_choices(|choice, estimates, up| choice.settle(estimates, up));
         }
-        for number in std::mem::take(&mut self.touched) {
-            let (answers, panic) = self.answers(number);
+        let touched: Vec<usize> = std::mem::take(&mut self.touched).into_iter().collect();
+        for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
+            let Found { answers, panic, last_known } = found;
+            for (cell, resolved) in last_known {
+                self.last_known.insert((number, cell), resolved);
+            }
             match self.live.answers.get_mut(number) {
-                Some(slot) => *slot = Arc::new(answers),
-                None => self.live.answers.push(Arc::new(answers)),
+                Some(slot) => *slot = answers,
+                None => self.live.answers.push(answers),
             }
             if std::mem::replace(&mut self.panics[number], panic) != panic {
                 let records = self.steering.bindings[number].records.clone();
                 self.changes.push(Change::Panic { records, begun: panic });
             }
         }
+    }
+
+    /// The answers of some bindings, in their order, on all cores when they are many.
+    fn work_out(&self, numbers: &[usize]) -> Vec<Found> {
+        let one_by_one =
+            |numbers: &[usize]| numbers.iter().map(|number| self.answers(*number)).collect();
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        if threads == 1 || numbers.len() < MANY {
+            return one_by_one(numbers);
+        }
+        let (own, others) = numbers.split_at(numbers.len().div_ceil(threads));
+        thread::scope(|scope| {
+            let others: Vec<_> = others
+                .chunks(own.len())
+                .map(|chunk| scope.spawn(|| -> Vec<Found> { one_by_one(chunk) }))
+                .collect();
+            let mut found: Vec<Found> = one_by_one(own);
+            for thread in others {
+                match thread.join() {
+                    Ok(others) => found.extend(others),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            found
+        })
     }
 
     fn standing_of(&self, id: PoolId) -> Standing {
@@ -384,31 +430,31 @@ impl Control {
         self.groups = groups;
     }
 
-    /// The answers of one binding, and whether it panics for some clients.
-    fn answers(&mut self, number: usize) -> (Answers, bool) {
-        let steering = self.steering.clone();
+    /// The answers of one binding.
+    fn answers(&self, number: usize) -> Found {
+        let steering = &*self.steering;
+        let view = self.view();
         let binding = &steering.bindings[number];
         let target = &steering.compiled.targets[binding.target];
         let mut cells = Vec::with_capacity(target.classes.len() * binding.types.len());
         let mut panics = false;
+        let mut known = Vec::new();
         for plan in &target.classes {
             for rtype in binding.columns() {
-                let view = self.view();
                 let ask = |resort| Ask { rtype, resort };
                 let is_first = view.is_first_up(*plan, rtype);
                 let found = view
                     .resolve(*plan, ask(Resort::Healthy))
                     .or_else(|| view.resolve(*plan, ask(Resort::Drained)));
-                let key = (number, cells.len());
                 let (outcome, panic) = match found {
                     Some(resolved) => {
                         if binding.on_all_down == OnAllDown::LastKnown {
-                            self.last_known.insert(key, resolved.clone());
+                            known.push((cells.len(), resolved.clone()));
                         }
                         (Outcome::Resolved(resolved), None)
                     }
                     None => {
-                        let last_known = self.last_known.get(&key);
+                        let last_known = self.last_known.get(&(number, cells.len()));
                         let (outcome, panic) =
                             all_down(&view, *plan, rtype, &binding.on_all_down, last_known);
                         (outcome, Some(panic))
@@ -427,8 +473,17 @@ impl Control {
             place,
             cells,
         });
-        (answers, panics)
+        Found { answers: Arc::new(answers), panic: panics, last_known: known }
     }
+}
+
+/// What was worked out for one binding.
+struct Found {
+    answers: Arc<Answers>,
+    /// Whether nothing is up for some clients.
+    panic: bool,
+    /// By cell, what is now the last answer that had a member up, for records that answer that.
+    last_known: Vec<(usize, Resolved)>,
 }
 
 /// What `on_all_down` makes of a plan under which nothing is up.

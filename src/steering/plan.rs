@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::steering::model::{PolicyId, PoolId, Spread};
 
 /// An index into a [`Plans`] arena; equal plans have equal numbers.
@@ -50,7 +52,7 @@ pub type Paths = Vec<(PoolId, Option<u16>)>;
 #[derive(Debug, Clone, Default)]
 pub struct Plans {
     nodes: Vec<Plan>,
-    numbers: HashMap<Plan, PlanId>,
+    numbers: HashMap<Plan, PlanId, RandomState>,
 }
 
 impl Plans {

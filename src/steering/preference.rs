@@ -1,7 +1,9 @@
 //! From a policy tree and a place to a plan: the steps of compilation that look at location.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
 
 use crate::geo::{Coordinates, Location, LocationId};
@@ -18,15 +20,39 @@ pub struct Planner<'a> {
     /// Every plan made so far.
     pub plans: Plans,
     model: &'a Model,
-    made: HashMap<(PolicyId, LocationId, Option<IpNet>), PlanId>,
+    /// Plans of policies within policies: several may lead there.
+    made: HashMap<(PolicyId, LocationId, Option<IpNet>), PlanId, RandomState>,
     /// For each geo policy met, which of its rules were some client's most specific match.
-    reached: HashMap<PolicyId, Vec<bool>>,
+    reached: HashMap<PolicyId, Vec<bool>, RandomState>,
+    /// For each policy that stands in by distance, the pools under it.
+    pools: HashMap<PolicyId, Rc<[(Target, i8)]>, RandomState>,
 }
 
 impl<'a> Planner<'a> {
     /// A planner that has made nothing.
     pub fn new(model: &'a Model) -> Planner<'a> {
-        Planner { plans: Plans::default(), model, made: HashMap::new(), reached: HashMap::new() }
+        Planner {
+            plans: Plans::default(),
+            model,
+            made: HashMap::default(),
+            reached: HashMap::default(),
+            pools: HashMap::default(),
+        }
+    }
+
+    /// As [`Planner::plan`] for a record's own target, which is asked for once in each place: not
+    /// remembered, since of ten thousand policies there are millions.
+    pub fn plan_of_record(
+        &mut self,
+        target: Target,
+        place: LocationId,
+        location: &Location,
+        around: Option<IpNet>,
+    ) -> PlanId {
+        match target {
+            Target::Pool(id) => self.plans.add(Plan::Pool(id)),
+            Target::Policy(id) => self.policy_plan(id, place, location, around),
+        }
     }
 
     /// The plan of `target` for clients in a place. `around` is the innermost prefix around them
@@ -94,7 +120,12 @@ impl<'a> Planner<'a> {
                 if let Some(first) = order.first() {
                     reached[*first] = true;
                 }
-                let targets = geo_targets(model, id, rules, default, *on_down, &order, location);
+                let mut targets = geo_targets(rules, default, *on_down, &order);
+                if *on_down == OnDown::Nearest && !targets.is_empty() {
+                    let pools = self.pools_under(id);
+                    let closest = nearest_order(model, &pools, location.coordinates);
+                    targets.extend(closest.into_iter().map(Some));
+                }
                 let mut plans = Vec::new();
                 for step in targets {
                     plans.push(match step {
@@ -120,6 +151,14 @@ impl<'a> Planner<'a> {
                 self.plans.add(Plan::Fastest { policy: id, candidates: candidates.collect() })
             }
         }
+    }
+
+    fn pools_under(&mut self, id: PolicyId) -> Rc<[(Target, i8)]> {
+        let pools = || {
+            let pools = self.model.pools_under(Target::Policy(id));
+            pools.into_iter().map(|pool| (Target::Pool(pool), 0)).collect()
+        };
+        self.pools.entry(id).or_insert_with(pools).clone()
     }
 
     fn share(&mut self, targets: &[(Target, u32)], spread: Spread, plans: Vec<PlanId>) -> PlanId {
@@ -150,19 +189,17 @@ fn geo_order(rules: &[Rule], location: &Location, around: Option<IpNet>) -> Vec<
 }
 
 /// Where a geo policy sends clients whose matching rules are `order`, in order of preference;
-/// `None` is a deliberate NODATA.
+/// `None` is a deliberate NODATA. Empty where no rule matches and there is no default. The pools
+/// that stand in by distance are not among them.
 fn geo_targets(
-    model: &Model,
-    id: PolicyId,
     rules: &[Rule],
     default: &Option<Destination>,
     on_down: OnDown,
     order: &[usize],
-    location: &Location,
 ) -> Vec<Option<Target>> {
     let mut destinations = order.iter().map(|index| &rules[*index].to).chain(default);
     let Some(first) = destinations.next() else {
-        return vec![None];
+        return Vec::new();
     };
     let mut targets = Vec::new();
     let mut extend = |to: &Destination| match to {
@@ -170,15 +207,8 @@ fn geo_targets(
         Destination::None => targets.push(None),
     };
     extend(first);
-    match on_down {
-        OnDown::Climb => destinations.for_each(extend),
-        OnDown::Nearest => {
-            let pools = model.pools_under(Target::Policy(id));
-            let pools: Vec<_> = pools.into_iter().map(|pool| (Target::Pool(pool), 0)).collect();
-            let closest = nearest_order(model, &pools, location.coordinates);
-            targets.extend(closest.into_iter().map(Some));
-        }
-        OnDown::Fence => {}
+    if on_down == OnDown::Climb {
+        destinations.for_each(extend);
     }
     targets
 }
@@ -209,5 +239,8 @@ pub fn biased_km(km: f64, bias: i8) -> f64 {
 /// Kilometres from a client to a target: to its nearest pool that has a place.
 pub fn distance_km(model: &Model, target: Target, client: Coordinates) -> Option<f64> {
     let km = |pool: PoolId| model.pool(pool).coordinates.map(|at| at.distance_km(client));
+    if let Target::Pool(pool) = target {
+        return km(pool);
+    }
     model.pools_under(target).into_iter().filter_map(km).min_by(f64::total_cmp)
 }

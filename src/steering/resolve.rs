@@ -129,7 +129,10 @@ impl View<'_> {
         let ask = Ask { rtype, resort: Resort::Healthy };
         match self.plans.plan(plan) {
             Plan::Nothing => true,
-            Plan::Pool(id) => self.offer(*id, ask) != Offer::Down,
+            Plan::Pool(id) => {
+                let standing = &self.standings[id.0 as usize];
+                standing.is_offered(self.model.pool(*id), ask.resort, ask.rtype)
+            }
             Plan::First(list) => self.is_first_up(list[0], rtype),
             Plan::Merge { targets, .. } => {
                 targets.iter().all(|plan| self.is_first_up(*plan, rtype))

@@ -62,6 +62,18 @@ impl Standing {
         }
     }
 
+    /// Whether [`Standing::offer`] is anything but [`Offer::Down`].
+    pub fn is_offered(&self, pool: &Pool, resort: Resort, rtype: Option<Type>) -> bool {
+        if !self.is_up(resort) {
+            return false;
+        }
+        let ignore_checks = resort >= Resort::Unchecked || self.state == PoolState::Up;
+        let mut of_type = pool.members.iter().zip(&self.members).filter(|(member, _)| {
+            matches!(member.data, MemberData::Alias(_)) || member.data.rtype() == rtype
+        });
+        ignore_checks || of_type.clone().next().is_none() || of_type.any(|(_, up)| *up)
+    }
+
     /// What the pool offers clients who ask for `rtype`; `None` stands for any type that no pool
     /// of the policy has as its own.
     pub fn offer(&self, pool: &Pool, resort: Resort, rtype: Option<Type>) -> Offer {

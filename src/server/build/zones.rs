@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::files::{Disk, Files, Memory};
@@ -12,7 +14,7 @@ use crate::config::{self, Config};
 use crate::server::build::Origin;
 use crate::steering::model::Model;
 use crate::wire::Name;
-use crate::zone::check::{self, Finding};
+use crate::zone::check::{self, Checked, Finding};
 use crate::zone::master::{self, MasterFile, ParseError};
 use crate::zone::{BuildError, RecordId, Site, Steered, ZoneSource, Zones};
 
@@ -28,21 +30,21 @@ pub(super) fn build(
     let mut texts = Texts { origin, sources: HashMap::new() };
     let mut sources = Vec::new();
     let mut complete = true;
-    for file in &config.server.zones {
-        let parsed = match parse(file, origin) {
-            Ok(parsed) => parsed,
+    let files = &config.server.zones;
+    for (file, read) in files.iter().zip(read_all(files, origin, &steered)) {
+        let (apex, checked) = match read {
+            Ok(read) => read,
             Err(diagnostics) => {
                 found.extend(diagnostics.into_iter().map(|problem| problem.shown(&mut texts)));
                 complete = false;
                 continue;
             }
         };
-        let checked = check::check(&parsed.apex, parsed.records, &steered);
         complete &= checked.errors.is_empty();
         let fallback = &file.path;
         found.extend(checked.errors.iter().map(|finding| texts.finding(finding, fallback, false)));
         found.extend(checked.warnings.iter().map(|finding| texts.finding(finding, fallback, true)));
-        sources.push(ZoneSource { apex: parsed.apex, records: checked.records });
+        sources.push(ZoneSource { apex, records: checked.records });
     }
     let model = model.as_ref()?;
     if !complete {
@@ -81,6 +83,41 @@ impl Problem {
             Problem::File(diagnostic) => diagnostic,
         }
     }
+}
+
+/// A zone that was read and checked by itself.
+type Read = Result<(Name, Checked), Vec<Problem>>;
+
+/// Reads and checks all files, on all cores; the results are in the order of the files.
+fn read_all(files: &[FilePath], origin: Origin<'_>, steered: &HashSet<Name>) -> Vec<Read> {
+    let read = |file| {
+        let MasterFile { apex, records } = parse(file, origin)?;
+        let checked = check::check(&apex, records, steered);
+        Ok((apex, checked))
+    };
+    let next = AtomicUsize::new(0);
+    let some = || {
+        let mut done: Vec<(usize, Read)> = Vec::new();
+        loop {
+            // Relaxed: the number is all that is shared.
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            match files.get(number) {
+                Some(file) => done.push((number, read(file))),
+                None => return done,
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    let mut done: Vec<(usize, Read)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
+        let done = threads.into_iter().map(|thread| match thread.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        done.flatten().collect()
+    });
+    done.sort_unstable_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, read)| read).collect()
 }
 
 fn parse(file: &FilePath, origin: Origin<'_>) -> Result<MasterFile, Vec<Problem>> {
