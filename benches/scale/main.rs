@@ -11,7 +11,7 @@
 //!
 //! Each makes its data in a temporary directory and runs in a process of its own, so that no
 //! figure of memory holds what another left behind. How fast a verdict is in force at these sizes
-//! is measured by `benches/flip`; start-up of the program beside other servers' by `start.py`.
+//! is measured by `benches/flip`.
 
 mod checks;
 #[path = "../load/cpu.rs"]

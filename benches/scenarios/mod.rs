@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use meridian::config::{self, Memory};
-use meridian::engine::{Engine, Reply, Request, Scratch, Transport};
+use meridian::engine::{Clock, Engine, Reply, Request, Scratch, Transport};
 use meridian::health::{CheckId, Verdict};
 use meridian::server::{Origin, build};
 use meridian::steering::control::Control;
@@ -215,12 +215,6 @@ impl Bed {
         &self.engine
     }
 
-    /// What is asked.
-    #[allow(dead_code, reason = "for those who measure more than the engine")]
-    pub(crate) fn queries(&self) -> &[Query] {
-        &self.queries
-    }
-
     #[inline]
     fn respond(&mut self, number: usize) -> usize {
         let query = &self.queries[number];
@@ -229,7 +223,7 @@ impl Bed {
             client: query.client,
             local: None,
             transport: Transport::Udp,
-            now: 0,
+            clock: &Clock::at(1),
         };
         match self.engine.respond(&request, &mut self.scratch, &mut self.out) {
             Reply::Message(length) => length,
