@@ -20,15 +20,15 @@ use gungraun::{
 use scenarios::{Bed, QUERIES, Scenario};
 
 #[library_benchmark]
-#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(1085))]
-#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(1308))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(1487))]
-#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(1282))]
-#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(1487))]
-#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(1140))]
-#[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(1207))]
-#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(1774))]
-#[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(1090))]
+#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(706))]
+#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(1037))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(1099))]
+#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(1009))]
+#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(1097))]
+#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(843))]
+#[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(971))]
+#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2287))]
+#[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(707))]
 fn respond(mut bed: Bed) -> Bed {
     bed.respond_to_all();
     bed

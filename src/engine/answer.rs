@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::steering::{Answer, Client, Panic, Served};
+use crate::steering::{Answer, Client, Panic};
 use crate::wire::{Rcode, Subnet, Type};
 use crate::zone::rrset::Owner;
 use crate::zone::{Found, Outcome, RecordId, Zone};
@@ -10,6 +10,7 @@ use crate::zone::{Found, Outcome, RecordId, Zone};
 use super::alias::{self, MAX_CHAIN, Place, Substituted};
 use super::message::{Full, Message, Section};
 use super::options::ExtendedError;
+use super::usual::Known;
 use super::{Engine, Scratch, Steer, additional};
 
 /// An answer on its way into a message. The name asked for is in the scratch.
@@ -20,8 +21,8 @@ pub(super) struct Answering<'a, 'o, S> {
     pub(super) sender: SocketAddr,
     /// The client's subnet, when it has a length.
     pub(super) subnet: Option<&'a Subnet>,
-    /// What steering said to the name asked for, if it was asked already.
-    pub(super) served: Option<Served<'a>>,
+    /// What is known of the name asked for.
+    pub(super) known: Known<'a>,
     pub(super) scratch: &'a mut Scratch,
     pub(super) message: &'a mut Message<'o>,
     /// The longest ECS scope of the steered records so far; 0 without any, and where the sender
@@ -60,7 +61,10 @@ impl<S: Steer> Answering<'_, '_, S> {
         let zones = &self.engine.snapshot.zones;
         let mut place = Place::of_question(&self.scratch.name);
         for step in 0..=MAX_CHAIN {
-            let found = zones.lookup(&self.scratch.name, self.qtype);
+            let found = match self.known.found.take() {
+                Some(found) => Some(found),
+                None => zones.lookup(&self.scratch.name, self.qtype),
+            };
             let Some(found) = found else {
                 if step > 0 {
                     break;
@@ -68,11 +72,13 @@ impl<S: Steer> Answering<'_, '_, S> {
                 self.message.explain(ExtendedError::NotAuthoritative);
                 return self.written(Rcode::REFUSED);
             };
-            let name = zones.fingerprint(&self.scratch.name);
-            if self.scratch.visited[..step].contains(&name) {
-                break;
+            if step > 0 || found.outcome.can_lead_on() {
+                let name = zones.fingerprint(&self.scratch.name);
+                if self.scratch.visited[..step].contains(&name) {
+                    break;
+                }
+                self.scratch.visited[step] = name;
             }
-            self.scratch.visited[step] = name;
             if step == 0 && !matches!(found.outcome, Outcome::Delegation(..)) {
                 self.message.authoritative();
             }
@@ -161,7 +167,7 @@ impl<S: Steer> Answering<'_, '_, S> {
             None => self.sender.ip(),
         });
         let spin = &mut self.scratch.spin;
-        let served = match self.served.take() {
+        let served = match self.known.served.take() {
             Some(served) => served,
             None => self.engine.live.serve(record, self.qtype, client, spin),
         };

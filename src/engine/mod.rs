@@ -23,14 +23,14 @@ mod usual;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::steering::{Live, Served, Spin};
+use crate::steering::{Live, Spin};
 use crate::wire::{LowerName, Query, Rcode, Rejected};
 
 use answer::{Answering, Written};
 use limits::{Kind, Limiter, Verdict};
 use message::Message;
 use options::{Extras, ProtocolError};
-use usual::Tried;
+use usual::{Known, Tried};
 
 pub use clock::Clock;
 pub use cookie::{CookieState, Secrets};
@@ -134,16 +134,16 @@ impl<S: Steer> Engine<S> {
     pub fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
         match usual::reply(self, request, scratch, out) {
             Tried::Reply(length) => Reply::Message(length),
-            Tried::Unfinished(served) => self.respond_in_full(request, served, scratch, out),
+            Tried::Unfinished(known) => self.respond_in_full(request, known, scratch, out),
         }
     }
 
-    /// Answers any message. `served` is what steering said to the question, if it was asked.
+    /// Answers any message.
     #[inline(never)]
     fn respond_in_full(
         &self,
         request: &Request<'_>,
-        served: Option<Served<'_>>,
+        known: Known<'_>,
         scratch: &mut Scratch,
         out: &mut [u8],
     ) -> Reply {
@@ -180,7 +180,7 @@ impl<S: Steer> Engine<S> {
                 subnet: edns
                     .and_then(|edns| edns.subnet.as_ref())
                     .filter(|subnet| subnet.source > 0),
-                served,
+                known,
                 scratch,
                 message: &mut message,
                 scope: 0,

@@ -12,7 +12,7 @@ use crate::steering::{Answer, Client, Served};
 use crate::wire::edns::OPT;
 use crate::wire::{Rcode, Usual, header};
 use crate::zone::rrset::{Owner, QUESTION};
-use crate::zone::{Outcome, Zone};
+use crate::zone::{Found, Outcome, Zone};
 
 use super::message::{limit, udp_size};
 use super::{Engine, Request, Scratch, Snapshot, Steer};
@@ -21,9 +21,18 @@ use super::{Engine, Request, Scratch, Snapshot, Steer};
 pub(super) enum Tried<'a> {
     /// The reply, so many octets.
     Reply(usize),
-    /// The full way has to answer; with what steering said, if it was asked: asking it again
-    /// would turn its rings once more than clients asked.
-    Unfinished(Option<Served<'a>>),
+    /// The full way has to answer.
+    Unfinished(Known<'a>),
+}
+
+/// What is known of the name asked for before the full way begins.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known<'a> {
+    /// What stands at the name.
+    pub(super) found: Option<Found<'a>>,
+    /// What steering said, if it was asked: asking it again would turn its rings once more than
+    /// clients asked.
+    pub(super) served: Option<Served<'a>>,
 }
 
 /// Where the records end, how many are in the answer and in the authority section, and the code.
@@ -37,21 +46,22 @@ pub(super) fn reply<'e, S: Steer>(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Tried<'e> {
-    const LEFT: Tried<'_> = Tried::Unfinished(None);
+    let nothing = Tried::Unfinished(Known::default());
     let Snapshot { zones, settings, .. } = &*engine.snapshot;
     let message = request.message;
     let Some(query) = Usual::parse(message, &mut scratch.name, settings.ecs_enabled) else {
-        return LEFT;
+        return nothing;
     };
     if settings.limits.are_on() {
-        return LEFT;
+        return nothing;
     }
-    let Some(found) = zones.lookup(&scratch.name, query.qtype) else { return LEFT };
+    let Some(found) = zones.lookup(&scratch.name, query.qtype) else { return nothing };
+    let left = Tried::Unfinished(Known { found: Some(found), served: None });
     let limit = limit(request.transport, query.udp_size, settings).min(out.len());
     // The reply's OPT record is as long as the query's.
     let opt = &message[query.end..];
     let Some(room) = limit.checked_sub(opt.len()).filter(|room| *room >= query.end) else {
-        return LEFT;
+        return left;
     };
     out[..query.end].copy_from_slice(&message[..query.end]);
     let apex = QUESTION + (scratch.name.as_wire().len() - found.zone.apex_len()) as u16;
@@ -66,7 +76,7 @@ pub(super) fn reply<'e, S: Steer>(
             scope = served.scope;
             let sections = steered(&served, found.zone, apex, query.end, &mut out[..room]);
             if sections.is_none() {
-                return Tried::Unfinished(Some(served));
+                return Tried::Unfinished(Known { found: Some(found), served: Some(served) });
             }
             sections
         }
@@ -76,7 +86,7 @@ pub(super) fn reply<'e, S: Steer>(
         }
         _ => None,
     };
-    let Some((end, answers, authorities, rcode)) = sections else { return LEFT };
+    let Some((end, answers, authorities, rcode)) = sections else { return left };
     let flags = u16::from_be_bytes([message[2], message[3]]);
     let flags = header::QR | header::AA | (flags & header::RD) | rcode.0;
     let [f0, f1] = flags.to_be_bytes();
@@ -255,7 +265,7 @@ a.b.c  A   192.0.2.3
                 (Scratch::new(1), vec![0xaa; room], vec![0xaa; room]);
             let tried = reply(&engine, &request, &mut scratch, &mut out);
             if let Tried::Reply(len) = tried {
-                let in_full = engine.respond_in_full(&request, None, &mut scratch, &mut full);
+                let in_full = engine.respond_in_full(&request, Known::default(), &mut scratch, &mut full);
                 prop_assert!(matches!(in_full, Reply::Message(other) if other == len));
                 prop_assert_eq!(&out[..len], &full[..len]);
             }

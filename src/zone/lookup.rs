@@ -38,6 +38,13 @@ pub enum Outcome<'z> {
     NxDomain,
 }
 
+impl Outcome<'_> {
+    /// Whether another name may have to be asked for.
+    pub fn can_lead_on(&self) -> bool {
+        matches!(self, Outcome::Alias(_) | Outcome::Substitution(..) | Outcome::Steered(_))
+    }
+}
+
 impl Zones {
     /// What stands at `name` for `qtype`; `None` when no served zone contains the name.
     ///
