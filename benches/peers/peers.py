@@ -242,6 +242,8 @@ def ask(port, name, client=None, wait=0.5):
         try:
             udp.connect(("127.0.0.1", port))
             udp.send(query(name, client))
-            return udp.recv(4096)
+            reply = udp.recv(4096)
+            # A socket whose own port is the one asked hears its question.
+            return reply if reply[2] & 0x80 else b""
         except OSError:
             return b""
