@@ -14,17 +14,7 @@ use hickory_proto::op::ResponseCode;
 use support::certificates::{Authority, self_signed};
 use support::dns::{Ask, socket};
 use support::hostile::{Behaviour, Refusing, Server};
-use support::program::{CONFIG, Files, Serving, until};
-
-const SERVER: &str = r#"
-[server]
-zones    = ["../zones/*.zone"]
-policies = ["policies/*.toml"]
-state    = "../state"
-workers  = 2
-[geoip]
-databases = []
-"#;
+use support::program::{CONFIG, Files, SERVER, Serving, until};
 
 const ZONE: &str =
     "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";

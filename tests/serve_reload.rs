@@ -13,17 +13,7 @@ use std::time::Duration;
 use support::certificates::Authority;
 use support::dns::{Ask, socket};
 use support::hostile::{Behaviour, Refusing, Server};
-use support::program::{CONFIG, Files, Serving, until};
-
-const SERVER: &str = r#"
-[server]
-zones    = ["../zones/*.zone"]
-policies = ["policies/*.toml"]
-state    = "../state"
-workers  = 2
-[geoip]
-databases = []
-"#;
+use support::program::{CONFIG, Files, SERVER, Serving, until};
 
 fn zone(serial: u32, address: &str) -> String {
     format!(

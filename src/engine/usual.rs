@@ -48,13 +48,13 @@ pub(super) fn reply<'e, S: Steer>(
 ) -> Tried<'e> {
     let nothing = Tried::Unfinished(Known::default());
     let Snapshot { zones, settings, .. } = &*engine.snapshot;
+    if settings.limits.are_on() {
+        return nothing;
+    }
     let message = request.message;
     let Some(query) = Usual::parse(message, &mut scratch.name, settings.ecs_enabled) else {
         return nothing;
     };
-    if settings.limits.are_on() {
-        return nothing;
-    }
     let Some(found) = zones.lookup(&scratch.name, query.qtype) else { return nothing };
     let left = Tried::Unfinished(Known { found: Some(found), served: None });
     let limit = limit(request.transport, query.udp_size, settings).min(out.len());

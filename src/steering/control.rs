@@ -329,10 +329,11 @@ impl Control {
     fn work_out(&self, numbers: &[usize]) -> Vec<Found> {
         let one_by_one =
             |numbers: &[usize]| numbers.iter().map(|number| self.answers(*number)).collect();
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        if threads == 1 || numbers.len() < MANY {
+        if numbers.len() < MANY {
             return one_by_one(numbers);
         }
+        // Asking reads files of the system: longer than a few answers take.
+        let threads = thread::available_parallelism().map_or(1, usize::from);
         let (own, others) = numbers.split_at(numbers.len().div_ceil(threads));
         thread::scope(|scope| {
             let others: Vec<_> = others

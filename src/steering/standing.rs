@@ -64,14 +64,9 @@ impl Standing {
 
     /// Whether [`Standing::offer`] is anything but [`Offer::Down`].
     pub fn is_offered(&self, pool: &Pool, resort: Resort, rtype: Option<Type>) -> bool {
-        if !self.is_up(resort) {
-            return false;
-        }
-        let ignore_checks = resort >= Resort::Unchecked || self.state == PoolState::Up;
-        let mut of_type = pool.members.iter().zip(&self.members).filter(|(member, _)| {
-            matches!(member.data, MemberData::Alias(_)) || member.data.rtype() == rtype
-        });
-        ignore_checks || of_type.clone().next().is_none() || of_type.any(|(_, up)| *up)
+        let mut members = of_type(pool, rtype).peekable();
+        self.is_up(resort)
+            && (members.peek().is_none() || members.any(|index| self.answers(index, resort)))
     }
 
     /// What the pool offers clients who ask for `rtype`; `None` stands for any type that no pool
@@ -80,25 +75,25 @@ impl Standing {
         if !self.is_up(resort) {
             return Offer::Down;
         }
-        let ignore_checks = resort >= Resort::Unchecked || self.state == PoolState::Up;
-        let mut up = Vec::new();
-        let mut any = false;
-        for (index, member) in pool.members.iter().enumerate() {
-            let answers = match &member.data {
-                MemberData::Alias(_) => true,
-                data => data.rtype() == rtype,
-            };
-            any |= answers;
-            if answers && (ignore_checks || self.members[index]) {
-                up.push(index);
-            }
+        let mut members = of_type(pool, rtype).peekable();
+        if members.peek().is_none() {
+            return Offer::NoData;
         }
-        match (up.is_empty(), any) {
-            (false, _) => Offer::Members(up),
-            (true, true) => Offer::Down,
-            (true, false) => Offer::NoData,
-        }
+        let up: Vec<usize> = members.filter(|index| self.answers(*index, resort)).collect();
+        if up.is_empty() { Offer::Down } else { Offer::Members(up) }
     }
+
+    /// Whether a member is among the answers, as far as its check matters.
+    fn answers(&self, member: usize, resort: Resort) -> bool {
+        resort >= Resort::Unchecked || self.state == PoolState::Up || self.members[member]
+    }
+}
+
+/// The members that have something for a type: those of the type, and aliases.
+fn of_type(pool: &Pool, rtype: Option<Type>) -> impl Iterator<Item = usize> + '_ {
+    let has_it =
+        move |data: &MemberData| matches!(data, MemberData::Alias(_)) || data.rtype() == rtype;
+    (0..pool.members.len()).filter(move |index| has_it(&pool.members[*index].data))
 }
 
 #[cfg(test)]

@@ -19,6 +19,17 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Where `meridian` looks for its configuration when it is not told.
 pub const CONFIG: &str = "config/meridian.toml";
 
+/// A configuration of the server that finds zones and policies beside it, and no location.
+pub const SERVER: &str = r#"
+[server]
+zones    = ["../zones/*.zone"]
+policies = ["policies/*.toml"]
+state    = "../state"
+workers  = 2
+[geoip]
+databases = []
+"#;
+
 /// A directory with files, in which commands are run.
 pub struct Files {
     directory: TempDir,
