@@ -44,8 +44,9 @@ const HANDS: usize = 16;
 /// Octets sent and not yet acknowledged on one connection.
 const UNACKNOWLEDGED: u64 = 256 * 1024;
 
-/// Handshakes at once with clients that have not shown that they are where they say. Beyond,
-/// each must first send back a token, which costs us no memory (RFC 9000 section 8.1.2).
+/// Handshakes at once with clients that have not shown that they are where they say, and never more
+/// than may become connections. Beyond, each must first send back a token, which costs us no memory
+/// (RFC 9000 section 8.1.2).
 const UNPROVEN: usize = 256;
 
 /// Handshakes that may wait until we look at them.
@@ -86,7 +87,7 @@ pub(super) async fn accept<R: Respond>(
     shared: Arc<Shared<R>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let unproven = Arc::new(Semaphore::new(UNPROVEN));
+    let unproven = Arc::new(Semaphore::new(UNPROVEN.min(shared.limits.connections)));
     let mut connections = JoinSet::new();
     loop {
         let incoming = tokio::select! {

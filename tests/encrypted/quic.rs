@@ -160,7 +160,8 @@ fn is_valid_retry(retry: &Long, initial: &Long) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_load_an_address_must_be_proven() {
-    let server = server();
+    // Few, so that a slow machine reaches them before the first handshakes time out.
+    let server = Server::start(Bed::new(&[ZONE]), Limits { connections: 16, ..LIMITS });
     let address = server.address(Protocol::Quic);
     // Clients talk to it, and it tells them nothing.
     let between = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -195,7 +196,7 @@ async fn under_load_an_address_must_be_proven() {
         !replies.is_empty()
     });
     // More than the server shakes hands with at once.
-    let _stalled: Vec<_> = (0..300).map(|_| connect()).collect();
+    let _stalled: Vec<_> = (0..64).map(|_| connect()).collect();
     pass_until(&|replies| replies.values().filter(|reply| reply.is_retry()).count() >= 10);
 
     for retry in replies.into_values().filter(Long::is_retry) {
