@@ -219,6 +219,7 @@ fn random_model(random: &mut Random) -> Model {
                             clients: random_match(random),
                             pool: PoolId(random.below(model.pools.len() as u32)),
                             ms: f64::from(random.below(200)),
+                            samples: (random.below(2) == 0).then(|| 1 + random.below(30)),
                         })
                         .collect(),
                 },

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::latency::Level;
 use crate::wire::{Name, Type};
 
 /// Authoritative GeoDNS and global server load balancing.
@@ -39,6 +40,8 @@ pub(super) enum Command {
     Explain(Explain),
     /// Look into GeoIP databases.
     Geoip(Geoip),
+    /// Make tables for latency policies.
+    Latency(Latency),
     /// Print the JSON Schema of the configuration files.
     Schema,
     /// Print completions for a shell.
@@ -129,6 +132,40 @@ pub(super) enum GeoipCommand {
         #[command(flatten)]
         databases: Databases,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Latency {
+    #[command(subcommand)]
+    pub(super) command: LatencyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LatencyCommand {
+    /// Print the table that measurements of clients come to.
+    ///
+    /// A log has a measurement a line: `client,pool,ms`, or a JSON object with these keys among
+    /// others. Each client counts once for each pool, and a row is the median of its clients.
+    /// docs/latency.md says how to measure.
+    Merge(Merge),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Merge {
+    /// Logs of measurements.
+    #[arg(required = true, value_name = "LOG")]
+    pub(super) logs: Vec<PathBuf>,
+    /// An earlier table to go on from; its rows count half.
+    #[arg(long, value_name = "FILE")]
+    pub(super) table: Option<PathBuf>,
+    /// What rows are made for.
+    #[arg(long, value_name = "LEVEL", value_delimiter = ',', default_value = "country,asn")]
+    pub(super) by: Vec<Level>,
+    /// Clients that a row needs.
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub(super) at_least: u32,
+    #[command(flatten)]
+    pub(super) config: Config,
 }
 
 /// Which databases.

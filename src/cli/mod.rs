@@ -9,6 +9,7 @@ mod descriptors;
 mod explain;
 mod generate;
 pub mod geoip;
+pub mod latency;
 mod logging;
 mod report;
 mod serve;
@@ -32,6 +33,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Geoip(arguments) => geoip::run(&arguments),
+        Command::Latency(arguments) => latency::run(&arguments),
         Command::Schema => generate::schema(),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man(directory.as_deref()),
