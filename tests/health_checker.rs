@@ -138,7 +138,7 @@ async fn the_server_part_of_the_latency_is_a_moving_average() {
     for _ in 0..5 {
         let report = reports.recv().await.unwrap();
         let newest = report.outcome.unwrap().server.unwrap().as_secs_f32() * 1000.0;
-        let expected = average.map_or(newest, |average| 0.8 * average + 0.2 * newest);
+        let expected = average.map_or(newest, |average| 0.9 * average + 0.1 * newest);
         let seen = report.server_ms.unwrap();
         assert!((seen - expected).abs() < 0.001, "{seen} for {expected}");
         average = Some(seen);

@@ -150,7 +150,7 @@ fn in_an_hour_of_unchanged_truth_fewer_than_one_client_in_a_hundred_moves() {
         }
         for (number, average) in average.iter_mut().enumerate() {
             let took = 20.0 + random.tail(10.0);
-            *average += 0.2 * (took - *average);
+            *average += 0.1 * (took - *average);
             control.set_server_ms(CheckId(number as u32), *average);
         }
         control.evaluate_latency();

@@ -3,6 +3,7 @@
 //! A table holds ranges, not prefixes: for an address in a range of equal clients the widest
 //! prefix that stays inside the range follows from the range's two ends alone.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::geo::address::WRAPPED;
@@ -104,6 +105,20 @@ impl ClassTable {
             IpAddr::V4(address) => self.v4.group_scope(&groups.v4, address.to_bits(), place),
             IpAddr::V6(address) => self.v6.group_scope(&groups.v6, address.to_bits(), place),
         }
+    }
+
+    /// For each class the first address that has it, IPv4 before IPv6, by class.
+    pub fn first_of_each_class(&self) -> BTreeMap<u32, IpAddr> {
+        let mut found = BTreeMap::new();
+        for range in &self.v4.ranges {
+            let address = || IpAddr::V4(range.first.into());
+            found.entry(range.class).or_insert_with(address);
+        }
+        for range in self.v6.ranges.iter().filter(|range| range.class != WALL) {
+            let address = || IpAddr::V6(range.first.into());
+            found.entry(range.class).or_insert_with(address);
+        }
+        found
     }
 
     /// Joins neighbours by the group of their class. `group` is asked for classes of this table.
