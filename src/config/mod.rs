@@ -30,6 +30,7 @@ mod decode;
 mod duration;
 mod lint;
 mod reader;
+mod rhythm;
 mod schema;
 mod syntax;
 

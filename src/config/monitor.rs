@@ -4,9 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::diagnostic::Diagnostic;
-use super::duration;
 use super::reader::Reader;
+use super::rhythm::{Rhythm, SHORTEST};
 use super::source::{Located, Span};
 use super::spec::monitor::{HttpExpectSpec, HttpSpec, MonitorSpec, TcpSpec};
 use super::spec::{DurationText, Entries, IntegerOrString, Scalar, Spanned};
@@ -96,8 +95,6 @@ pub struct Tcp {
     pub latency: Option<Duration>,
 }
 
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
-const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Monitor {
     pub(super) fn resolve(
@@ -160,56 +157,6 @@ impl Monitor {
         let latency = latency.map(|latency| self::latency(latency, rhythm.timeout, reader));
         let port = port(spec.port.as_ref(), reader);
         rhythm.monitor(name, MonitorKind::Tcp(Tcp { latency }), port)
-    }
-}
-
-/// When checks are made and what they count for.
-struct Rhythm {
-    interval: Duration,
-    timeout: Duration,
-    fall: u32,
-    rise: u32,
-}
-
-impl Rhythm {
-    fn resolve(
-        interval: Option<&Spanned<DurationText>>,
-        timeout: Option<&Spanned<DurationText>>,
-        fall: Option<&Spanned<i64>>,
-        rise: Option<&Spanned<i64>>,
-        reader: &mut Reader<'_>,
-    ) -> Rhythm {
-        let errors = reader.found.len();
-        let count = |value: i64| u32::try_from(value).unwrap_or(1);
-        let every = reader.duration("interval", interval, INTERVAL, Duration::from_secs(10));
-        // The default gives way to a shorter interval.
-        let default = Duration::from_secs(2).min(every);
-        let most = *INTERVAL.end();
-        let patience = reader.duration("timeout", timeout, SHORTEST..=most, default);
-        if let (Some(timeout), true) = (timeout, patience > every && reader.found.len() == errors) {
-            let d = Diagnostic::error(
-                "invalid-value",
-                format!("`timeout` is longer than `interval` ({})", duration::show(every)),
-            );
-            let mut d = d.at(&reader.span(&timeout.range), "");
-            if let Some(interval) = interval {
-                d = d.and(&reader.span(&interval.range), "the interval");
-            }
-            let help = "a check must end before the next one starts; shorten the timeout";
-            reader.found.push(d.help(help));
-        }
-        Rhythm {
-            interval: every,
-            timeout: patience.min(every),
-            fall: count(reader.integer("fall", fall, 1..=100, 3)),
-            rise: count(reader.integer("rise", rise, 1..=100, 2)),
-        }
-    }
-
-    fn monitor(self, name: &Located<String>, kind: MonitorKind, port: Option<u16>) -> Monitor {
-        let Rhythm { interval, timeout, fall, rise } = self;
-        let (name, span) = (name.value.clone(), name.span.clone());
-        Monitor { name, span, kind, port, interval, timeout, fall, rise }
     }
 }
 
