@@ -24,7 +24,8 @@ fn member(last: u8) -> Check {
 
 fn record(verdict: Verdict, at: SystemTime) -> Record {
     let since = at - Duration::from_secs(3600);
-    Record { state: State { verdict, since, contrary: 1 }, at: Some(at), server_ms: Some(12.5) }
+    let state = State { contrary: 1, ..State::settled(verdict, since) };
+    Record { state, at: Some(at), server_ms: Some(12.5) }
 }
 
 /// Now, as exactly as the file holds it.

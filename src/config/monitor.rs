@@ -95,7 +95,6 @@ pub struct Tcp {
     pub latency: Option<Duration>,
 }
 
-
 impl Monitor {
     pub(super) fn resolve(
         name: &Located<String>,

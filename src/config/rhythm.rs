@@ -58,7 +58,12 @@ impl Rhythm {
         }
     }
 
-    pub(super) fn monitor(self, name: &Located<String>, kind: MonitorKind, port: Option<u16>) -> Monitor {
+    pub(super) fn monitor(
+        self,
+        name: &Located<String>,
+        kind: MonitorKind,
+        port: Option<u16>,
+    ) -> Monitor {
         let Rhythm { interval, timeout, fall, rise } = self;
         let (name, span) = (name.value.clone(), name.span.clone());
         Monitor { name, span, kind, port, interval, timeout, fall, rise }

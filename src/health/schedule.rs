@@ -36,6 +36,15 @@ impl Schedule {
         self.begun.retain(|check| !checks.contains(check));
     }
 
+    /// Makes a check due `now` if it waits; one in flight is not asked twice.
+    pub fn hasten(&mut self, check: CheckId, now: Instant) {
+        let before = self.waiting.len();
+        self.waiting.retain(|Reverse((_, other))| *other != check);
+        if self.waiting.len() < before {
+            self.waiting.push(Reverse((now, check)));
+        }
+    }
+
     /// When the next check is due; `None` while all are in flight.
     pub fn next_due(&self) -> Option<Instant> {
         self.waiting.peek().map(|Reverse((due, _))| *due)
@@ -71,7 +80,8 @@ mod tests {
     use std::num::NonZeroU32;
     use std::time::SystemTime;
 
-    use super::super::state::{State, Thresholds};
+    use super::super::rules::Rules;
+    use super::super::state::{Finding, State, Thresholds};
     use super::super::verdict::Verdict;
     use super::*;
 
@@ -129,6 +139,17 @@ mod tests {
     }
 
     #[test]
+    fn a_check_that_waits_is_hastened_and_one_in_flight_is_not_asked_twice() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(Jitter::new(1));
+        schedule.add(CheckId(0), now + 10 * SECOND);
+        schedule.hasten(CheckId(0), now);
+        assert_eq!(schedule.take_due(now), Some(CheckId(0)));
+        schedule.hasten(CheckId(0), now);
+        assert_eq!(schedule.next_due(), None);
+    }
+
+    #[test]
     fn a_probe_longer_than_its_interval_leaves_steps_out_and_never_piles_up() {
         let takes = Duration::from_millis(2500);
         let seen = starts(1, SECOND, |_| takes, 300 * SECOND);
@@ -157,7 +178,9 @@ mod tests {
             let mut changes = Vec::new();
             for time in check {
                 let success = !(stops..starts_again).contains(&time);
-                let next = state.next(success, thresholds, SystemTime::UNIX_EPOCH + time);
+                let finding = if success { Finding::Success } else { Finding::Failure };
+                let now = SystemTime::UNIX_EPOCH + time;
+                let next = state.next(finding, thresholds, &Rules::default(), now);
                 if next.verdict != state.verdict {
                     changes.push((next.verdict, time));
                 }

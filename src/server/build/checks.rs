@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config, MemberData, MonitorKind};
 use crate::health::{
-    Authorities, Check, CheckId, Exchange, Expect, Kind, Monitor, Request, StatusRange, Target,
-    Thresholds, Trust,
+    Authorities, Check, CheckId, Exchange, Expect, Kind, Monitor, Request, Rules, StatusRange,
+    Target, Thresholds, Trust,
 };
 
 /// All checks, and which check watches which member.
@@ -115,6 +115,7 @@ fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
         interval: monitor.interval,
         timeout,
         thresholds: Thresholds { fall: count(monitor.fall), rise: count(monitor.rise) },
+        rules: Rules::default(),
     })
 }
 
