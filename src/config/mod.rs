@@ -18,6 +18,7 @@ pub mod place;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod rhythm;
 pub mod secret;
 pub mod server;
 pub mod source;
@@ -30,7 +31,6 @@ mod decode;
 mod duration;
 mod lint;
 mod reader;
-mod rhythm;
 mod schema;
 mod syntax;
 
@@ -59,6 +59,7 @@ pub use policy::{
 };
 pub use pool::{Balance, Location, Pool, PoolState};
 pub use record::{OnAllDown, Record};
+pub use rhythm::{Damping, Warn};
 pub use schema::schema;
 pub use secret::Secret;
 pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};

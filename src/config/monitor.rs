@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::rhythm::{Rhythm, SHORTEST};
+use super::rhythm::{Damping, Rhythm, SHORTEST, Warn};
 use super::source::{Located, Span};
 use super::spec::monitor::{HttpExpectSpec, HttpSpec, MonitorSpec, TcpSpec};
 use super::spec::{DurationText, Entries, IntegerOrString, Scalar, Spanned};
@@ -29,6 +29,14 @@ pub struct Monitor {
     pub fall: u32,
     /// Successes in a row that turn down into up: 1 to 100.
     pub rise: u32,
+    /// The longest interval while a member stays down: 100 ms to 1 d. `None`: it does not grow.
+    pub backoff: Option<Located<Duration>>,
+    /// How a member that goes down often is held down; `None`: it is not.
+    pub damping: Option<Damping>,
+    /// Whether a member that went down stays down until a person resumes it.
+    pub manual_resume: bool,
+    /// When a member is warned of; `None`: never.
+    pub warn: Option<Warn>,
 }
 
 impl Monitor {
@@ -115,13 +123,7 @@ impl Monitor {
         reader: &mut Reader<'_>,
     ) -> Monitor {
         reader.not_yet("load", spec.load.as_ref(), None);
-        let rhythm = Rhythm::resolve(
-            spec.interval.as_ref(),
-            spec.timeout.as_ref(),
-            spec.fall.as_ref(),
-            spec.rise.as_ref(),
-            reader,
-        );
+        let rhythm = Rhythm::resolve(spec.rhythm(), reader);
         let method = method(spec.method.as_ref(), reader);
         let expect = spec.expect.unwrap_or_default();
         if method == "HEAD" {
@@ -145,13 +147,7 @@ impl Monitor {
     }
 
     fn tcp(name: &Located<String>, spec: TcpSpec, reader: &mut Reader<'_>) -> Monitor {
-        let rhythm = Rhythm::resolve(
-            spec.interval.as_ref(),
-            spec.timeout.as_ref(),
-            spec.fall.as_ref(),
-            spec.rise.as_ref(),
-            reader,
-        );
+        let rhythm = Rhythm::resolve(spec.rhythm(), reader);
         let latency = spec.expect.as_ref().and_then(|expect| expect.latency.as_ref());
         let latency = latency.map(|latency| self::latency(latency, rhythm.timeout, reader));
         let port = port(spec.port.as_ref(), reader);

@@ -18,9 +18,8 @@ pub struct Damping {
 }
 
 impl Default for Damping {
-    /// One fall holds a target down for 6 min 36 s: longer than 5 minutes and a tenth, which is
-    /// the longest step of checks at an interval of 5 minutes. So a target that fails every other
-    /// check changes at most once in 5 minutes, whatever its interval and thresholds.
+    /// One fall holds a target down for 6 min 36 s: well over 5 minutes, so that however it flaps,
+    /// no target goes down, comes back and goes down again within that time.
     fn default() -> Damping {
         Damping {
             half_life: Duration::from_secs(300),

@@ -90,8 +90,8 @@ impl Roster {
     }
 
     /// A person's word that a target which is held down may come back: nothing holds it any more,
-    /// its score is forgotten, and it is checked at once. It comes up with the next result that
-    /// finds it up. Whether it was held; `None` when the check has ended.
+    /// its score is forgotten, and it is checked at once. It comes up with the next
+    /// good check once it is found up. Whether it was held; `None` when the check has ended.
     pub fn resume(&self, check: CheckId) -> Option<bool> {
         let mut table = self.shared.table();
         let record = &mut table.entries.get_mut(&check)?.record;

@@ -106,7 +106,7 @@ impl State {
         rules: &Rules,
         now: SystemTime,
     ) -> State {
-        let mut next = self.counted(finding, thresholds).warned(finding, thresholds, rules);
+        let mut next = self.counted(finding, thresholds, rules).warned(finding, thresholds, rules);
         let fell = self.found != Verdict::Down && next.found == Verdict::Down;
         let (score, is_suppressed) = self.damped(fell, rules, now);
         next.score = score;
@@ -114,9 +114,11 @@ impl State {
         // What was never seen up has not gone down.
         let went_down = fell && self.found == Verdict::Up;
         next.awaits_resume = rules.manual_resume && (self.awaits_resume || went_down);
-        let is_held = next.is_suppressed || next.awaits_resume;
+        // What held it may have faded away meanwhile, but a failure brings nobody back.
+        let stays_down =
+            next.is_held() || (self.verdict == Verdict::Down && finding == Finding::Failure);
         next.verdict =
-            if is_held && next.found == Verdict::Up { Verdict::Down } else { next.found };
+            if stays_down && next.found == Verdict::Up { Verdict::Down } else { next.found };
         if next.verdict != self.verdict {
             next.since = now;
         }
@@ -124,7 +126,7 @@ impl State {
     }
 
     /// The state after a person said that the target may come back: nothing holds it down any
-    /// more, and the next result that finds it up brings it back.
+    /// more, and the next good check of a target found up brings it back.
     #[must_use]
     pub fn resumed(self, now: SystemTime) -> State {
         State { awaits_resume: false, is_suppressed: false, score: Score::zero(now), ..self }
@@ -154,16 +156,18 @@ impl State {
     }
 
     /// Counts what speaks for another verdict.
-    fn counted(self, finding: Finding, thresholds: Thresholds) -> State {
+    fn counted(self, finding: Finding, thresholds: Thresholds, rules: &Rules) -> State {
         let success = finding != Finding::Failure;
         let misses = match (success, self.found) {
             (false, Verdict::Down) => self.misses.saturating_add(1),
             _ => 0,
         };
+        // Where flips are unwanted, one good check among bad ones brings nobody back.
+        let rise = if rules.damping.is_some() { 2 } else { 1 };
         let (agrees, needed) = match self.found {
             Verdict::Unknown => (false, 1),
             Verdict::Up => (success, thresholds.fall.get()),
-            Verdict::Down => (!success, thresholds.rise.get()),
+            Verdict::Down => (!success, thresholds.rise.get().max(rise)),
         };
         if agrees {
             return State { contrary: 0, misses, ..self };
@@ -325,6 +329,7 @@ mod tests {
         let (t, rules) = (thresholds(1, 1), DAMPED());
         let mut state = started(Up).next(Finding::Failure, t, &rules, at(10));
         assert_eq!(state.verdict, Down);
+        state = state.next(Finding::Success, t, &rules, at(15));
         for second in (20..=400).step_by(10) {
             state = state.next(Finding::Success, t, &rules, at(second));
             assert_eq!((state.verdict, state.found), (Down, Up), "{second} s");
@@ -342,10 +347,10 @@ mod tests {
     fn the_first_fall_passes_where_two_are_needed() {
         let damping = Damping { suppress: 1.5, ..Damping::default() };
         let (t, rules) = (thresholds(1, 1), Rules { damping: Some(damping), ..Rules::default() });
-        let results = [(10, false), (20, true), (30, false), (40, true), (50, true)];
+        let results = [(10, false), (20, true), (30, true), (40, false), (50, true), (60, true)];
         let results = results.map(|(second, success)| (at(second), found(success)));
         let changed = changes(started(Up), t, &rules, results);
-        assert_eq!(changed, [(at(10), Down), (at(20), Up), (at(30), Down)]);
+        assert_eq!(changed, [(at(10), Down), (at(30), Up), (at(40), Down)]);
     }
 
     #[test]
@@ -489,7 +494,7 @@ mod tests {
 
         #[test]
         fn damping_takes_a_target_down_no_later_and_brings_it_back_no_earlier_than_the_hold(
-            fall in 1u32..4, rise in 1u32..4,
+            fall in 1u32..4, rise in 2u32..4,
             results in prop::collection::vec((1u64..60, any::<bool>()), 1..300),
         ) {
             let t = thresholds(fall, rise);
