@@ -33,6 +33,11 @@ impl Rules {
         }
     }
 
+    /// What is left of the weight of a target that is warned of or not, in percent.
+    pub fn left(&self, is_warned: bool) -> u8 {
+        self.warn.filter(|_| is_warned).map_or(100, |warn| warn.weight)
+    }
+
     /// What was strained about a check that succeeded.
     pub fn strain(&self, timing: &Timing) -> Option<Strain> {
         let bound = self.warn?.latency;
