@@ -95,6 +95,17 @@ mod tests {
         takes: impl Fn(CheckId) -> Duration,
         until: Duration,
     ) -> Vec<Vec<Duration>> {
+        starts_within(usize::MAX, count, interval, takes, until)
+    }
+
+    /// The same with `room` for so many probes at a time.
+    fn starts_within(
+        room: usize,
+        count: u32,
+        interval: Duration,
+        takes: impl Fn(CheckId) -> Duration,
+        until: Duration,
+    ) -> Vec<Vec<Duration>> {
         let begin = Instant::now();
         let mut schedule = Schedule::new(Jitter::new(1));
         (0..count).for_each(|check| schedule.add(CheckId(check), begin));
@@ -102,12 +113,15 @@ mod tests {
         let mut seen = vec![Vec::new(); count as usize];
         let mut now = begin;
         while now - begin < until {
-            while let Some(check) = schedule.take_due(now) {
+            while flying.len() < room
+                && let Some(check) = schedule.take_due(now)
+            {
                 seen[check.0 as usize].push(now - begin);
                 flying.push(Reverse((now + takes(check), check, now)));
             }
             let landing = flying.peek().map(|Reverse((end, ..))| *end);
-            let next = [landing, schedule.next_due()].into_iter().flatten().min();
+            let due = schedule.next_due().filter(|_| flying.len() < room);
+            let next = [landing, due].into_iter().flatten().min();
             now = next.expect("a check is waiting or in flight");
             while flying.peek().is_some_and(|Reverse((end, ..))| *end <= now) {
                 let Some(Reverse((end, check, started))) = flying.pop() else { break };
@@ -157,6 +171,16 @@ mod tests {
             let gap = pair[1] - pair[0];
             assert!(gap > takes && gap <= takes + SECOND, "{gap:?}");
         }
+    }
+
+    #[test]
+    fn where_there_is_room_for_few_all_come_to_their_turn_equally_often() {
+        // Five times as much to do as there is room for, some of it twice as long.
+        let takes = |check: CheckId| SECOND * (1 + check.0 % 2) / 2;
+        let seen = starts_within(15, 100, SECOND, takes, 300 * SECOND);
+        let rounds: Vec<usize> = seen.iter().map(Vec::len).collect();
+        let (least, most) = (rounds.iter().min().unwrap(), rounds.iter().max().unwrap());
+        assert!(*least > 50 && *most <= least + least / 10, "{least} to {most}");
     }
 
     #[test]
