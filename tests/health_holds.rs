@@ -80,6 +80,7 @@ async fn a_damped_target_that_stays_good_comes_back_when_its_score_has_faded() {
     assert_eq!((held.verdict, held.since), (Verdict::Down, down.since));
     let up = first(&mut reports, |report| report.changed).await;
     assert_eq!((up.verdict, up.hold), (Verdict::Up, None));
+    assert!(up.score > 0.0 && up.score < damping.reuse, "{up:?}");
     // A millisecond is what rounding of times may take.
     assert!(up.at + Duration::from_millis(1) >= until, "{up:?}");
     checker.stop().await;

@@ -46,6 +46,8 @@ pub struct Report {
     pub outcome: Result<Timing, Failure>,
     /// What holds the target down although its checks may succeed.
     pub hold: Option<Hold>,
+    /// How often the target went down lately: 1 for each time, fading. 0 without damping.
+    pub score: f64,
     /// Whether the target is warned of.
     pub is_warned: bool,
     /// The server's part of the latency in milliseconds: the moving average over successful
@@ -288,6 +290,7 @@ impl Round {
             at,
             outcome,
             hold: state.hold(&monitor.rules, at),
+            score: state.score(&monitor.rules, at),
             is_warned: state.is_warned,
             server_ms: record.server_ms,
         };

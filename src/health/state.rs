@@ -107,13 +107,12 @@ impl State {
         now: SystemTime,
     ) -> State {
         let mut next = self.counted(finding, thresholds, rules).warned(finding, thresholds, rules);
-        let fell = self.found != Verdict::Down && next.found == Verdict::Down;
+        // What was never seen up has not gone down: a server may be started before its regions.
+        let fell = (self.found, next.found) == (Verdict::Up, Verdict::Down);
         let (score, is_suppressed) = self.damped(fell, rules, now);
         next.score = score;
         next.is_suppressed = is_suppressed;
-        // What was never seen up has not gone down.
-        let went_down = fell && self.found == Verdict::Up;
-        next.awaits_resume = rules.manual_resume && (self.awaits_resume || went_down);
+        next.awaits_resume = rules.manual_resume && (self.awaits_resume || fell);
         // What held it may have faded away meanwhile, but a failure brings nobody back.
         let stays_down =
             next.is_held() || (self.verdict == Verdict::Down && finding == Finding::Failure);
@@ -143,8 +142,13 @@ impl State {
             return Some(Hold::AwaitsResume);
         }
         let damping = rules.damping.as_ref().filter(|_| self.is_suppressed)?;
-        let score = self.score.now(damping, now);
+        let score = self.score(rules, now);
         Some(Hold::Damped { score, until: self.score.reusable_at(damping) })
+    }
+
+    /// How often it fell lately: 1 for each time, fading. 0 without damping.
+    pub fn score(&self, rules: &Rules, now: SystemTime) -> f64 {
+        rules.damping.as_ref().map_or(0.0, |damping| self.score.now(damping, now))
     }
 
     /// The time from the start of the last check to the start of the next: `interval`, twice as
@@ -387,11 +391,12 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_was_never_seen_up_comes_up_without_a_person() {
-        let rules = Rules { manual_resume: true, ..Rules::default() };
+    fn a_target_that_was_never_seen_up_is_not_held_down() {
+        let rules = Rules { manual_resume: true, ..DAMPED() };
         let t = thresholds(1, 1);
         let down = State::unknown(at(0)).next(Finding::Failure, t, &rules, at(1));
-        assert_eq!(down.next(Finding::Success, t, &rules, at(2)).verdict, Up);
+        let again = down.next(Finding::Success, t, &rules, at(2));
+        assert_eq!(again.next(Finding::Success, t, &rules, at(3)).verdict, Up);
     }
 
     #[test]

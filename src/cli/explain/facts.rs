@@ -140,7 +140,7 @@ pub(super) struct Course {
     /// How often it went down lately, where damping is on: 0.0 is never.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) score: Option<f64>,
-    /// What is left of its weight in percent, while it is warned of.
+    /// What is left of its weight in percent, while it is up and warned of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) weight_left: Option<u8>,
 }
@@ -363,11 +363,11 @@ impl Case<'_> {
         let Some(record) = &self.records[check.0 as usize] else { return Course::default() };
         let rules = &self.generation.checks[check.0 as usize].monitor.rules;
         let state = &record.state;
-        let left = rules.left(state.is_warned);
+        let is_warned = state.is_warned && state.verdict.is_usable() && rules.warn.is_some();
         Course {
             hold: state.hold(rules, self.now).map(|hold| hold.told(self.now)),
-            score: rules.damping.as_ref().map(|damping| state.score.now(damping, self.now)),
-            weight_left: (state.is_warned && rules.warn.is_some()).then_some(left),
+            score: rules.damping.map(|_| state.score(rules, self.now)),
+            weight_left: is_warned.then(|| rules.left(true)),
         }
     }
 

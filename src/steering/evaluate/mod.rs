@@ -159,8 +159,9 @@ impl Walk<'_> {
         counted.retain(|(member, _)| member.data.is_counted());
         let up = counted.iter().filter(|(_, up)| **up).count();
         let mut note = format!("{up} of {} up, needs {}", counted.len(), pool.min_healthy);
-        let warned =
-            (0..pool.members.len()).filter(|i| standing.left(*i, self.resort) < 100).count();
+        let is_warned =
+            |index: &usize| standing.members[*index] && standing.left(*index, self.resort) < 100;
+        let warned = (0..pool.members.len()).filter(is_warned).count();
         if warned > 0 {
             note += &format!(", {warned} warned of");
         }
