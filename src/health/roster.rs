@@ -21,7 +21,8 @@ pub const FIRST_ROUND: Duration = Duration::from_secs(5);
 ///
 /// Changes while the checks run, in two steps, because the old generation answers until the new
 /// one is in force: [`Roster::begin`] adds what the new one needs, [`Roster::keep`] ends what is
-/// needed no more. A number is given once: what a [`Report`] says is never about another check.
+/// needed no more. A number is given once: what a [`Report`](super::Report)
+/// says is never about another check.
 #[derive(Debug, Clone)]
 pub struct Roster {
     pub(super) shared: Arc<Shared>,
