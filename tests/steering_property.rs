@@ -337,6 +337,9 @@ fn shake(random: &mut Random, model: &Model, control: &mut Control) {
                 control.set_verdict(check, verdict);
             }
             if random.below(3) == 0 {
+                control.set_left(check, pick(random, &[0, 37, 50, 100, 100]));
+            }
+            if random.below(3) == 0 {
                 control.set_server_ms(check, f64::from(random.below(150)));
             }
         }

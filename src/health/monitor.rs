@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::check::host_name;
+use super::rules::Rules;
 use super::state::Thresholds;
 
 /// How a target is checked, and how often.
@@ -29,11 +30,13 @@ pub struct Monitor {
     pub timeout: Duration,
     /// How many results in a row change the verdict.
     pub thresholds: Thresholds,
+    /// How the verdict follows them beyond that.
+    pub rules: Rules,
 }
 
 impl Monitor {
-    /// A number that differs for monitors that ask or expect different things. Interval, timeout
-    /// and thresholds do not count: what was found stays true when they change.
+    /// A number that differs for monitors that ask or expect different things. Interval, timeout,
+    /// thresholds and rules do not count: what was found stays true when they change.
     pub fn fingerprint(&self) -> u64 {
         // FNV-1a, 64 bits: the same in every run, which std's hashers do not promise.
         let text = format!("{:?}", self.kind);
@@ -45,8 +48,12 @@ impl Monitor {
     /// Whether it asks as often as another one and believes as much of what it hears: what the
     /// fingerprint leaves out.
     pub fn has_pace_of(&self, other: &Monitor) -> bool {
-        let pace = |monitor: &Monitor| (monitor.interval, monitor.timeout, monitor.thresholds);
-        pace(self) == pace(other)
+        self.pace() == other.pace()
+    }
+
+    /// Everything about it that the fingerprint leaves out.
+    pub fn pace(&self) -> (Duration, Duration, Thresholds, Rules) {
+        (self.interval, self.timeout, self.thresholds, self.rules)
     }
 }
 
@@ -371,6 +378,7 @@ mod tests {
             interval: Duration::from_secs(interval),
             timeout: Duration::from_secs(2),
             thresholds: Thresholds { fall: NonZeroU32::MIN, rise: NonZeroU32::MIN },
+            rules: Rules::default(),
         };
         let exchange = |path| Exchange {
             request: Request::new("GET", path, None, []).unwrap(),

@@ -150,6 +150,8 @@ impl Binding {
 pub struct Control {
     steering: Arc<Steering>,
     verdicts: HashMap<CheckId, Verdict>,
+    /// What is left of the weight of members that are warned of, in percent.
+    left: HashMap<CheckId, u8>,
     check_ms: HashMap<CheckId, f64>,
     forced: HashMap<PoolId, PoolState>,
     standings: Vec<Standing>,
@@ -193,6 +195,7 @@ impl Control {
         let pools = steering.model.pools.len();
         let mut control = Control {
             verdicts: verdicts.into_iter().collect(),
+            left: HashMap::new(),
             check_ms: HashMap::new(),
             forced: HashMap::new(),
             standings: Vec::new(),
@@ -257,6 +260,16 @@ impl Control {
     /// Takes a check's verdict.
     pub fn set_verdict(&mut self, check: CheckId, verdict: Verdict) {
         if self.verdicts.insert(check, verdict) != Some(verdict) {
+            for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
+                self.restand(*pool);
+            }
+        }
+    }
+
+    /// Takes what is left of the weight of a check's members, in percent: 100 when they are not
+    /// warned of.
+    pub fn set_left(&mut self, check: CheckId, left: u8) {
+        if self.left.insert(check, left).unwrap_or(100) != left {
             for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
                 self.restand(*pool);
             }
@@ -354,7 +367,8 @@ impl Control {
     fn standing_of(&self, id: PoolId) -> Standing {
         let pool = self.steering.model.pool(id);
         let state = self.forced.get(&id).copied().unwrap_or(pool.state);
-        Standing::of(pool, state, |check| self.verdict(check))
+        let left = |check| self.left.get(&check).copied().unwrap_or(100);
+        Standing::of(pool, state, |check| self.verdict(check)).warned(pool, left)
     }
 
     fn restand(&mut self, id: PoolId) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use meridian::health::{
     Check, Checker, Exchange, Expect, Failure, Kind, Known, Monitor, Options, Report, Request,
-    Target, Thresholds, Timing,
+    Rules, Target, Thresholds, Timing,
 };
 use tokio::sync::mpsc;
 
@@ -24,6 +24,7 @@ pub fn monitor(kind: Kind) -> Monitor {
         interval: Duration::from_secs(3600),
         timeout: LONG,
         thresholds: thresholds(3, 2),
+        rules: Rules::default(),
     }
 }
 

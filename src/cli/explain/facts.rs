@@ -124,8 +124,25 @@ pub(super) struct MemberFacts {
     pub(super) by: String,
     /// Seconds since the last check.
     pub(super) checked_seconds_ago: Option<u64>,
+    /// What its checks say beyond up and down.
+    #[serde(flatten)]
+    pub(super) course: Course,
     /// Whether it may stand in the answer to this question.
     pub(super) is_offered: bool,
+}
+
+/// What the checks of a member say beyond up and down.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Course {
+    /// What holds it down although its checks may succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hold: Option<String>,
+    /// How often it went down lately, where damping is on: 0.0 is never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) score: Option<f64>,
+    /// What is left of its weight in percent, while it is up and warned of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) weight_left: Option<u8>,
 }
 
 /// The engine's own answer.
@@ -327,16 +344,30 @@ impl Case<'_> {
                 .iter()
                 .map(|member| {
                     let (state, by, age) = self.verdict(&trace.name, member.check);
+                    let course = age.and(member.check).map(|check| self.course(check));
                     MemberFacts {
                         name: member.name.clone(),
                         rtype: member.rtype.clone(),
                         state,
                         by,
                         checked_seconds_ago: age,
+                        course: course.unwrap_or_default(),
                         is_offered: member.is_offered,
                     }
                 })
                 .collect(),
+        }
+    }
+
+    fn course(&self, check: CheckId) -> Course {
+        let Some(record) = &self.records[check.0 as usize] else { return Course::default() };
+        let rules = &self.generation.checks[check.0 as usize].monitor.rules;
+        let state = &record.state;
+        let is_warned = state.is_warned && state.verdict.is_usable() && rules.warn.is_some();
+        Course {
+            hold: state.hold(rules, self.now).map(|hold| hold.told(self.now)),
+            score: rules.damping.map(|_| state.score(rules, self.now)),
+            weight_left: is_warned.then(|| rules.left(true)),
         }
     }
 

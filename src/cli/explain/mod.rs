@@ -40,9 +40,12 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
             .filter_map(|(check, record)| Some((check, record.as_ref()?.state.verdict))),
     );
     for (check, record) in (0..).map(CheckId).zip(&records) {
-        if let Some(ms) = record.and_then(|record| record.server_ms) {
+        let Some(record) = record else { continue };
+        if let Some(ms) = record.server_ms {
             control.set_server_ms(check, f64::from(ms));
         }
+        let rules = &generation.checks[check.0 as usize].monitor.rules;
+        control.set_left(check, rules.left(record.state.is_warned));
     }
     for name in &arguments.down {
         control.force(pool_named(&generation, name)?, Some(PoolState::Down));

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::facts::{ConsideredFacts, Facts, MemberFacts, TargetFacts};
+use super::facts::{ConsideredFacts, Course, Facts, MemberFacts, TargetFacts};
 use crate::steering::trace::Fate;
 
 /// Writes the whole explanation.
@@ -119,8 +119,18 @@ fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<
     let space = if rtype.is_empty() { "" } else { " " };
     let MemberFacts { name, state, by, .. } = facts;
     write!(out, "          {indent}{mark} {rtype}{space}{name} {state}: {by}")?;
-    match facts.checked_seconds_ago {
-        Some(seconds) => writeln!(out, ", last checked {seconds} s ago"),
-        None => writeln!(out),
+    if let Some(seconds) = facts.checked_seconds_ago {
+        write!(out, ", last checked {seconds} s ago")?;
     }
+    let Course { hold, score, weight_left } = &facts.course;
+    match (hold, score) {
+        (Some(hold), _) => write!(out, "; {hold}")?,
+        // One that has all but faded is no news.
+        (None, Some(score)) if *score >= 0.05 => write!(out, "; damping score {score:.1}")?,
+        (None, _) => {}
+    }
+    if let Some(left) = weight_left {
+        write!(out, "; warned of, {left} % of its weight left")?;
+    }
+    writeln!(out)
 }

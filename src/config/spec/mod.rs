@@ -7,6 +7,7 @@ pub mod monitor;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod rhythm;
 pub mod server;
 pub mod transfer;
 pub mod value;
@@ -19,6 +20,7 @@ pub use monitor::MonitorSpec;
 pub use policy::PolicySpec;
 pub use pool::PoolSpec;
 pub use record::RecordSpec;
+pub use rhythm::{DampingSpec, RhythmSpec, WarnSpec};
 pub use server::ServerFile;
 pub use value::{DurationText, Entries, IntegerOrString, NotYet, Scalar, Spanned, StringOr, Words};
 
