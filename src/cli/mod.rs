@@ -6,13 +6,16 @@ mod arguments;
 mod check;
 pub mod demo;
 mod descriptors;
+mod diff;
 mod explain;
 mod generate;
 pub mod geoip;
 pub mod latency;
 mod logging;
+mod people;
 mod report;
 mod serve;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,8 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Schema => generate::schema(),

@@ -16,6 +16,11 @@ const MS_PER_KM: f64 = 0.0155;
 /// share a class: the fit is no finer than that.
 const DISTANCE_STEP_MS: f64 = 5.0;
 
+/// The round trip in milliseconds that so many kilometres of great circle take.
+pub fn of_distance(km: f64) -> f64 {
+    BASE_MS + MS_PER_KM * km
+}
+
 /// A row that stands on so many measurements counts as much as what is known without it.
 const HALF_BELIEVED: f64 = 10.0;
 
@@ -37,7 +42,7 @@ pub fn network_ms(
     rows.sort_by_key(|row| row.clients.specificity());
     let from_distance = || {
         let km = location.coordinates?.distance_km(at?);
-        Some(((BASE_MS + MS_PER_KM * km) / DISTANCE_STEP_MS).round() * DISTANCE_STEP_MS)
+        Some((of_distance(km) / DISTANCE_STEP_MS).round() * DISTANCE_STEP_MS)
     };
     let ms = rows.into_iter().fold(from_distance(), |broader, row| {
         Some(match (broader, row.samples) {

@@ -107,6 +107,17 @@ impl ClassTable {
         }
     }
 
+    /// The class of every IPv4 address.
+    pub fn v4(&self) -> RangeMap<u32, u32> {
+        self.v4.classes()
+    }
+
+    /// The class of every IPv6 address; `None` where clients are looked up by an IPv4 address
+    /// inside.
+    pub fn v6(&self) -> RangeMap<u128, Option<u32>> {
+        self.v6.classes().map(|class| (*class != WALL).then_some(*class))
+    }
+
     /// For each class the first address that has it, IPv4 before IPv6, by class.
     pub fn first_of_each_class(&self) -> BTreeMap<u32, IpAddr> {
         let mut found = BTreeMap::new();
@@ -177,6 +188,14 @@ impl<A: Indexed> Family<A> {
     }
 
     #[inline]
+    fn classes(&self) -> RangeMap<A, u32> {
+        let mut map = RangeMap::uniform(self.ranges[0].class);
+        for range in &self.ranges[1..] {
+            map.push(range.first, range.class);
+        }
+        map
+    }
+
     fn find(&self, address: A) -> Place {
         let leading = address.leading(self.shift);
         // Ranges that start at or before the first address of this leading value, up to those
