@@ -141,9 +141,12 @@ fn is_within(name: &[u8], suffix: &[u8]) -> bool {
 }
 
 impl Entry {
-    /// The name of the records, in lower case.
+    /// The name of the records; its labels below the apex are in the case of the file.
     pub fn owner<'z>(&self, zones: &'z Zones) -> &'z [u8] {
-        zones.name_of(&zones.nodes[self.node as usize])
+        match zones.cased.binary_search_by_key(&self.node, |cased| cased.0) {
+            Ok(found) => zones.cased[found].1.as_wire(),
+            Err(_) => zones.name_of(&zones.nodes[self.node as usize]),
+        }
     }
 
     /// Whether the other's records have the same name.
