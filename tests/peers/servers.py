@@ -110,9 +110,10 @@ def fill(text, **values):
 
 
 def meridian(_zones, settings):
-    text = settings.get("text", "")
-    return fill(MERIDIAN, server=text if "[geoip" in text
-                else text + "\n[geoip]\ndatabases = []\n")
+    """meridian.toml: keys of `[server]`, or `text` as it stands."""
+    keys = (f'{key} = "{value}"' for key, value in settings.get("server", {}).items())
+    text = settings.get("text", "\n".join(keys))
+    return fill(MERIDIAN, server=f"{text}\n[geoip]\ndatabases = []\n")
 
 
 def bind(zones, settings):
