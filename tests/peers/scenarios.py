@@ -156,8 +156,10 @@ class Case:
             if not is_silent(port, self.query, transport):
                 raise Wrong("not silent")
             return
-        ask = ask_udp if transport == "udp" else ask_tcp
-        reply = ask(port, self.query, 1.0, all_of_it=is_whole if self.transfer else None)
+        if transport == "udp":
+            reply = ask_udp(port, self.query, 1.0)
+        else:
+            reply = ask_tcp(port, self.query, 1.0, is_whole if self.transfer else None)
         replies = reply if self.transfer else [reply]
         if not replies or not replies[0]:
             if "silence" in self.answer.get("may", "").split(","):

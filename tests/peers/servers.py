@@ -6,13 +6,10 @@ what is not here is skipped.
 
 import os
 import pathlib
-import re
-import shutil
-import signal
 import socket
-import subprocess
-import tempfile
-import time
+
+from process import Process, ask_udp, fill, find
+from process import version as version_of
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
@@ -105,10 +102,6 @@ zone:
 """
 
 
-def fill(text, **values):
-    return re.sub("@([A-Z]+)@", lambda found: str(values.get(found[1].lower(), found[0])), text)
-
-
 def meridian(_zones, settings):
     """meridian.toml: keys of `[server]`, or `text` as it stands."""
     keys = (f'{key} = "{value}"' for key, value in settings.get("server", {}).items())
@@ -185,58 +178,6 @@ SERVERS = [
 ]
 
 
-class Server:
-    """A server that runs, until `stop`."""
-
-    def __init__(self, name, program, arguments, file, text, zones):
-        self.name = name
-        self.port = free_port()
-        self.apexes = list(zones)
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"peers-{name}-"))
-        for apex, content in zones.items():
-            (self.directory / zone_file(apex)).write_text(content)
-        (self.directory / "db").mkdir()
-        config = self.directory / file
-        config.write_text(fill(text, port=self.port, dir=self.directory))
-        self.log = self.directory / "log"
-        with open(self.log, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen(
-                [program, *(part.replace("@CONFIG@", str(config)) for part in arguments)],
-                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            self.wait()
-        except BaseException:
-            self.stop()
-            raise
-
-    def wait(self):
-        """Waits until it answers a question for each zone."""
-        for apex in self.apexes:
-            labels = [label.encode() for label in apex.split(".") if label]
-            owner = b"".join(bytes([len(label)]) + label for label in labels)
-            self.wait_for(b"\0\1\0\0\0\1\0\0\0\0\0\0" + owner + b"\0\0\6\0\1")
-
-    def wait_for(self, question):
-        until = time.monotonic() + 15
-        while self.process.poll() is None and time.monotonic() < until:
-            reply = ask_udp(self.port, question, 0.5)
-            if reply and reply[3] & 15 == 0 and reply[7] == 1:
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"{self.name} does not answer:\n{self.log.read_text()}")
-
-    def stop(self):
-        """Ends the process, politely at first."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
 def zone_file(apex):
     return f"{apex.rstrip('.') or 'root'}.zone"
 
@@ -246,7 +187,7 @@ def installed():
     ours = os.environ.get("MERIDIAN_BINARY", PROJECT / "target/debug/meridian")
     found = {"meridian": str(pathlib.Path(ours).resolve())}
     for name, program, *_ in SERVERS[1:]:
-        path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        path = find(program)
         if path:
             found[name] = path
         else:
@@ -256,10 +197,20 @@ def installed():
 
 def version(name, path):
     """The version that a program says it is."""
-    arguments = next(one[3] for one in SERVERS if one[0] == name)
-    run = subprocess.run([path, *arguments], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+\.\d+(\.\d+)?", run.stdout + run.stderr)
-    return found[0] if found else "?"
+    return version_of(path, next(one[3] for one in SERVERS if one[0] == name))
+
+
+def serves(apexes):
+    """Whether a server answers a question for each of these zones, as a function of its port."""
+    def answers(port):
+        for apex in apexes:
+            labels = [label.encode() for label in apex.split(".") if label]
+            owner = b"".join(bytes([len(label)]) + label for label in labels)
+            reply = ask_udp(port, b"\0\1\0\0\0\1\0\0\0\0\0\0" + owner + b"\0\0\6\0\1", 0.5)
+            if not reply or reply[3] & 15 or reply[7] != 1:
+                return False
+        return True
+    return answers
 
 
 def start(programs, zones, settings=None):
@@ -267,41 +218,18 @@ def start(programs, zones, settings=None):
     running = []
     settings = settings or {}
     files = {apex: zone_file(apex) for apex in zones}
+    texts = {zone_file(apex): text for apex, text in zones.items()}
     try:
         for name, _, arguments, _, file, config in SERVERS:
             if name in programs:
-                running.append(Server(name, programs[name], arguments, file,
-                                      config(files, settings), zones))
+                command = [programs[name], *(fill(one, config=f"@DIR@/{file}") for one in arguments)]
+                running.append(Process(name, command, {**texts, file: config(files, settings)},
+                                       serves(zones), within=15))
     except BaseException:
         for server in running:
             server.stop()
         raise
     return running
-
-
-def free_port():
-    """A port free for UDP and TCP on loopback."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
-
-
-def ask_udp(port, message, patience=1.0, all_of_it=None):
-    """The reply over UDP; empty when there is none. A transfer does not come over UDP."""
-    assert all_of_it is None
-    with socket.socket(type=socket.SOCK_DGRAM) as udp:
-        udp.settimeout(patience)
-        try:
-            udp.connect(("127.0.0.1", port))
-            udp.send(message)
-            return udp.recv(65535)
-        except OSError:
-            return b""
 
 
 def ask_tcp(port, message, patience=1.0, all_of_it=None):
