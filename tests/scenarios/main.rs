@@ -7,6 +7,7 @@ mod expected;
 mod message;
 mod query;
 mod scenario;
+#[allow(dead_code)] // connections that last are in `clients`
 #[path = "../encrypted/clients.rs"]
 mod single;
 #[path = "../support/mod.rs"]
@@ -104,8 +105,7 @@ fn serve(scenario: &Scenario) -> (Files, Serving, Authority) {
     let at = if scenario.server.starts_with('[') { 0 } else { at };
     let (keys, tables) = scenario.server.split_at(at);
     let geoip = if tables.contains("[geoip") { "" } else { "[geoip]\ndatabases = []\n" };
-    let config =
-        format!("[server]\nzones = [\"../zones/*.zone\"]\n{keys}{SERVER}{geoip}{tables}");
+    let config = format!("[server]\nzones = [\"../zones/*.zone\"]\n{keys}{SERVER}{geoip}{tables}");
     let mut files = Files::new()
         .with(CONFIG, config)
         .with("config/certificate.pem", certificate)
