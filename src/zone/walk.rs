@@ -231,6 +231,17 @@ mod tests {
     }
 
     #[test]
+    fn owners_keep_the_case_of_the_file_the_first_one_of_several() {
+        let text =
+            format!("$ORIGIN Example.\n{SOA}WwW 60 A 192.0.2.1\nwww 60 TXT x\nup 60 TXT x\n");
+        let walked = walked(&zones(&[&text], &[]), 0);
+        assert_eq!(
+            walked[2..5],
+            ["WwW.Example. A x1", "WwW.Example. TXT x1", "up.example. TXT x1"]
+        );
+    }
+
+    #[test]
     fn a_zone_over_another_one_has_its_glue_from_there() {
         let parent =
             format!("$ORIGIN example.\n{SOA}sub 60 NS ns.sub\nsub 60 NS ns\nns 60 A 192.0.2.9\n");
