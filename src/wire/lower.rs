@@ -29,35 +29,31 @@ impl LowerName {
     /// buffer holds the root.
     #[inline]
     pub fn read(&mut self, message: &[u8], at: usize) -> Result<usize, Malformed> {
-        let mut end = at;
-        let mut labels = 0_usize;
-        loop {
-            let Some(&length) = message.get(end) else {
+        let rest = message.get(at..).unwrap_or(&[]);
+        // What is longer than a name runs out here, and so 127 labels are never exceeded.
+        let rest = rest.get(..MAX_NAME).unwrap_or(rest);
+        let (mut end, mut labels) = (0, 0_usize);
+        let last = loop {
+            let Some(&length) = rest.get(end) else {
                 return Err(self.clear());
             };
-            // A name of so many labels is too long; and the index is in range.
-            let Some(start) = self.starts.get_mut(labels) else {
-                return Err(self.clear());
-            };
-            *start = (end - at) as u8;
+            self.starts[labels & MAX_LABELS] = end as u8;
             end += 1;
-            if length == 0 {
-                break;
-            }
-            if length > 63 {
-                return Err(self.clear());
+            // One comparison for the root and for what is too long.
+            if length.wrapping_sub(1) >= 63 {
+                break length;
             }
             labels += 1;
             end += usize::from(length);
-        }
-        let name = &message[at..end];
-        let Some(lower) = self.octets[..MAX_NAME].get_mut(..name.len()) else {
-            return Err(self.clear());
         };
-        copy_lower(name, lower);
+        if last != 0 {
+            return Err(self.clear());
+        }
+        let name = &rest[..end];
+        copy_lower(name, &mut self.octets[..name.len()]);
         self.len = name.len() as u8;
         self.labels = labels as u8;
-        Ok(end)
+        Ok(at + end)
     }
 
     /// Takes a name.
