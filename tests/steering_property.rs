@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use meridian::geo::address::WRAPPED;
 use meridian::geo::{Continent, Coordinates, Country, Location, LocationId, RangeMap};
@@ -168,6 +169,9 @@ fn random_pool(random: &mut Random, index: u32, check: &mut u32, alias: bool) ->
             ],
         ),
         coordinates: (random.below(6) != 0).then(|| random_coordinates(random)),
+        ramp: Duration::from_secs(256 * u64::from(random.below(2))),
+        capacity: 0,
+        cost: 0.0,
     }
 }
 
@@ -320,6 +324,7 @@ fn possible(model: &Model, resolved: &Resolved, record: u64, client: Client) -> 
             let won = spread::rendezvous(record, key, list.iter().map(|(c, _)| *c));
             possible(model, &list[won].1, record, client)
         }
+        Resolved::Split(_) => panic!("an evaluation is for one client, whose part is known"),
     }
 }
 
@@ -340,10 +345,29 @@ fn shake(random: &mut Random, model: &Model, control: &mut Control) {
             }
         }
     }
+    shift(random, model, control);
     for _ in 0..1 + random.below(5) {
         control.evaluate_latency();
     }
     control.settle();
+}
+
+/// Drains and restores some pools, and lets time go on: shares of every size.
+fn shift(random: &mut Random, model: &Model, control: &mut Control) {
+    let over = Duration::from_secs(256);
+    let begin =
+        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(random.below(1 << 20)) << 12);
+    for pool in (0..model.pools.len() as u32).map(PoolId) {
+        // Each begins at a time of its own, so that shares differ.
+        let since = begin + Duration::from_secs(u64::from(random.below(256)));
+        match random.below(4) {
+            0 => control.drain_anyway(pool, over, since),
+            1 => control.restore(pool, over, since),
+            2 => control.force(pool, None),
+            _ => {}
+        }
+    }
+    control.tick(begin + Duration::from_secs(u64::from(random.below(600))));
 }
 
 struct Case {
@@ -419,6 +443,7 @@ fn pools_in(resolved: &Resolved, found: &mut Vec<PoolId>) {
         }
         Resolved::Draw(list) => list.iter().for_each(|(_, branch)| pools_in(branch, found)),
         Resolved::Hash(list) => list.iter().for_each(|(_, branch)| pools_in(branch, found)),
+        Resolved::Split(list) => list.iter().for_each(|(_, part)| pools_in(part, found)),
     }
 }
 
@@ -532,7 +557,8 @@ proptest! {
                     }
                     let all_up = pools.iter().all(|id| {
                         let standing = case.control.standing(*id);
-                        standing.offer(model.pool(*id), Resort::Healthy, Some(rtype)) != Offer::Down
+                        standing.share.is_full()
+                            && standing.offer(model.pool(*id), Resort::Healthy, Some(rtype)) != Offer::Down
                     });
                     if all_up && types_known {
                         let exact = (0..=32).find(|length| inside(*length).all(|other| first[other] == first[own]));
@@ -601,6 +627,9 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
         min_healthy: 1,
         state: PoolState::Auto,
         coordinates: None,
+        ramp: Duration::ZERO,
+        capacity: 0,
+        cost: 0.0,
     };
     for spread in [Spread::Query, Spread::Client] {
         let targets = [50, 30, 20];

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,6 +17,9 @@ use crate::steering::control::{Change, Control, Steering};
 
 /// Time between two evaluations of latency choices: three in a row move one.
 const LATENCY_PACE: Duration = Duration::from_secs(10);
+
+/// Time between two steps of shares that move.
+const SHARE_PACE: Duration = Duration::from_secs(1);
 
 /// Time between two looks at what was replaced, while there is any.
 const SWEEP_PACE: Duration = Duration::from_millis(250);
@@ -108,6 +111,8 @@ impl Desk {
     ) {
         let mut pace = tokio::time::interval(LATENCY_PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shares = tokio::time::interval(SHARE_PACE);
+        shares.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sweep = tokio::time::interval(SWEEP_PACE);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -127,6 +132,9 @@ impl Desk {
                     block_in_place(|| self.renew(renewal));
                 }
                 _ = pace.tick() => self.control.evaluate_latency(),
+                _ = shares.tick(), if self.control.is_moving() => {
+                    self.control.tick(SystemTime::now());
+                }
                 _ = sweep.tick(), if !self.retired.is_empty() => {
                     let free = self.retired.unread();
                     // A million names take their time to be freed.
@@ -218,6 +226,9 @@ impl Desk {
         match change {
             Change::Pool { pool, is_up } => {
                 Event::Pool { pool: model.pool(pool).name.clone(), is_up }
+            }
+            Change::Share { pool, cause, share } => {
+                Event::Share { pool: model.pool(pool).name.clone(), cause, share }
             }
             Change::Panic { records, begun } => {
                 let name =

@@ -146,6 +146,9 @@ mod tests {
             min_healthy: 1,
             state: PoolState::Auto,
             coordinates: None,
+            ramp: Default::default(),
+            capacity: 0,
+            cost: 0.0,
         }
     }
 

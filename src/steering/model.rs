@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::geo::Coordinates;
 use crate::health::CheckId;
@@ -57,6 +58,12 @@ pub struct Pool {
     pub state: PoolState,
     /// Where it is, if it was said.
     pub coordinates: Option<Coordinates>,
+    /// How long its clients take to return after it came back up; zero: they return at once.
+    pub ramp: Duration,
+    /// How much it can serve, in any unit; 0 is not limited.
+    pub capacity: u64,
+    /// What serving from it costs, in any unit.
+    pub cost: f64,
 }
 
 /// One load balancer.

@@ -118,6 +118,9 @@ fn pool(
             config::PoolState::Drain => PoolState::Drain,
         },
         coordinates: place.and_then(|place| coordinates(&place.value, &place.span, found)),
+        ramp: pool.ramp,
+        capacity: pool.capacity,
+        cost: pool.cost,
     }
 }
 

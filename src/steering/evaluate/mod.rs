@@ -57,15 +57,23 @@ pub fn evaluate(
     asker: Asker<'_>,
     last_known: Option<&Resolved>,
 ) -> Evaluation {
-    let at = |resort| Walk { view, asker, resort }.target(record.target);
+    let own = spread::seed(record.owner.to_lower().as_wire());
+    let portion = spread::portion(own, spread::client_key(asker.client.address));
+    let at = |resort| Walk { view, asker, resort, portion }.target(record.target);
     let done = |outcome, resort, all_down, trace| Evaluation { outcome, resort, all_down, trace };
     let (found, trace) = at(Resort::Healthy);
     if !has_type(view.model, record, asker.rtype) {
         let outcome = Outcome::Resolved(Resolved::NoData);
         return done(outcome, Resort::Healthy, None, trace);
     }
-    if let Some(resolved) = found {
+    if let Some(resolved) = found
+        && !leads_nowhere(&trace)
+    {
         return done(Outcome::Resolved(resolved), Resort::Healthy, None, trace);
+    }
+    if let (Some(resolved), trace) = at(Resort::Whole) {
+        let resort = if leads_nowhere(&trace) { Resort::Healthy } else { Resort::Whole };
+        return done(Outcome::Resolved(resolved), resort, None, trace);
     }
     if let (Some(resolved), trace) = at(Resort::Drained) {
         return done(Outcome::Resolved(resolved), Resort::Drained, None, trace);
@@ -126,6 +134,18 @@ fn address_type(address: IpAddr) -> Type {
     if address.is_ipv4() { Type::A } else { Type::AAAA }
 }
 
+/// Whether what was taken in the end is a deliberate NODATA.
+fn leads_nowhere(trace: &Trace) -> bool {
+    let taken = match (trace.kind, &trace.considered[..]) {
+        ("none", _) => return true,
+        // One target alone is that target.
+        ("weighted", [only]) => Some(only),
+        ("round-robin", _) => None,
+        (_, considered) => considered.iter().find(|considered| considered.fate == Fate::Taken),
+    };
+    taken.is_some_and(|considered| leads_nowhere(&considered.trace))
+}
+
 /// What a walk found under a target, before round-robin joins it.
 type Found = Option<Resolved>;
 
@@ -134,6 +154,8 @@ struct Walk<'a> {
     view: View<'a>,
     asker: Asker<'a>,
     resort: Resort,
+    /// Which of the 256 parts of the record's clients this one is in.
+    portion: u8,
 }
 
 impl Walk<'_> {
@@ -148,10 +170,24 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether shares are heeded and the pool's does not reach to this client.
+    fn is_beyond_share(&self, id: PoolId) -> bool {
+        let share = self.view.standings[id.0 as usize].share;
+        self.resort == Resort::Healthy && u16::from(self.portion) >= share.bound()
+    }
+
+    fn offer(&self, id: PoolId) -> Offer {
+        if self.is_beyond_share(id) {
+            return Offer::Down;
+        }
+        let standing = &self.view.standings[id.0 as usize];
+        standing.offer(self.model().pool(id), self.resort, Some(self.asker.rtype))
+    }
+
     fn pool(&self, id: PoolId) -> (Found, Trace) {
         let pool = self.model().pool(id);
         let standing = &self.view.standings[id.0 as usize];
-        let offer = standing.offer(pool, self.resort, Some(self.asker.rtype));
+        let offer = self.offer(id);
         let mut counted = pool.members.iter().zip(&standing.members).collect::<Vec<_>>();
         counted.retain(|(member, _)| member.data.is_counted());
         let up = counted.iter().filter(|(_, up)| **up).count();
@@ -160,11 +196,23 @@ impl Walk<'_> {
             note = format!("state \"{}\" is in force; {note}", state_word(standing.state));
         }
         match &offer {
-            Offer::Down if standing.is_up(self.resort) => {
+            Offer::Down if standing.is_up(self.resort) && !self.is_beyond_share(id) => {
                 note += &format!("; up, but every {} member is down", self.asker.rtype);
             }
             Offer::NoData => note += &format!("; has no {} member", self.asker.rtype),
             _ => {}
+        }
+        if !standing.share.is_full() {
+            let at = f64::from(self.portion) / 256.0 * 100.0;
+            let side = match (self.resort, standing.share.holds(self.portion)) {
+                (_, true) => "among them",
+                (Resort::Healthy, false) => "not among them",
+                (_, false) => "not among them, but nothing else is up",
+            };
+            note += &format!(
+                "; keeps {} of its clients, this one, at {at:.1} %, {side}",
+                standing.share
+            );
         }
         let offered = match &offer {
             Offer::Members(members) => &members[..],

@@ -38,12 +38,10 @@ impl Walk<'_> {
     fn members(&self, target: Target) -> Found {
         let id = match target {
             Target::Pool(id) => {
-                let pool = self.model().pool(id);
-                let standing = &self.view.standings[id.0 as usize];
-                return match standing.offer(pool, self.resort, Some(self.asker.rtype)) {
+                return match self.offer(id) {
                     Offer::Down => None,
                     Offer::NoData => Some(Resolved::NoData),
-                    Offer::Members(members) => Some(all_of(pool, id, members)),
+                    Offer::Members(members) => Some(all_of(self.model().pool(id), id, members)),
                 };
             }
             Target::Policy(id) => id,
@@ -107,6 +105,8 @@ impl Walk<'_> {
                 list.into_iter().map(|(c, right)| (c, self.join(left.clone(), right))).collect(),
             ),
             (Resolved::NoData, other) | (other, Resolved::NoData) => other,
+            // Shares are looked into before anything is joined.
+            (split @ Resolved::Split(_), _) | (_, split @ Resolved::Split(_)) => split,
             (Resolved::Ring(mut left), Resolved::Ring(right)) => {
                 for item in right.items {
                     let data = |item: &Item| match item {
@@ -129,7 +129,7 @@ impl Walk<'_> {
 fn with_take(resolved: Resolved, answers: usize, id: PolicyId, model: &Model) -> Resolved {
     let again = |resolved| with_take(resolved, answers, id, model);
     match resolved {
-        Resolved::NoData => Resolved::NoData,
+        Resolved::NoData | Resolved::Split(_) => resolved,
         Resolved::Ring(ring) => {
             let alias =
                 matches!(ring.items[0], Item::Member(pool, _) if model.pool(pool).is_alias());
