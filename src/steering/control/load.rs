@@ -117,11 +117,14 @@ impl Control {
         }
     }
 
-    /// Whether another pool of the records that lead to this one is up and could take clients.
+    /// Whether another pool of the records that lead to this one is up and could take clients: it
+    /// keeps all of its own. Were all shares below all, those above every share would go back to
+    /// their first choices.
     fn others_have_room(&self, pool: PoolId) -> bool {
         let has_room = |other: &PoolId| {
             *other != pool
                 && self.standing(*other).is_up(Resort::Healthy)
+                && self.standing(*other).share.is_full()
                 && self.load(*other).is_none_or(|load| load < AIM)
         };
         self.steering.bindings_of_pool[pool.0 as usize].iter().any(|number| {
