@@ -138,7 +138,10 @@ impl fmt::Display for Difference {
 /// What a pool is beside its members.
 fn settings(pool: &Pool) -> String {
     let Pool { balance, answers, min_healthy, state, coordinates, .. } = pool;
-    format!("{balance:?} {answers} {min_healthy} {state:?} {coordinates:?}")
+    let Pool { ramp, capacity, cost, .. } = pool;
+    format!(
+        "{balance:?} {answers} {min_healthy} {state:?} {coordinates:?} {ramp:?} {capacity} {cost}"
+    )
 }
 
 /// What a policy says, with names for indexes and without its places in files.
