@@ -254,7 +254,11 @@ fn random_model(random: &mut Random) -> Model {
             }
             _ => Kind::RoundRobin { targets: some(random), answers: 1 + random.below(5) as usize },
         };
-        model.policies.push(Policy { name: format!("policy {index}"), site: String::new(), kind });
+        // Like round robin, it joins records into one set.
+        let can_join = matches!(kind, Kind::Failover { .. } | Kind::Nearest { .. });
+        let take = if can_join && !with_aliases { 1 + random.below(3) as usize } else { 1 };
+        let (name, site) = (format!("policy {index}"), String::new());
+        model.policies.push(Policy { name, site, kind, take });
         targets.push(Target::Policy(PolicyId(index)));
     }
     for number in 0..1 + random.below(3) {
@@ -639,6 +643,7 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
             name: "shares".into(),
             site: String::new(),
             kind: Kind::Weighted { targets, spread },
+            take: 1,
         };
         let record = Record {
             owner: "www.example.com.".parse().unwrap(),

@@ -61,7 +61,7 @@ impl Bed {
     }
 
     fn over(world: World<'_>, pools: Vec<Pool>, kind: Kind) -> Bed {
-        let policy = Policy { name: "policy".into(), site: String::new(), kind };
+        let policy = Policy { name: "policy".into(), site: String::new(), kind, take: 1 };
         let record = Record {
             owner: "www.example.com.".parse().expect("a name"),
             target: Target::Policy(PolicyId(0)),

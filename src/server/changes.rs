@@ -153,7 +153,7 @@ fn meaning(model: &Model, policy: &Policy) -> String {
         Destination::Targets(targets) => Some(names(targets)),
     };
     match &policy.kind {
-        Kind::Failover { targets } => format!("failover {:?}", names(targets)),
+        Kind::Failover { targets } => format!("failover {:?} {}", names(targets), policy.take),
         Kind::RoundRobin { targets, answers } => {
             format!("round-robin {:?} {answers}", names(targets))
         }
@@ -168,7 +168,7 @@ fn meaning(model: &Model, policy: &Policy) -> String {
         }
         Kind::Nearest { targets } => {
             let targets: Vec<_> = targets.iter().map(|(to, bias)| (name(to), bias)).collect();
-            format!("nearest {targets:?}")
+            format!("nearest {targets:?} {}", policy.take)
         }
         Kind::Latency { targets, table } => {
             let rows = table.rows.iter();

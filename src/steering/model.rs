@@ -120,6 +120,9 @@ pub enum PoolState {
     Drain,
 }
 
+/// Addresses in one answer of a policy that takes several targets, at most.
+const JOINED_ANSWERS: usize = 8;
+
 /// A choice among targets.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -129,6 +132,9 @@ pub struct Policy {
     pub site: String,
     /// How it chooses.
     pub kind: Kind,
+    /// So many of the best targets that are up stand in one answer: 1 or more. More than 1 only
+    /// for failover and nearest.
+    pub take: usize,
 }
 
 /// How a policy chooses (steering.md, "Policies").
@@ -353,13 +359,18 @@ impl Policy {
         }
     }
 
-    /// At most so many addresses in one of its answers, where it says so itself: a round-robin
-    /// policy does.
+    /// At most so many addresses in one of its answers, where it joins several targets.
     pub fn answers(&self) -> usize {
         match self.kind {
             Kind::RoundRobin { answers, .. } => answers,
+            _ if self.joins() => JOINED_ANSWERS,
             _ => usize::MAX,
         }
+    }
+
+    /// Whether the members of several of its targets may stand in one answer.
+    pub fn joins(&self) -> bool {
+        matches!(self.kind, Kind::RoundRobin { .. }) || self.take > 1
     }
 
     /// The word for its kind in the file.

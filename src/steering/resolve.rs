@@ -172,10 +172,10 @@ impl View<'_> {
                 let picked = self.fastest(plan, |index| resolved[index].is_some())?;
                 resolved.into_iter().nth(picked)?
             }
-            Plan::Merge { policy, targets } => {
-                let take = self.model.policy(*policy).answers();
-                let gathered = self.gather_all(targets, ask)?;
-                Some(gathered.into_resolved(self, take, Source::Policy(*policy)))
+            Plan::Merge { policy, take, targets } => {
+                let answers = self.model.policy(*policy).answers();
+                let gathered = self.gather_all(targets, *take, ask)?;
+                Some(gathered.into_resolved(self, answers, Source::Policy(*policy)))
             }
         }
     }
@@ -190,8 +190,8 @@ impl View<'_> {
                 is_offered && standing.share.is_full()
             }
             Plan::First(list) => self.is_first_up(list[0], rtype),
-            Plan::Merge { targets, .. } => {
-                targets.iter().all(|plan| self.is_first_up(*plan, rtype))
+            Plan::Merge { targets, take, .. } => {
+                targets.iter().take(*take).all(|plan| self.is_first_up(*plan, rtype))
             }
             Plan::Share { targets, .. } => {
                 effective(targets).all(|(plan, ..)| self.is_first_up(plan, rtype))
@@ -321,11 +321,12 @@ impl View<'_> {
         }
     }
 
-    /// The members of all of `plans` that are up; `None` when none is.
-    fn gather_all(&self, plans: &[PlanId], ask: Ask) -> Option<Gathered> {
+    /// The members of the first `take` of `plans` that are up; `None` when none is.
+    fn gather_all(&self, plans: &[PlanId], take: usize, ask: Ask) -> Option<Gathered> {
         plans
             .iter()
             .filter_map(|plan| self.gather(*plan, ask))
+            .take(take)
             .reduce(|left, right| left.join(&right, self))
     }
 
@@ -340,7 +341,7 @@ impl View<'_> {
                 )),
             },
             Plan::First(list) => list.iter().find_map(|plan| self.gather(*plan, ask)),
-            Plan::Merge { targets, .. } => self.gather_all(targets, ask),
+            Plan::Merge { targets, take, .. } => self.gather_all(targets, *take, ask),
             Plan::Share { spread, targets } => {
                 let up = targets.iter().filter_map(|(plan, weight, seed)| {
                     Some((*weight, *seed, self.gather(*plan, ask)?))

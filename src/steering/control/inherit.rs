@@ -207,9 +207,9 @@ impl Signatures {
                 Plan::Pool(id) => pool(id).hash(&mut hasher),
                 Plan::Nothing => {}
                 Plan::First(list) => signatures.all(list).hash(&mut hasher),
-                Plan::Merge { policy, targets } => {
+                Plan::Merge { policy, take, targets } => {
                     let name = &model.policy(*policy).name;
-                    (name, signatures.all(targets)).hash(&mut hasher);
+                    (name, take, signatures.all(targets)).hash(&mut hasher);
                 }
                 Plan::Share { spread, targets } => {
                     spread.hash(&mut hasher);

@@ -67,12 +67,13 @@ pub fn evaluate(
         return done(outcome, Resort::Healthy, None, trace);
     }
     if let Some(resolved) = found
-        && !leads_nowhere(&trace)
+        && !leads_nowhere(view.model, &trace)
     {
         return done(Outcome::Resolved(resolved), Resort::Healthy, None, trace);
     }
     if let (Some(resolved), trace) = at(Resort::Whole) {
-        let resort = if leads_nowhere(&trace) { Resort::Healthy } else { Resort::Whole };
+        let resort =
+            if leads_nowhere(view.model, &trace) { Resort::Healthy } else { Resort::Whole };
         return done(Outcome::Resolved(resolved), resort, None, trace);
     }
     if let (Some(resolved), trace) = at(Resort::Drained) {
@@ -135,15 +136,18 @@ fn address_type(address: IpAddr) -> Type {
 }
 
 /// Whether what was taken in the end is a deliberate NODATA.
-fn leads_nowhere(trace: &Trace) -> bool {
+fn leads_nowhere(model: &Model, trace: &Trace) -> bool {
+    let policy = model.policies.iter().find(|policy| policy.name == trace.name);
+    if trace.kind != "pool" && policy.is_some_and(Policy::joins) {
+        return false;
+    }
     let taken = match (trace.kind, &trace.considered[..]) {
         ("none", _) => return true,
         // One target alone is that target.
         ("weighted", [only]) => Some(only),
-        ("round-robin", _) => None,
         (_, considered) => considered.iter().find(|considered| considered.fate == Fate::Taken),
     };
-    taken.is_some_and(|considered| leads_nowhere(&considered.trace))
+    taken.is_some_and(|considered| leads_nowhere(model, &considered.trace))
 }
 
 /// What a walk found under a target, before round-robin joins it.
@@ -243,6 +247,10 @@ impl Walk<'_> {
     fn policy(&self, id: PolicyId) -> (Found, Trace) {
         let policy = self.model().policy(id);
         let (found, note, considered) = match &policy.kind {
+            kind if policy.take > 1 => {
+                let (found, considered) = self.joined(id, self.in_order(kind), policy.take);
+                (found, format!("the first {} that are up, in rotation", policy.take), considered)
+            }
             Kind::Failover { targets } => {
                 let order = targets.iter().enumerate();
                 let order = order.map(|(index, t)| (format!("target {}", index + 1), Some(*t)));
@@ -250,7 +258,7 @@ impl Walk<'_> {
                 (found, "the first that is up".to_owned(), considered)
             }
             Kind::RoundRobin { targets, answers } => {
-                let (found, considered) = self.round_robin(id, targets, *answers);
+                let (found, considered) = self.joined(id, in_round(targets), usize::MAX);
                 (found, format!("all that are up, up to {answers}, in rotation"), considered)
             }
             Kind::Weighted { targets, spread } => self.weighted(targets, *spread),
@@ -406,6 +414,22 @@ impl Walk<'_> {
         (found, note, considered)
     }
 
+    /// The targets of a policy that joins some, the best first.
+    fn in_order(&self, kind: &Kind) -> Vec<(String, Target)> {
+        match kind {
+            Kind::Nearest { targets } => {
+                let order = self.by_distance(targets).into_iter();
+                order.filter_map(|(by, target)| Some((by, target?))).collect()
+            }
+            Kind::Failover { targets } => {
+                let order = targets.iter().enumerate();
+                order.map(|(index, t)| (format!("target {}", index + 1), *t)).collect()
+            }
+            Kind::RoundRobin { targets, .. } => in_round(targets),
+            Kind::Weighted { .. } | Kind::Geo { .. } | Kind::Latency { .. } => Vec::new(),
+        }
+    }
+
     /// Targets in order of biased distance, for [`Walk::first`].
     fn by_distance(&self, targets: &[(Target, i8)]) -> Vec<(String, Option<Target>)> {
         let client = self.asker.location.coordinates;
@@ -494,6 +518,10 @@ impl Walk<'_> {
         let name = self.model().target_name(target).to_owned();
         Trace { name, kind, site, note: String::new(), considered: Vec::new(), members: Vec::new() }
     }
+}
+
+fn in_round(targets: &[Target]) -> Vec<(String, Target)> {
+    targets.iter().map(|target| ("member of the round".to_owned(), *target)).collect()
 }
 
 fn nowhere() -> Trace {

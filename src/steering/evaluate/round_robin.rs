@@ -8,23 +8,31 @@ use crate::steering::standing::Offer;
 use crate::steering::trace::{Considered, Fate};
 
 impl Walk<'_> {
-    /// A round-robin policy: the members of all targets that are up, and what was considered.
-    pub(super) fn round_robin(
+    /// The members of the first targets that are up, and what was considered.
+    pub(super) fn joined(
         &self,
         id: PolicyId,
-        targets: &[Target],
-        answers: usize,
+        targets: Vec<(String, Target)>,
+        take: usize,
     ) -> (Found, Vec<Considered>) {
+        let answers = self.model().policy(id).answers();
         let mut joined: Option<Resolved> = None;
+        let mut taken = 0;
         let mut considered = Vec::new();
-        for target in targets {
-            let (_, trace) = self.target(*target);
-            let members = self.members(*target);
+        for (by, target) in targets {
+            if taken == take {
+                let trace = self.heading(target);
+                considered.push(Considered { by, fate: Fate::NotNeeded, trace });
+                continue;
+            }
+            let (_, trace) = self.target(target);
+            let members = self.members(target);
             let fate = match &members {
                 Some(_) => Fate::Taken,
                 None => Fate::PassedOver(self.why_not(&trace)),
             };
-            considered.push(Considered { by: "member of the round".to_owned(), fate, trace });
+            taken += usize::from(members.is_some());
+            considered.push(Considered { by, fate, trace });
             joined = match (joined, members) {
                 (None, members) => members,
                 (joined, None) => joined,
@@ -46,10 +54,13 @@ impl Walk<'_> {
             }
             Target::Policy(id) => id,
         };
-        match &self.model().policy(id).kind {
-            Kind::RoundRobin { targets, .. } => targets
-                .iter()
-                .filter_map(|target| self.members(*target))
+        let policy = self.model().policy(id);
+        match &policy.kind {
+            kind if policy.joins() => self
+                .in_order(kind)
+                .into_iter()
+                .filter_map(|(_, target)| self.members(target))
+                .take(if policy.take > 1 { policy.take } else { usize::MAX })
                 .reduce(|left, right| self.join(left, right)),
             Kind::Weighted { targets, spread } => {
                 let up: Vec<_> = targets
