@@ -171,7 +171,6 @@ fn random_pool(random: &mut Random, index: u32, check: &mut u32, alias: bool) ->
         coordinates: (random.below(6) != 0).then(|| random_coordinates(random)),
         ramp: Duration::from_secs(256 * u64::from(random.below(2))),
         capacity: 0,
-        cost: 0.0,
     }
 }
 
@@ -633,7 +632,6 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
         coordinates: None,
         ramp: Duration::ZERO,
         capacity: 0,
-        cost: 0.0,
     };
     for spread in [Spread::Query, Spread::Client] {
         let targets = [50, 30, 20];

@@ -41,7 +41,6 @@ fn pool(number: u32, ramp: Duration, capacity: u64) -> Pool {
         coordinates: None,
         ramp,
         capacity,
-        cost: 0.0,
     }
 }
 

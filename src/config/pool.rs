@@ -47,8 +47,6 @@ pub struct Pool {
     pub capacity: u64,
     /// Where that is said.
     pub capacity_span: Option<Span>,
-    /// What serving from it costs, in any unit; not negative.
-    pub cost: f64,
 }
 
 /// Where a pool is.
@@ -80,6 +78,7 @@ impl Pool {
         monitors: &[Option<Monitor>],
         reader: &mut Reader<'_>,
     ) -> Pool {
+        reader.not_yet("cost", spec.cost.as_ref(), Some(0.0.into()));
         let monitor = spec.monitor.as_ref().and_then(|word| names.monitor(word, reader));
         let location =
             spec.location.and_then(|location| Location::resolve(&location, &name.value, reader));
@@ -125,7 +124,6 @@ impl Pool {
             ramp_span: spec.ramp.map(|ramp| reader.span(&ramp.range)),
             capacity: u64::try_from(capacity).unwrap_or(0),
             capacity_span: spec.capacity.map(|capacity| reader.span(&capacity.range)),
-            cost: cost(spec.cost.as_ref(), reader),
         }
     }
 
@@ -262,15 +260,6 @@ fn set_check_ports(members: &mut [Member], monitor: &Monitor, reader: &mut Reade
             reader.found.push(d.help("a tcp monitor has no default; give one of the two a `port`"));
         }
     }
-}
-
-fn cost(spec: Option<&Spanned<f64>>, reader: &mut Reader<'_>) -> f64 {
-    let Some(Spanned { value, range }) = spec else { return 0.0 };
-    if !value.is_finite() || *value < 0.0 {
-        reader.invalid(range, format!("`cost` cannot be {value}"), "write 0.0 or more");
-        return 0.0;
-    }
-    *value
 }
 
 fn min_healthy(

@@ -138,10 +138,8 @@ impl fmt::Display for Difference {
 /// What a pool is beside its members.
 fn settings(pool: &Pool) -> String {
     let Pool { balance, answers, min_healthy, state, coordinates, .. } = pool;
-    let Pool { ramp, capacity, cost, .. } = pool;
-    format!(
-        "{balance:?} {answers} {min_healthy} {state:?} {coordinates:?} {ramp:?} {capacity} {cost}"
-    )
+    let Pool { ramp, capacity, .. } = pool;
+    format!("{balance:?} {answers} {min_healthy} {state:?} {coordinates:?} {ramp:?} {capacity}")
 }
 
 /// What a policy says, with names for indexes and without its places in files.

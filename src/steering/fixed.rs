@@ -148,7 +148,6 @@ mod tests {
             coordinates: None,
             ramp: Default::default(),
             capacity: 0,
-            cost: 0.0,
         }
     }
 

@@ -62,8 +62,6 @@ pub struct Pool {
     pub ramp: Duration,
     /// How much it can serve, in any unit; 0 is not limited.
     pub capacity: u64,
-    /// What serving from it costs, in any unit.
-    pub cost: f64,
 }
 
 /// One load balancer.

@@ -124,7 +124,6 @@ mod tests {
             coordinates: None,
             ramp: Default::default(),
             capacity: 0,
-            cost: 0.0,
         }
     }
 

@@ -121,7 +121,6 @@ fn pool(
         coordinates: place.and_then(|place| coordinates(&place.value, &place.span, found)),
         ramp: pool.ramp,
         capacity: pool.capacity,
-        cost: pool.cost,
     }
 }
 
