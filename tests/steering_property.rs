@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use meridian::geo::address::WRAPPED;
 use meridian::geo::{Continent, Coordinates, Country, Location, LocationId, RangeMap};
@@ -168,6 +169,8 @@ fn random_pool(random: &mut Random, index: u32, check: &mut u32, alias: bool) ->
             ],
         ),
         coordinates: (random.below(6) != 0).then(|| random_coordinates(random)),
+        ramp: Duration::from_secs(256 * u64::from(random.below(2))),
+        capacity: 0,
     }
 }
 
@@ -251,7 +254,11 @@ fn random_model(random: &mut Random) -> Model {
             }
             _ => Kind::RoundRobin { targets: some(random), answers: 1 + random.below(5) as usize },
         };
-        model.policies.push(Policy { name: format!("policy {index}"), site: String::new(), kind });
+        // Like round robin, it joins records into one set.
+        let can_join = matches!(kind, Kind::Failover { .. } | Kind::Nearest { .. });
+        let take = if can_join && !with_aliases { 1 + random.below(3) as usize } else { 1 };
+        let (name, site) = (format!("policy {index}"), String::new());
+        model.policies.push(Policy { name, site, kind, take });
         targets.push(Target::Policy(PolicyId(index)));
     }
     for number in 0..1 + random.below(3) {
@@ -321,6 +328,7 @@ fn possible(model: &Model, resolved: &Resolved, record: u64, client: Client) -> 
             let won = spread::rendezvous(record, key, list.iter().map(|(c, _)| *c));
             possible(model, &list[won].1, record, client)
         }
+        Resolved::Split(_) => panic!("an evaluation is for one client, whose part is known"),
     }
 }
 
@@ -344,10 +352,29 @@ fn shake(random: &mut Random, model: &Model, control: &mut Control) {
             }
         }
     }
+    shift(random, model, control);
     for _ in 0..1 + random.below(5) {
         control.evaluate_latency();
     }
     control.settle();
+}
+
+/// Drains and restores some pools, and lets time go on: shares of every size.
+fn shift(random: &mut Random, model: &Model, control: &mut Control) {
+    let over = Duration::from_secs(256);
+    let begin =
+        SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(random.below(1 << 20)) << 12);
+    for pool in (0..model.pools.len() as u32).map(PoolId) {
+        // Each begins at a time of its own, so that shares differ.
+        let since = begin + Duration::from_secs(u64::from(random.below(256)));
+        match random.below(4) {
+            0 => control.drain_anyway(pool, over, since),
+            1 => control.restore(pool, over, since),
+            2 => control.force(pool, None),
+            _ => {}
+        }
+    }
+    control.tick(begin + Duration::from_secs(u64::from(random.below(600))));
 }
 
 struct Case {
@@ -423,6 +450,7 @@ fn pools_in(resolved: &Resolved, found: &mut Vec<PoolId>) {
         }
         Resolved::Draw(list) => list.iter().for_each(|(_, branch)| pools_in(branch, found)),
         Resolved::Hash(list) => list.iter().for_each(|(_, branch)| pools_in(branch, found)),
+        Resolved::Split(list) => list.iter().for_each(|(_, part)| pools_in(part, found)),
     }
 }
 
@@ -536,7 +564,8 @@ proptest! {
                     }
                     let all_up = pools.iter().all(|id| {
                         let standing = case.control.standing(*id);
-                        standing.offer(model.pool(*id), Resort::Healthy, Some(rtype)) != Offer::Down
+                        standing.share.is_full()
+                            && standing.offer(model.pool(*id), Resort::Healthy, Some(rtype)) != Offer::Down
                     });
                     if all_up && types_known {
                         let exact = (0..=32).find(|length| inside(*length).all(|other| first[other] == first[own]));
@@ -605,6 +634,8 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
         min_healthy: 1,
         state: PoolState::Auto,
         coordinates: None,
+        ramp: Duration::ZERO,
+        capacity: 0,
     };
     for spread in [Spread::Query, Spread::Client] {
         let targets = [50, 30, 20];
@@ -614,6 +645,7 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
             name: "shares".into(),
             site: String::new(),
             kind: Kind::Weighted { targets, spread },
+            take: 1,
         };
         let record = Record {
             owner: "www.example.com.".parse().unwrap(),

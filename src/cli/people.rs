@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn clients_are_read_from_logs_of_several_makes() {
-        let client = |line: &str| client_of(line).map(|(address, count)| (address.to_string(), count));
+        let client =
+            |line: &str| client_of(line).map(|(address, count)| (address.to_string(), count));
         let read = |address: &str, count| Some((address.to_owned(), count));
         assert_eq!(client("192.0.2.1"), read("192.0.2.1", 1.0));
         assert_eq!(client("2001:db8::/56, 12"), read("2001:db8::", 12.0));

@@ -55,8 +55,11 @@ impl Graph<'_> {
 pub(super) fn check(graph: Graph<'_>, found: &mut Vec<Diagnostic>) {
     loops(graph, found);
     for policy in graph.policies.iter().flatten() {
+        if policy.take > 1 {
+            one_kind_of_data(graph, &policy.targets(), found);
+        }
         match &policy.kind {
-            PolicyKind::RoundRobin { targets, .. } => one_kind_of_data(graph, targets, found),
+            PolicyKind::RoundRobin { .. } => one_kind_of_data(graph, &policy.targets(), found),
             PolicyKind::Nearest { targets } => {
                 for target in targets {
                     located(graph, &target.to, "`nearest` measures distances", found);
@@ -186,18 +189,18 @@ fn located(graph: Graph<'_>, target: &TargetRef, why: &str, found: &mut Vec<Diag
     found.push(d.help(why).help("give the pool a `location`, such as \"aws:us-east-1\""));
 }
 
-/// Round robin puts the members of all its pools into one answer.
-fn one_kind_of_data(graph: Graph<'_>, targets: &[TargetRef], found: &mut Vec<Diagnostic>) {
+/// Some policies put the members of several pools into one answer.
+fn one_kind_of_data(graph: Graph<'_>, targets: &[&TargetRef], found: &mut Vec<Diagnostic>) {
     let mut pools = Vec::new();
     for target in targets {
         for index in graph.pools_below(target.target) {
-            pools.extend(graph.pools[index].as_ref().map(|pool| (pool, target)));
+            pools.extend(graph.pools[index].as_ref().map(|pool| (pool, *target)));
         }
     }
     let alias = pools.iter().find(|(pool, _)| pool.is_alias());
     let other = pools.iter().find(|(pool, _)| !pool.is_alias() && !pool.members.is_empty());
     if let (Some((alias, to_alias)), Some((other, to_other))) = (alias, other) {
-        let message = "round-robin cannot put names and addresses into one answer";
+        let message = "names and addresses cannot stand in one answer";
         let d = Diagnostic::error("mixed-members", message)
             .at(&to_alias.span, format!("`{}` has names", alias.name))
             .and(&to_other.span, format!("`{}` has not", other.name));

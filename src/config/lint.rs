@@ -36,6 +36,9 @@ impl Lints<'_> {
                 unreachable_nets(geo, &mut found);
             }
         }
+        for pool in self.graph.pools.iter().flatten() {
+            unwatched(pool, &mut found);
+        }
         for record in self.records {
             self.long_ttl(record, &mut found);
             self.unlike_pools(record, &mut found);
@@ -164,6 +167,23 @@ fn idle_rules(monitor: &Monitor, found: &mut Vec<Diagnostic>) {
         );
         let d = Diagnostic::lint("no-warning", message).at(&warn.latency.span, "");
         found.push(d.help("warn earlier than `timeout` and `expect.latency`"));
+    }
+}
+
+/// What only checks can set off says nothing in a pool that has none.
+fn unwatched(pool: &Pool, found: &mut Vec<Diagnostic>) {
+    if pool.monitor.is_some() {
+        return;
+    }
+    if let Some(span) = pool.ramp_span.as_ref().filter(|_| !pool.ramp.is_zero()) {
+        let message = format!("pool `{}` has a ramp and no monitor", pool.name);
+        let d = Diagnostic::lint("unused-ramp", message).at(span, "");
+        found.push(d.help("it is always up and never comes back up; give it a `monitor`"));
+    }
+    if let Some(span) = pool.capacity_span.as_ref().filter(|_| pool.capacity > 0) {
+        let message = format!("pool `{}` has a capacity and no monitor", pool.name);
+        let d = Diagnostic::lint("unused-capacity", message).at(span, "");
+        found.push(d.help("nothing tells how busy it is; give it a `monitor`"));
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Policy {
     pub span: Span,
     /// The kind, and what belongs to it.
     pub kind: PolicyKind,
+    /// So many of the best targets that are up stand in one answer: 1 to 16. More than 1 only for
+    /// failover and nearest.
+    pub take: usize,
 }
 
 /// The kinds of policies (steering.md); every list of targets has at least one, none twice.
@@ -154,6 +157,12 @@ impl Policy {
         files: &dyn Files,
         reader: &mut Reader<'_>,
     ) -> Policy {
+        let take = match &spec {
+            PolicySpec::Failover(spec) => spec.take.as_ref(),
+            PolicySpec::Nearest(spec) => spec.take.as_ref(),
+            _ => None,
+        };
+        let take = usize::try_from(reader.integer("take", take, 1..=16, 1)).unwrap_or(1);
         let kind = match spec {
             PolicySpec::Failover(spec) => {
                 PolicyKind::Failover { targets: plain_targets(&spec.targets, names, reader) }
@@ -181,7 +190,7 @@ impl Policy {
                 table: spec.table.and_then(|path| LatencyTable::read(&path, names, files, reader)),
             },
         };
-        Policy { name: name.value.clone(), span: name.span.clone(), kind }
+        Policy { name: name.value.clone(), span: name.span.clone(), kind, take }
     }
 }
 

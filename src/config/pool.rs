@@ -1,5 +1,7 @@
 //! Pools: regions.
 
+use std::time::Duration;
+
 use super::diagnostic::Diagnostic;
 use super::member::{Member, MemberData};
 use super::monitor::Monitor;
@@ -11,6 +13,9 @@ use super::spec::{IntegerOrString, Spanned, StringOr};
 use super::{place, server};
 
 pub use super::spec::pool::{Balance, PoolState};
+
+const ZERO: Duration = Duration::ZERO;
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A region: its members.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +39,14 @@ pub struct Pool {
     pub min_healthy: usize,
     /// What the operator says of it.
     pub state: PoolState,
+    /// How long its clients take to return after it came back up: up to a day.
+    pub ramp: Duration,
+    /// Where that is said.
+    pub ramp_span: Option<Span>,
+    /// How much it can serve, in any unit; 0 is not limited.
+    pub capacity: u64,
+    /// Where that is said.
+    pub capacity_span: Option<Span>,
 }
 
 /// Where a pool is.
@@ -65,9 +78,7 @@ impl Pool {
         monitors: &[Option<Monitor>],
         reader: &mut Reader<'_>,
     ) -> Pool {
-        reader.not_yet("capacity", spec.capacity.as_ref(), Some(0.into()));
         reader.not_yet("cost", spec.cost.as_ref(), Some(0.0.into()));
-        reader.not_yet("ramp", spec.ramp.as_ref(), Some("0s".into()));
         let monitor = spec.monitor.as_ref().and_then(|word| names.monitor(word, reader));
         let location =
             spec.location.and_then(|location| Location::resolve(&location, &name.value, reader));
@@ -97,6 +108,8 @@ impl Pool {
         let checkable = members.iter().filter(|member| member.is_checkable()).count();
         let countable = if checkable > 0 { checkable } else { members.len() };
         let countable = countable + (written - members.len());
+        let ramp = reader.duration("ramp", spec.ramp.as_ref(), ZERO..=DAY, ZERO);
+        let capacity = reader.integer("capacity", spec.capacity.as_ref(), 0..=i64::MAX, 0);
         Pool {
             name: name.value.clone(),
             span: name.span.clone(),
@@ -107,6 +120,10 @@ impl Pool {
             answers: usize::try_from(answers).unwrap_or(8),
             min_healthy: min_healthy(spec.min_healthy.as_ref(), countable, reader),
             state: spec.state.map(|state| state.value).unwrap_or_default(),
+            ramp,
+            ramp_span: spec.ramp.map(|ramp| reader.span(&ramp.range)),
+            capacity: u64::try_from(capacity).unwrap_or(0),
+            capacity_span: spec.capacity.map(|capacity| reader.span(&capacity.range)),
         }
     }
 

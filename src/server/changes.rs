@@ -136,7 +136,8 @@ impl fmt::Display for Difference {
 /// What a pool is beside its members.
 fn settings(pool: &Pool) -> String {
     let Pool { balance, answers, min_healthy, state, coordinates, .. } = pool;
-    format!("{balance:?} {answers} {min_healthy} {state:?} {coordinates:?}")
+    let Pool { ramp, capacity, .. } = pool;
+    format!("{balance:?} {answers} {min_healthy} {state:?} {coordinates:?} {ramp:?} {capacity}")
 }
 
 /// What a policy says, with names for indexes and without its places in files.
@@ -148,7 +149,7 @@ fn meaning(model: &Model, policy: &Policy) -> String {
         Destination::Targets(targets) => Some(names(targets)),
     };
     match &policy.kind {
-        Kind::Failover { targets } => format!("failover {:?}", names(targets)),
+        Kind::Failover { targets } => format!("failover {:?} {}", names(targets), policy.take),
         Kind::RoundRobin { targets, answers } => {
             format!("round-robin {:?} {answers}", names(targets))
         }
@@ -163,7 +164,7 @@ fn meaning(model: &Model, policy: &Policy) -> String {
         }
         Kind::Nearest { targets } => {
             let targets: Vec<_> = targets.iter().map(|(to, bias)| (name(to), bias)).collect();
-            format!("nearest {targets:?}")
+            format!("nearest {targets:?} {}", policy.take)
         }
         Kind::Latency { targets, table } => {
             let rows = table.rows.iter();

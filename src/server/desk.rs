@@ -18,6 +18,9 @@ use crate::steering::control::{Change, Control, Steering};
 /// Time between two evaluations of latency choices: three in a row move one.
 const LATENCY_PACE: Duration = Duration::from_secs(10);
 
+/// Time between two steps of shares that move.
+const SHARE_PACE: Duration = Duration::from_secs(1);
+
 /// Time between two looks at what was replaced, while there is any.
 const SWEEP_PACE: Duration = Duration::from_millis(250);
 
@@ -115,6 +118,8 @@ impl Desk {
     ) {
         let mut pace = tokio::time::interval(LATENCY_PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut shares = tokio::time::interval(SHARE_PACE);
+        shares.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut sweep = tokio::time::interval(SWEEP_PACE);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -134,6 +139,9 @@ impl Desk {
                     block_in_place(|| self.renew(renewal));
                 }
                 _ = pace.tick() => self.control.evaluate_latency(),
+                _ = shares.tick(), if self.control.is_moving() => {
+                    self.control.tick(SystemTime::now());
+                }
                 _ = sweep.tick(), if !self.retired.is_empty() => {
                     let free = self.retired.unread();
                     // A million names take their time to be freed.
@@ -273,6 +281,9 @@ impl Desk {
         match change {
             Change::Pool { pool, is_up } => {
                 Event::Pool { pool: model.pool(pool).name.clone(), is_up }
+            }
+            Change::Share { pool, cause, share } => {
+                Event::Share { pool: model.pool(pool).name.clone(), cause, share }
             }
             Change::Panic { records, begun } => {
                 let name =

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use crate::health::Verdict;
+use crate::steering::control::Cause;
+use crate::steering::share::Share;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +54,15 @@ pub enum Event {
         /// Whether it has begun.
         begun: bool,
     },
+    /// A pool begins or ends to keep only a part of its clients, or its load changed the part.
+    Share {
+        /// Its name.
+        pool: String,
+        /// Why.
+        cause: Cause,
+        /// The part it keeps now.
+        share: Share,
+    },
 }
 
 impl fmt::Display for Event {
@@ -79,6 +90,19 @@ impl fmt::Display for Event {
             }
             Event::Pool { pool, is_up } => {
                 write!(f, "pool {pool} is {}", if *is_up { "up" } else { "down" })
+            }
+            Event::Share { pool, cause: Cause::Drain, share: Share::NONE } => {
+                write!(f, "pool {pool} is drained")
+            }
+            Event::Share { pool, cause, share } => {
+                let what = match cause {
+                    Cause::Drain => "is being drained",
+                    Cause::Restore => "restored",
+                    Cause::Ramp => "came back up",
+                    Cause::Load if share.is_full() => "has room again",
+                    Cause::Load => "sheds load",
+                };
+                write!(f, "pool {pool} {what}: {share} of its clients")
             }
             Event::Panic { records, begun: true } => {
                 write!(f, "nothing is up for {}: answering as on_all_down says", listed(records))

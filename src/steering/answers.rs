@@ -26,6 +26,7 @@ pub struct Answers {
     choices: Vec<Choice>,
     draws: Vec<(u32, u32)>,
     hashes: Vec<(Candidate, u32)>,
+    splits: Vec<(u16, u32)>,
     /// Ends of the records in `bytes`; the record of number `n` starts at the end of `n - 1`.
     ends: Vec<u32>,
     bytes: Vec<u8>,
@@ -63,6 +64,11 @@ enum Choice {
     },
     /// Entries of `hashes`.
     Hash {
+        first: u32,
+        count: u32,
+    },
+    /// Entries of `splits`.
+    Split {
         first: u32,
         count: u32,
     },
@@ -107,6 +113,7 @@ impl Answers {
             choices: Vec::new(),
             draws: Vec::new(),
             hashes: Vec::new(),
+            splits: Vec::new(),
             ends: Vec::new(),
             bytes: Vec::new(),
         };
@@ -204,9 +211,19 @@ impl Answers {
                     let candidates = branches.iter().map(|(candidate, _)| *candidate);
                     choice = branches[spread::rendezvous(seed, key, candidates)].1;
                 }
+                Choice::Split { first, count } => {
+                    let parts = &self.splits[first as usize..(first + count) as usize];
+                    let portion = spread::portion(seed, spread::client_key(client.address));
+                    choice = part(parts, portion).1;
+                }
             }
         }
     }
+}
+
+/// The part that a client is in; the last bound is above every portion.
+fn part<T>(parts: &[(u16, T)], portion: u8) -> &(u16, T) {
+    &parts[parts.partition_point(|(bound, _)| *bound <= u16::from(portion))]
 }
 
 /// The narrowest network that hashing tells apart, as a prefix length.
@@ -256,6 +273,16 @@ impl Writer<'_> {
                 let first = answers.hashes.len() as u32;
                 answers.hashes.extend(branches);
                 Choice::Hash { first, count: list.len() as u32 }
+            }
+            Outcome::Resolved(Resolved::Split(list)) => {
+                let mut parts = Vec::with_capacity(list.len());
+                for (bound, part) in list {
+                    let part = Outcome::Resolved(part.clone());
+                    parts.push((*bound, self.choice(answers, part, column)));
+                }
+                let first = answers.splits.len() as u32;
+                answers.splits.extend(parts);
+                Choice::Split { first, count: list.len() as u32 }
             }
         };
         answers.choices.push(choice);
@@ -319,7 +346,7 @@ impl Resolved {
         match self {
             Resolved::NoData | Resolved::Ring(_) => false,
             Resolved::Draw(list) => list.iter().any(|(_, resolved)| resolved.is_hashed()),
-            Resolved::Hash(_) => true,
+            Resolved::Hash(_) | Resolved::Split(_) => true,
         }
     }
 }

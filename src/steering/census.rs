@@ -12,6 +12,7 @@ use crate::steering::answers::Outcome;
 use crate::steering::compile::CompiledTarget;
 use crate::steering::model::PoolId;
 use crate::steering::resolve::{Item, Resolved, Ring};
+use crate::steering::share::Share;
 use crate::steering::table::ClassTable;
 
 /// Clients of one place that are treated alike.
@@ -117,6 +118,17 @@ fn spread(resolved: &Resolved, share: f64, found: &mut HashMap<Outlet, f64, Rand
             let all: f64 = parts.iter().map(|(weight, _)| draw_weight(*weight, parts)).sum();
             for (weight, part) in parts {
                 spread(part, share * draw_weight(*weight, parts) / all, found);
+            }
+        }
+        Resolved::Split(parts) => {
+            let mut below = 0;
+            for (bound, part) in parts {
+                spread(
+                    part,
+                    share * f64::from(bound - below) / f64::from(Share::FULL.bound()),
+                    found,
+                );
+                below = *bound;
             }
         }
         Resolved::Hash(parts) => {

@@ -146,12 +146,14 @@ mod tests {
             min_healthy: 1,
             state: PoolState::Auto,
             coordinates: None,
+            ramp: Default::default(),
+            capacity: 0,
         }
     }
 
     /// The fixed answer of the first policy, or of the first pool where there is none.
     fn fixed(pools: Vec<Pool>, kind: Option<Kind>) -> Vec<String> {
-        let policy = |kind| Policy { name: "p".to_owned(), site: String::new(), kind };
+        let policy = |kind| Policy { name: "p".to_owned(), site: String::new(), kind, take: 1 };
         let target = match kind {
             Some(_) => Target::Policy(PolicyId(0)),
             None => Target::Pool(PoolId(0)),

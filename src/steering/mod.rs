@@ -27,6 +27,7 @@ pub mod plan;
 pub mod preference;
 pub mod resolve;
 pub mod served;
+pub mod share;
 pub mod spread;
 pub mod standing;
 pub mod table;

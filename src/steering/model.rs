@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::geo::Coordinates;
 use crate::health::CheckId;
@@ -57,6 +58,10 @@ pub struct Pool {
     pub state: PoolState,
     /// Where it is, if it was said.
     pub coordinates: Option<Coordinates>,
+    /// How long its clients take to return after it came back up; zero: they return at once.
+    pub ramp: Duration,
+    /// How much it can serve, in any unit; 0 is not limited.
+    pub capacity: u64,
 }
 
 /// One load balancer.
@@ -113,6 +118,9 @@ pub enum PoolState {
     Drain,
 }
 
+/// Addresses in one answer of a policy that takes several targets, at most.
+const JOINED_ANSWERS: usize = 8;
+
 /// A choice among targets.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -122,6 +130,9 @@ pub struct Policy {
     pub site: String,
     /// How it chooses.
     pub kind: Kind,
+    /// So many of the best targets that are up stand in one answer: 1 or more. More than 1 only
+    /// for failover and nearest.
+    pub take: usize,
 }
 
 /// How a policy chooses (steering.md, "Policies").
@@ -348,13 +359,18 @@ impl Policy {
         }
     }
 
-    /// At most so many addresses in one of its answers, where it says so itself: a round-robin
-    /// policy does.
+    /// At most so many addresses in one of its answers, where it joins several targets.
     pub fn answers(&self) -> usize {
         match self.kind {
             Kind::RoundRobin { answers, .. } => answers,
+            _ if self.joins() => JOINED_ANSWERS,
             _ => usize::MAX,
         }
+    }
+
+    /// Whether the members of several of its targets may stand in one answer.
+    pub fn joins(&self) -> bool {
+        matches!(self.kind, Kind::RoundRobin { .. }) || self.take > 1
     }
 
     /// The word for its kind in the file.

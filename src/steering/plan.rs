@@ -22,10 +22,12 @@ pub enum Plan {
     Nothing,
     /// The first that is up.
     First(Vec<PlanId>),
-    /// The members of all that are up.
+    /// The members of the first that are up.
     Merge {
-        /// The round-robin policy.
+        /// The policy that joins them.
         policy: PolicyId,
+        /// How many of them; no limit for round robin.
+        take: usize,
         /// Whose members are joined.
         targets: Vec<PlanId>,
     },
@@ -140,7 +142,7 @@ impl Plans {
     /// The keys of what stands under a merge, as records do: merges within it are part of it,
     /// a pool counts once, and NODATA adds nothing. Two equal draws are two draws.
     fn merged(&self, id: PlanId, fastest: &impl Fn(PlanId) -> usize, parts: &mut Vec<Vec<u64>>) {
-        let Plan::Merge { targets, .. } = self.plan(id) else {
+        let Plan::Merge { targets, take, .. } = self.plan(id) else {
             let mut part = Vec::new();
             self.first_choice(id, fastest, &mut part);
             let is_known = matches!(self.plan(id), Plan::Pool(_)) && parts.contains(&part);
@@ -149,7 +151,7 @@ impl Plans {
             }
             return;
         };
-        for target in targets {
+        for target in targets.iter().take(*take) {
             self.merged(self.first_of(*target, fastest), fastest, parts);
         }
     }
@@ -192,8 +194,9 @@ mod tests {
     fn merges_of_the_same_pools_are_one_first_choice_however_they_are_nested() {
         let mut plans = Plans::default();
         let (a, b) = (plans.add(Plan::Pool(PoolId(0))), plans.add(Plan::Pool(PoolId(1))));
-        let mut merge =
-            |policy, targets| plans.add(Plan::Merge { policy: PolicyId(policy), targets });
+        let mut merge = |policy, targets| {
+            plans.add(Plan::Merge { policy: PolicyId(policy), take: usize::MAX, targets })
+        };
         let inner = merge(0, vec![b, b]);
         let alike = [merge(1, vec![a, b]), merge(1, vec![a, inner]), merge(1, vec![a, b, a])];
         let other = merge(1, vec![b, a]);

@@ -103,11 +103,11 @@ impl<'a> Planner<'a> {
         match &model.policy(id).kind {
             Kind::Failover { targets } => {
                 let targets = each(self, targets);
-                self.plans.add_first(targets)
+                self.first_or_joined(id, targets)
             }
             Kind::RoundRobin { targets, .. } => {
                 let targets = each(self, targets);
-                self.plans.add(Plan::Merge { policy: id, targets })
+                self.plans.add(Plan::Merge { policy: id, take: usize::MAX, targets })
             }
             Kind::Weighted { targets, spread } => {
                 let names: Vec<Target> = targets.iter().map(|(target, _)| *target).collect();
@@ -137,7 +137,7 @@ impl<'a> Planner<'a> {
             }
             Kind::Nearest { targets } => {
                 let targets = each(self, &nearest_order(model, targets, location.coordinates));
-                self.plans.add_first(targets)
+                self.first_or_joined(id, targets)
             }
             Kind::Latency { targets, table } => {
                 let plans = each(self, targets);
@@ -150,6 +150,14 @@ impl<'a> Planner<'a> {
                 });
                 self.plans.add(Plan::Fastest { policy: id, candidates: candidates.collect() })
             }
+        }
+    }
+
+    /// The first that is up, or the members of as many as the policy takes.
+    fn first_or_joined(&mut self, id: PolicyId, targets: Vec<PlanId>) -> PlanId {
+        match self.model.policy(id).take {
+            1 => self.plans.add_first(targets),
+            take => self.plans.add(Plan::Merge { policy: id, take, targets }),
         }
     }
 

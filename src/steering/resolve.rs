@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use crate::steering::latency::{self, Choice};
 use crate::steering::model::{Balance, MemberData, Model, PolicyId, PoolId, Spread};
 use crate::steering::plan::{Paths, Plan, PlanId, Plans, effective};
+use crate::steering::share::Share;
 use crate::steering::spread::{self, Candidate};
 use crate::steering::standing::{Offer, Resort, Standing};
 use crate::wire::{Name, Type};
@@ -24,6 +25,9 @@ pub enum Resolved {
     Draw(Vec<(u32, Resolved)>),
     /// One of these, fixed for each client.
     Hash(Vec<(Candidate, Resolved)>),
+    /// One of these, by the client's part of all clients: the first whose bound is above it.
+    /// Bounds rise, the last is 256. Never inside another outcome.
+    Split(Vec<(u16, Resolved)>),
 }
 
 /// Records that stand in one answer, at most `take` at a time.
@@ -92,9 +96,61 @@ pub struct Ask {
     pub rtype: Option<Type>,
     /// How far to go.
     pub resort: Resort,
+    /// The client's part of all clients, for pools that keep a share of them.
+    pub portion: u8,
 }
 
 impl View<'_> {
+    /// What a plan answers while something under it is up, all scruples taken in turn; `None`
+    /// when nothing is. `bounds` are those of the shares of the pools under it that keep a part
+    /// of their clients.
+    pub fn answer(&self, plan: PlanId, rtype: Option<Type>, bounds: &[u16]) -> Option<Resolved> {
+        let mut bounds: Vec<u16> = bounds.iter().copied().filter(|bound| *bound > 0).collect();
+        bounds.push(Share::FULL.bound());
+        bounds.sort_unstable();
+        bounds.dedup();
+        let mut parts: Vec<(u16, Resolved)> = Vec::new();
+        let mut portion = 0;
+        for bound in bounds {
+            let resolved = self.answer_part(plan, rtype, portion)?;
+            match parts.last_mut() {
+                Some((last, same)) if *same == resolved => *last = bound,
+                _ => parts.push((bound, resolved)),
+            }
+            portion = bound as u8; // the last bound is not used as a part
+        }
+        Some(if parts.len() == 1 { parts.remove(0).1 } else { Resolved::Split(parts) })
+    }
+
+    fn answer_part(&self, plan: PlanId, rtype: Option<Type>, portion: u8) -> Option<Resolved> {
+        let ask = |resort| Ask { rtype, resort, portion };
+        let healthy = ask(Resort::Healthy);
+        let found = self.resolve(plan, healthy);
+        // A deliberate NODATA is for when its betters are down: no share leaves a client with it.
+        if found.is_some() && !self.is_nowhere(plan, healthy) {
+            return found;
+        }
+        let whole = self.resolve(plan, ask(Resort::Whole));
+        whole.or_else(|| self.resolve(plan, ask(Resort::Drained)))
+    }
+
+    /// Whether a plan comes to a deliberate NODATA.
+    fn is_nowhere(&self, plan: PlanId, ask: Ask) -> bool {
+        match self.plans.plan(plan) {
+            Plan::Nothing => true,
+            Plan::First(list) => {
+                let found = list.iter().find(|plan| self.resolve(**plan, ask).is_some());
+                found.is_some_and(|plan| self.is_nowhere(*plan, ask))
+            }
+            Plan::Fastest { candidates, .. } => {
+                let up = |index: usize| self.resolve(candidates[index].0, ask).is_some();
+                let picked = self.fastest(plan, up);
+                picked.is_some_and(|index| self.is_nowhere(candidates[index].0, ask))
+            }
+            Plan::Pool(_) | Plan::Merge { .. } | Plan::Share { .. } => false,
+        }
+    }
+
     /// What a plan answers; `None` when nothing under it is up.
     pub fn resolve(&self, plan: PlanId, ask: Ask) -> Option<Resolved> {
         match self.plans.plan(plan) {
@@ -114,26 +170,26 @@ impl View<'_> {
                 let picked = self.fastest(plan, |index| resolved[index].is_some())?;
                 resolved.into_iter().nth(picked)?
             }
-            Plan::Merge { policy, targets } => {
-                let take = self.model.policy(*policy).answers();
-                let gathered = self.gather_all(targets, ask)?;
-                Some(gathered.into_resolved(self, take, Source::Policy(*policy)))
+            Plan::Merge { policy, take, targets } => {
+                let answers = self.model.policy(*policy).answers();
+                let gathered = self.gather_all(targets, *take, ask)?;
+                Some(gathered.into_resolved(self, answers, Source::Policy(*policy)))
             }
         }
     }
 
-    /// Whether the first choices of a plan are up, for one type.
+    /// Whether the first choices of a plan are up, for one type and for all clients.
     pub fn is_first_up(&self, plan: PlanId, rtype: Option<Type>) -> bool {
-        let ask = Ask { rtype, resort: Resort::Healthy };
         match self.plans.plan(plan) {
             Plan::Nothing => true,
             Plan::Pool(id) => {
                 let standing = &self.standings[id.0 as usize];
-                standing.is_offered(self.model.pool(*id), ask.resort, ask.rtype)
+                let is_offered = standing.is_offered(self.model.pool(*id), Resort::Healthy, rtype);
+                is_offered && standing.share.is_full()
             }
             Plan::First(list) => self.is_first_up(list[0], rtype),
-            Plan::Merge { targets, .. } => {
-                targets.iter().all(|plan| self.is_first_up(*plan, rtype))
+            Plan::Merge { targets, take, .. } => {
+                targets.iter().take(*take).all(|plan| self.is_first_up(*plan, rtype))
             }
             Plan::Share { targets, .. } => {
                 effective(targets).all(|(plan, ..)| self.is_first_up(plan, rtype))
@@ -199,6 +255,9 @@ impl View<'_> {
 
     fn offer(&self, id: PoolId, ask: Ask) -> Offer {
         let standing = &self.standings[id.0 as usize];
+        if ask.resort == Resort::Healthy && !standing.share.holds(ask.portion) {
+            return Offer::Down;
+        }
         standing.offer(self.model.pool(id), ask.resort, ask.rtype)
     }
 
@@ -275,11 +334,12 @@ impl View<'_> {
         }
     }
 
-    /// The members of all of `plans` that are up; `None` when none is.
-    fn gather_all(&self, plans: &[PlanId], ask: Ask) -> Option<Gathered> {
+    /// The members of the first `take` of `plans` that are up; `None` when none is.
+    fn gather_all(&self, plans: &[PlanId], take: usize, ask: Ask) -> Option<Gathered> {
         plans
             .iter()
             .filter_map(|plan| self.gather(*plan, ask))
+            .take(take)
             .reduce(|left, right| left.join(&right, self))
     }
 
@@ -296,7 +356,7 @@ impl View<'_> {
                 }
             },
             Plan::First(list) => list.iter().find_map(|plan| self.gather(*plan, ask)),
-            Plan::Merge { targets, .. } => self.gather_all(targets, ask),
+            Plan::Merge { targets, take, .. } => self.gather_all(targets, *take, ask),
             Plan::Share { spread, targets } => {
                 let up = targets.iter().filter_map(|(plan, weight, seed)| {
                     let left = self.target_left(*plan, *seed, ask);

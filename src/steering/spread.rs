@@ -35,6 +35,14 @@ pub fn client_key(address: IpAddr) -> u64 {
     }
 }
 
+/// Sets the hash of [`portion`] apart from those of a rendezvous.
+const PORTION: u64 = 0x5348_4152_4553_0001;
+
+/// Which of the 256 equal parts of a record's clients one is in (see [`share`](super::share)).
+pub fn portion(record: u64, client: u64) -> u8 {
+    (mix(mix(record ^ client) ^ PORTION) >> 56) as u8
+}
+
 /// One candidate of a weighted rendezvous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Candidate {
@@ -178,6 +186,17 @@ mod tests {
         let many = lowered(&many);
         assert!(many.iter().map(|w| u64::from(*w)).sum::<u64>() <= u64::from(u32::MAX));
         assert!((f64::from(many[0]) / f64::from(many[1]) - 0.37).abs() < 1e-5);
+    }
+
+    #[test]
+    fn portions_are_even_and_the_same_in_every_version() {
+        let record = seed(b"www.example.com.");
+        let mut seen = [0u32; 256];
+        for client in 0..256_000 {
+            seen[usize::from(portion(record, client))] += 1;
+        }
+        assert!(seen.iter().all(|n| (850..1150).contains(n)), "{seen:?}");
+        assert_eq!([0, 1, 2, 3].map(|client| portion(record, client)), [163, 13, 214, 137]);
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use crate::health::{CheckId, Verdict};
 use crate::steering::model::{Member, MemberData, Pool, PoolState};
+use crate::steering::share::Share;
 use crate::wire::Type;
 
 /// How far down the list of scruples an answer had to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Resort {
-    /// Pools that are up.
+    /// Pools that are up, each for its share of the clients.
     Healthy,
+    /// Pools that are up, whatever their share.
+    Whole,
     /// Drained pools too, as long as they are healthy.
     Drained,
     /// As if every check had succeeded; what the operator took out stays out.
@@ -22,6 +25,8 @@ pub enum Resort {
 pub struct Standing {
     /// The state the operator gave it.
     pub state: PoolState,
+    /// The part of its clients that it keeps; who asks for an offer sees to that.
+    pub share: Share,
     /// Whether enough of its members are up.
     pub healthy: bool,
     /// For each member, whether its check leaves it up.
@@ -43,7 +48,7 @@ pub enum Offer {
 }
 
 impl Standing {
-    /// The standing of a pool; `state` is the operator's word in force for it.
+    /// The standing of a pool that keeps all its clients; `state` is the operator's word in force for it.
     pub fn of(pool: &Pool, state: PoolState, verdict: impl Fn(CheckId) -> Verdict) -> Standing {
         let checked = |member: &Member| member.check.is_none_or(|check| verdict(check).is_usable());
         let counted = pool.members.iter().filter(|member| member.data.is_counted());
@@ -51,7 +56,7 @@ impl Standing {
         let healthy = up >= pool.min_healthy || counted.count() == 0;
         let members = pool.members.iter().map(checked).collect();
         let left = vec![100; pool.members.len()];
-        Standing { state, healthy, members, left }
+        Standing { state, share: Share::FULL, healthy, members, left }
     }
 
     /// The same with warnings: what is `left` of the weight of a check's members, in percent.
@@ -61,12 +66,12 @@ impl Standing {
         self
     }
 
-    /// Whether the pool may be given to clients at this resort.
+    /// Whether the pool may be given to clients at this resort, those of its share at least.
     pub fn is_up(&self, resort: Resort) -> bool {
         use PoolState::{Auto, Drain, Up};
         match (resort, self.state) {
             (Resort::Everything, _) | (_, Up) => true,
-            (Resort::Healthy | Resort::Drained, Auto) => self.healthy,
+            (Resort::Healthy | Resort::Whole | Resort::Drained, Auto) => self.healthy,
             (Resort::Drained, Drain) => self.healthy,
             (Resort::Unchecked, Auto) => true,
             _ => false,
@@ -153,6 +158,8 @@ mod tests {
             min_healthy,
             state: PoolState::Auto,
             coordinates: None,
+            ramp: Default::default(),
+            capacity: 0,
         }
     }
 

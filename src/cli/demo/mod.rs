@@ -187,7 +187,7 @@ fn tell(event: &Event, address: SocketAddr) -> io::Result<()> {
             writeln!(out, "  check of {target} failed: {reason}")?;
         }
         Event::Verdict { .. } => {}
-        Event::Hold { .. } | Event::Warning { .. } | Event::Panic { .. } => {
+        Event::Hold { .. } | Event::Warning { .. } | Event::Panic { .. } | Event::Share { .. } => {
             writeln!(out, "  {event}")?;
         }
     }

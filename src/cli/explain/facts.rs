@@ -430,6 +430,9 @@ fn outcome(decided: &Decided) -> String {
         Resolved::Hash(list) => {
             format!("one of {} alternatives, fixed for the client's network", list.len())
         }
+        Resolved::Split(list) => {
+            format!("one of {} answers, by the shares that pools keep", list.len())
+        }
     }
 }
 
@@ -449,6 +452,9 @@ fn exception(evaluation: &Evaluation) -> Option<String> {
     };
     match (evaluation.all_down, evaluation.resort) {
         (Some(word), _) => Some(all_down(word)),
+        (None, Resort::Whole) => {
+            Some("what is up keeps a share of the clients only, but nothing else is up".to_owned())
+        }
         (None, Resort::Drained) => Some("only drained pools are up, so they answer".to_owned()),
         (None, _) => None,
     }

@@ -75,6 +75,9 @@ pub struct FailoverSpec {
     /// Pools and policies, the most wanted first.
     #[schemars(length(min = 1))]
     pub targets: Spanned<Vec<Spanned<String>>>,
+    /// So many of the best targets that are up stand in one answer, with all their members.
+    #[schemars(range(min = 1, max = 16), extend("default" = 1))]
+    pub take: Option<Spanned<i64>>,
 }
 
 /// The members of all targets that are up in one answer, rotated by one with every query.
@@ -154,6 +157,9 @@ pub struct NearestSpec {
     /// Pools and policies; all need a location.
     #[schemars(length(min = 1))]
     pub targets: Spanned<Vec<Spanned<StringOr<BiasedTargetSpec>>>>,
+    /// So many of the best targets that are up stand in one answer, with all their members.
+    #[schemars(range(min = 1, max = 16), extend("default" = 1))]
+    pub take: Option<Spanned<i64>>,
 }
 
 /// A target and how much nearer or farther it is made.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{IntegerOrString, NotYet, Spanned, StringOr};
+use super::{DurationText, IntegerOrString, NotYet, Spanned, StringOr};
 
 /// A `[pool.NAME]` table.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -28,15 +28,17 @@ pub struct PoolSpec {
     /// `auto` follows the checks; the others are the operator's word.
     #[schemars(extend("default" = "auto"))]
     pub state: Option<Spanned<PoolState>>,
-    /// How much it can serve. Not yet supported.
-    #[schemars(extend("enum" = [0]))]
-    pub capacity: Option<Spanned<NotYet>>,
+    /// How much it can serve, in any unit; 0 is not limited. With `load` reports, a region that
+    /// is over 90 % of it passes clients on to regions that have room.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub capacity: Option<Spanned<i64>>,
     /// What serving from it costs. Not yet supported.
     #[schemars(extend("enum" = [0]))]
     pub cost: Option<Spanned<NotYet>>,
-    /// How slowly clients come back after it was down. Not yet supported.
-    #[schemars(extend("enum" = ["0s"]))]
-    pub ramp: Option<Spanned<NotYet>>,
+    /// How long its clients take to return after it came back up: a tenth of them at once, the
+    /// others evenly over this time.
+    #[schemars(extend("default" = "0s"))]
+    pub ramp: Option<Spanned<DurationText>>,
 }
 
 /// A place: coordinates, or a country.

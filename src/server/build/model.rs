@@ -34,6 +34,7 @@ pub(super) fn build(
             name: policy.name.clone(),
             site: site(&policy.span),
             kind: kind(&policy.kind),
+            take: policy.take,
         });
     }
     for record in &config.records {
@@ -118,6 +119,8 @@ fn pool(
             config::PoolState::Drain => PoolState::Drain,
         },
         coordinates: place.and_then(|place| coordinates(&place.value, &place.span, found)),
+        ramp: pool.ramp,
+        capacity: pool.capacity,
     }
 }
 
@@ -263,9 +266,10 @@ fn place(place: &Place) -> Option<Match> {
 /// One RRset cannot hold both addresses and aliases, and draws below a round robin multiply.
 fn check_round_robins(config: &Config, model: &Model, found: &mut Vec<Diagnostic>) {
     for (policy, written) in model.policies.iter().zip(&config.policies) {
-        let Kind::RoundRobin { targets, .. } = &policy.kind else {
+        if !policy.joins() {
             continue;
-        };
+        }
+        let targets = policy.targets();
         let mut kinds = targets
             .iter()
             .flat_map(|target| model.pools_under(*target))
@@ -275,7 +279,7 @@ fn check_round_robins(config: &Config, model: &Model, found: &mut Vec<Diagnostic
             found.push(
                 Diagnostic::error(
                     "mixed-round-robin",
-                    format!("round robin `{}` joins addresses and aliases", policy.name),
+                    format!("policy `{}` joins addresses and aliases", policy.name),
                 )
                 .at(&written.span, "one answer cannot hold both")
                 .help("give all its pools addresses, or choose one of them with another policy"),
@@ -290,12 +294,12 @@ fn check_round_robins(config: &Config, model: &Model, found: &mut Vec<Diagnostic
                 Diagnostic::error(
                     "too-many-combinations",
                     format!(
-                        "round robin `{}` joins draws with {draws} combinations, more than {MAX_COMBINATIONS}",
+                        "policy `{}` joins draws with {draws} combinations, more than {MAX_COMBINATIONS}",
                         policy.name
                     ),
                 )
                 .at(&written.span, "")
-                .help("put the weighted policy above the round robin"),
+                .help("put the weighted policy above it"),
             );
         }
     }
@@ -310,7 +314,7 @@ fn combinations(model: &Model, target: Target) -> usize {
     let each = policy.targets().into_iter().map(|target| combinations(model, target));
     match policy.kind {
         Kind::Weighted { .. } => each.fold(0, usize::saturating_add),
-        Kind::RoundRobin { .. } => each.fold(1, usize::saturating_mul),
+        _ if policy.joins() => each.fold(1, usize::saturating_mul),
         _ => each.max().unwrap_or(1),
     }
 }

@@ -15,6 +15,7 @@ use crate::steering::latency::Choice;
 use crate::steering::model::{Model, OnAllDown, PolicyId, PoolId};
 use crate::steering::plan::{Plan, PlanId, Plans};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
+use crate::steering::share::Share;
 use crate::steering::standing::Resort;
 use crate::wire::{Name, Type};
 
@@ -22,15 +23,24 @@ use crate::wire::{Name, Type};
 type Place<'a> = (&'a str, u64, Option<Type>);
 
 impl Control {
-    /// Takes over the operator's word, latency choices and last known answers.
+    /// Takes over the operator's word and other transitions, latency choices and last known
+    /// answers.
     pub(super) fn inherit(&mut self, before: &Control) {
         let (model, old_model) = (&self.steering.model, &before.steering.model);
         let pools = Pools::new(old_model, model);
-        for (pool, state) in &before.forced {
-            if let Some(pool) = pools.now(*pool) {
-                self.forced.insert(pool, *state);
-            }
-        }
+        let (transitions, old) = (&mut self.transitions, &before.transitions);
+        transitions.now = old.now;
+        transitions.overrides.extend(
+            old.overrides.iter().filter_map(|(pool, word)| Some((pools.now(*pool)?, *word))),
+        );
+        transitions.loads.shares.extend(
+            old.loads.shares.iter().filter_map(|(pool, share)| Some((pools.now(*pool)?, *share))),
+        );
+        transitions.ramps.extend(
+            old.ramps
+                .iter()
+                .filter_map(|(pool, since)| pools.now(*pool).map(|pool| (pool, *since))),
+        );
         let old_plans = Signatures::new(&before.steering.compiled.plans, old_model);
         let plans = Signatures::new(&self.steering.compiled.plans, model);
         let held: HashMap<u64, _> =
@@ -219,6 +229,15 @@ impl<'a> Pools<'a> {
                 let parts = parts.iter().filter_map(|(c, part)| Some((*c, self.translated(part)?)));
                 Resolved::Hash(some(parts.collect())?)
             }
+            Resolved::Split(parts) => {
+                let parts = parts.iter().filter_map(|(b, part)| Some((*b, self.translated(part)?)));
+                let mut parts = some(parts.collect::<Vec<_>>())?;
+                // Clients of a lost part get what comes after it, those of the last the one before.
+                if let Some((last, _)) = parts.last_mut() {
+                    *last = Share::FULL.bound();
+                }
+                Resolved::Split(parts)
+            }
         })
     }
 
@@ -254,9 +273,9 @@ impl Signatures {
                 Plan::Pool(id) => pool(id).hash(&mut hasher),
                 Plan::Nothing => {}
                 Plan::First(list) => signatures.all(list).hash(&mut hasher),
-                Plan::Merge { policy, targets } => {
+                Plan::Merge { policy, take, targets } => {
                     let name = &model.policy(*policy).name;
-                    (name, signatures.all(targets)).hash(&mut hasher);
+                    (name, take, signatures.all(targets)).hash(&mut hasher);
                 }
                 Plan::Share { spread, targets } => {
                     spread.hash(&mut hasher);

@@ -57,15 +57,24 @@ pub fn evaluate(
     asker: Asker<'_>,
     last_known: Option<&Resolved>,
 ) -> Evaluation {
-    let at = |resort| Walk { view, asker, resort }.target(record.target);
+    let own = spread::seed(record.owner.to_lower().as_wire());
+    let portion = spread::portion(own, spread::client_key(asker.client.address));
+    let at = |resort| Walk { view, asker, resort, portion }.target(record.target);
     let done = |outcome, resort, all_down, trace| Evaluation { outcome, resort, all_down, trace };
     let (found, trace) = at(Resort::Healthy);
     if !has_type(view.model, record, asker.rtype) {
         let outcome = Outcome::Resolved(Resolved::NoData);
         return done(outcome, Resort::Healthy, None, trace);
     }
-    if let Some(resolved) = found {
+    if let Some(resolved) = found
+        && !leads_nowhere(view.model, &trace)
+    {
         return done(Outcome::Resolved(resolved), Resort::Healthy, None, trace);
+    }
+    if let (Some(resolved), trace) = at(Resort::Whole) {
+        let resort =
+            if leads_nowhere(view.model, &trace) { Resort::Healthy } else { Resort::Whole };
+        return done(Outcome::Resolved(resolved), resort, None, trace);
     }
     if let (Some(resolved), trace) = at(Resort::Drained) {
         return done(Outcome::Resolved(resolved), Resort::Drained, None, trace);
@@ -126,6 +135,21 @@ fn address_type(address: IpAddr) -> Type {
     if address.is_ipv4() { Type::A } else { Type::AAAA }
 }
 
+/// Whether what was taken in the end is a deliberate NODATA.
+fn leads_nowhere(model: &Model, trace: &Trace) -> bool {
+    let policy = model.policies.iter().find(|policy| policy.name == trace.name);
+    if trace.kind != "pool" && policy.is_some_and(Policy::joins) {
+        return false;
+    }
+    let taken = match (trace.kind, &trace.considered[..]) {
+        ("none", _) => return true,
+        // One target alone is that target.
+        ("weighted", [only]) => Some(only),
+        (_, considered) => considered.iter().find(|considered| considered.fate == Fate::Taken),
+    };
+    taken.is_some_and(|considered| leads_nowhere(model, &considered.trace))
+}
+
 /// What a walk found under a target, before round-robin joins it.
 type Found = Option<Resolved>;
 
@@ -134,6 +158,8 @@ struct Walk<'a> {
     view: View<'a>,
     asker: Asker<'a>,
     resort: Resort,
+    /// Which of the 256 parts of the record's clients this one is in.
+    portion: u8,
 }
 
 impl Walk<'_> {
@@ -148,10 +174,24 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether shares are heeded and the pool's does not reach to this client.
+    fn is_beyond_share(&self, id: PoolId) -> bool {
+        let share = self.view.standings[id.0 as usize].share;
+        self.resort == Resort::Healthy && u16::from(self.portion) >= share.bound()
+    }
+
+    fn offer(&self, id: PoolId) -> Offer {
+        if self.is_beyond_share(id) {
+            return Offer::Down;
+        }
+        let standing = &self.view.standings[id.0 as usize];
+        standing.offer(self.model().pool(id), self.resort, Some(self.asker.rtype))
+    }
+
     fn pool(&self, id: PoolId) -> (Found, Trace) {
         let pool = self.model().pool(id);
         let standing = &self.view.standings[id.0 as usize];
-        let mut offer = standing.offer(pool, self.resort, Some(self.asker.rtype));
+        let mut offer = self.offer(id);
         if let (Offer::Members(members), Balance::RoundRobin) = (&mut offer, pool.balance) {
             *members = standing.unwarned(std::mem::take(members), self.resort);
         }
@@ -169,11 +209,23 @@ impl Walk<'_> {
             note = format!("state \"{}\" is in force; {note}", state_word(standing.state));
         }
         match &offer {
-            Offer::Down if standing.is_up(self.resort) => {
+            Offer::Down if standing.is_up(self.resort) && !self.is_beyond_share(id) => {
                 note += &format!("; up, but every {} member is down", self.asker.rtype);
             }
             Offer::NoData => note += &format!("; has no {} member", self.asker.rtype),
             _ => {}
+        }
+        if !standing.share.is_full() {
+            let at = f64::from(self.portion) / 256.0 * 100.0;
+            let side = match (self.resort, standing.share.holds(self.portion)) {
+                (_, true) => "among them",
+                (Resort::Healthy, false) => "not among them",
+                (_, false) => "not among them, but nothing else is up",
+            };
+            note += &format!(
+                "; keeps {} of its clients, this one, at {at:.1} %, {side}",
+                standing.share
+            );
         }
         let offered = match &offer {
             Offer::Members(members) => &members[..],
@@ -208,6 +260,10 @@ impl Walk<'_> {
     fn policy(&self, id: PolicyId) -> (Found, Trace) {
         let policy = self.model().policy(id);
         let (found, note, considered) = match &policy.kind {
+            kind if policy.take > 1 => {
+                let (found, considered) = self.joined(id, self.in_order(kind), policy.take);
+                (found, format!("the first {} that are up, in rotation", policy.take), considered)
+            }
             Kind::Failover { targets } => {
                 let order = targets.iter().enumerate();
                 let order = order.map(|(index, t)| (format!("target {}", index + 1), Some(*t)));
@@ -215,7 +271,7 @@ impl Walk<'_> {
                 (found, "the first that is up".to_owned(), considered)
             }
             Kind::RoundRobin { targets, answers } => {
-                let (found, considered) = self.round_robin(id, targets, *answers);
+                let (found, considered) = self.joined(id, in_round(targets), usize::MAX);
                 (found, format!("all that are up, up to {answers}, in rotation"), considered)
             }
             Kind::Weighted { targets, spread } => self.weighted(targets, *spread),
@@ -386,6 +442,22 @@ impl Walk<'_> {
         (found, note, considered)
     }
 
+    /// The targets of a policy that joins some, the best first.
+    fn in_order(&self, kind: &Kind) -> Vec<(String, Target)> {
+        match kind {
+            Kind::Nearest { targets } => {
+                let order = self.by_distance(targets).into_iter();
+                order.filter_map(|(by, target)| Some((by, target?))).collect()
+            }
+            Kind::Failover { targets } => {
+                let order = targets.iter().enumerate();
+                order.map(|(index, t)| (format!("target {}", index + 1), *t)).collect()
+            }
+            Kind::RoundRobin { targets, .. } => in_round(targets),
+            Kind::Weighted { .. } | Kind::Geo { .. } | Kind::Latency { .. } => Vec::new(),
+        }
+    }
+
     /// Targets in order of biased distance, for [`Walk::first`].
     fn by_distance(&self, targets: &[(Target, i8)]) -> Vec<(String, Option<Target>)> {
         let client = self.asker.location.coordinates;
@@ -474,6 +546,10 @@ impl Walk<'_> {
         let name = self.model().target_name(target).to_owned();
         Trace { name, kind, site, note: String::new(), considered: Vec::new(), members: Vec::new() }
     }
+}
+
+fn in_round(targets: &[Target]) -> Vec<(String, Target)> {
+    targets.iter().map(|target| ("member of the round".to_owned(), *target)).collect()
 }
 
 fn nowhere() -> Trace {

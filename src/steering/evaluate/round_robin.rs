@@ -8,23 +8,31 @@ use crate::steering::standing::Offer;
 use crate::steering::trace::{Considered, Fate};
 
 impl Walk<'_> {
-    /// A round-robin policy: the members of all targets that are up, and what was considered.
-    pub(super) fn round_robin(
+    /// The members of the first targets that are up, and what was considered.
+    pub(super) fn joined(
         &self,
         id: PolicyId,
-        targets: &[Target],
-        answers: usize,
+        targets: Vec<(String, Target)>,
+        take: usize,
     ) -> (Found, Vec<Considered>) {
+        let answers = self.model().policy(id).answers();
         let mut joined: Option<Resolved> = None;
+        let mut taken = 0;
         let mut considered = Vec::new();
-        for target in targets {
-            let (_, trace) = self.target(*target);
-            let members = self.members(*target);
+        for (by, target) in targets {
+            if taken == take {
+                let trace = self.heading(target);
+                considered.push(Considered { by, fate: Fate::NotNeeded, trace });
+                continue;
+            }
+            let (_, trace) = self.target(target);
+            let members = self.members(target);
             let fate = match &members {
                 Some(_) => Fate::Taken,
                 None => Fate::PassedOver(self.why_not(&trace)),
             };
-            considered.push(Considered { by: "member of the round".to_owned(), fate, trace });
+            taken += usize::from(members.is_some());
+            considered.push(Considered { by, fate, trace });
             joined = match (joined, members) {
                 (None, members) => members,
                 (joined, None) => joined,
@@ -38,22 +46,25 @@ impl Walk<'_> {
     fn members(&self, target: Target) -> Found {
         let id = match target {
             Target::Pool(id) => {
-                let pool = self.model().pool(id);
-                let standing = &self.view.standings[id.0 as usize];
-                return match standing.offer(pool, self.resort, Some(self.asker.rtype)) {
+                return match self.offer(id) {
                     Offer::Down => None,
                     Offer::NoData => Some(Resolved::NoData),
                     Offer::Members(members) => {
-                        Some(all_of(pool, id, standing.unwarned(members, self.resort)))
+                        let standing = &self.view.standings[id.0 as usize];
+                        let members = standing.unwarned(members, self.resort);
+                        Some(all_of(self.model().pool(id), id, members))
                     }
                 };
             }
             Target::Policy(id) => id,
         };
-        match &self.model().policy(id).kind {
-            Kind::RoundRobin { targets, .. } => targets
-                .iter()
-                .filter_map(|target| self.members(*target))
+        let policy = self.model().policy(id);
+        match &policy.kind {
+            kind if policy.joins() => self
+                .in_order(kind)
+                .into_iter()
+                .filter_map(|(_, target)| self.members(target))
+                .take(if policy.take > 1 { policy.take } else { usize::MAX })
                 .reduce(|left, right| self.join(left, right)),
             Kind::Weighted { targets, spread } => {
                 let found: Vec<_> =
@@ -105,6 +116,8 @@ impl Walk<'_> {
                 list.into_iter().map(|(c, right)| (c, self.join(left.clone(), right))).collect(),
             ),
             (Resolved::NoData, other) | (other, Resolved::NoData) => other,
+            // Shares are looked into before anything is joined.
+            (split @ Resolved::Split(_), _) | (_, split @ Resolved::Split(_)) => split,
             (Resolved::Ring(mut left), Resolved::Ring(right)) => {
                 for item in right.items {
                     let data = |item: &Item| match item {
@@ -127,7 +140,7 @@ impl Walk<'_> {
 fn with_take(resolved: Resolved, answers: usize, id: PolicyId, model: &Model) -> Resolved {
     let again = |resolved| with_take(resolved, answers, id, model);
     match resolved {
-        Resolved::NoData => Resolved::NoData,
+        Resolved::NoData | Resolved::Split(_) => resolved,
         Resolved::Ring(ring) => {
             let alias =
                 matches!(ring.items[0], Item::Member(pool, _) if model.pool(pool).is_alias());

@@ -1,0 +1,210 @@
+//! Working out: what every class of clients is answered now, for some bindings.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread;
+
+use super::Control;
+use crate::steering::answers::{Answers, Draft, Outcome};
+use crate::steering::model::OnAllDown;
+use crate::steering::plan::PlanId;
+use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
+use crate::steering::served::Panic;
+use crate::steering::standing::Resort;
+use crate::steering::table::Groups;
+use crate::wire::Type;
+use crate::zone::RecordId;
+
+/// Answers that are worked out by more than one thread, at least: starting it takes as long as a
+/// few dozen of them.
+const MANY: usize = 512;
+
+impl Control {
+    /// What each class of a record's clients is answered now for the first of its types, and what
+    /// stands in where nothing is up.
+    pub fn outcomes(&self, record: RecordId) -> Vec<(Outcome, Option<Panic>)> {
+        let number = self.steering.slots[record.0 as usize].answers as usize;
+        let bounds = self.bounds().remove(&number).unwrap_or_default();
+        let binding = &self.steering.bindings[number];
+        let rtype = binding.columns().next().flatten();
+        let columns = binding.columns().count();
+        let classes = &self.steering.compiled.targets[binding.target].classes;
+        let decide = |(class, plan): (usize, &PlanId)| {
+            self.decide(number, class * columns, *plan, rtype, &bounds)
+        };
+        classes.iter().enumerate().map(decide).collect()
+    }
+
+    /// The answers of some bindings, in their order, on all cores when they are many.
+    pub(super) fn work_out(&self, numbers: &[usize]) -> Vec<Found> {
+        let bounds = self.bounds();
+        let one = |number: &usize| {
+            self.answers(*number, bounds.get(number).map_or(&[], |bounds| &bounds[..]))
+        };
+        let one_by_one = |numbers: &[usize]| numbers.iter().map(one).collect();
+        if numbers.len() < MANY {
+            return one_by_one(numbers);
+        }
+        // Asking reads files of the system: longer than a few answers take.
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let (own, others) = numbers.split_at(numbers.len().div_ceil(threads));
+        thread::scope(|scope| {
+            let others: Vec<_> = others
+                .chunks(own.len())
+                .map(|chunk| scope.spawn(|| -> Vec<Found> { one_by_one(chunk) }))
+                .collect();
+            let mut found: Vec<Found> = one_by_one(own);
+            for thread in others {
+                match thread.join() {
+                    Ok(others) => found.extend(others),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            found
+        })
+    }
+
+    /// By binding, the bounds of the shares of pools that keep a part of their clients.
+    fn bounds(&self) -> HashMap<usize, Vec<u16>> {
+        let mut bounds: HashMap<usize, Vec<u16>> = HashMap::new();
+        for (standing, bindings) in self.standings.iter().zip(&self.steering.bindings_of_pool) {
+            if !standing.share.is_full() {
+                for number in bindings {
+                    bounds.entry(*number).or_default().push(standing.share.bound());
+                }
+            }
+        }
+        bounds
+    }
+
+    /// Works out anew which neighbouring clients share a first choice, for some targets.
+    pub(super) fn regroup(&mut self, concerned: impl Fn(usize) -> bool) {
+        let compiled = &self.steering.compiled;
+        let mut made: HashMap<(*const _, Vec<u32>), Arc<Groups>> = HashMap::new();
+        let fastest = |node| self.choices.get(&node).map_or(0, |choice| choice.first());
+        let mut groups = Vec::with_capacity(compiled.targets.len());
+        for (number, target) in compiled.targets.iter().enumerate() {
+            let Some(table) = &target.table else {
+                groups.push(None);
+                continue;
+            };
+            if !concerned(number) {
+                groups.push(self.groups[number].clone());
+                continue;
+            }
+            let mut numbers: HashMap<Vec<u64>, u32> = HashMap::new();
+            let mut group_of_class = Vec::with_capacity(target.classes.len());
+            for plan in &target.classes {
+                let mut key = Vec::new();
+                compiled.plans.first_choice(*plan, &fastest, &mut key);
+                let next = numbers.len() as u32;
+                group_of_class.push(*numbers.entry(key).or_insert(next));
+            }
+            let made = made.entry((Arc::as_ptr(table), group_of_class));
+            let shared = made.or_insert_with_key(|(_, group_of_class)| {
+                Arc::new(table.groups(|class| group_of_class[class as usize]))
+            });
+            groups.push(Some(shared.clone()));
+        }
+        self.groups = groups;
+    }
+
+    /// What one cell of a binding answers, and what stands in where nothing is up.
+    fn decide(
+        &self,
+        number: usize,
+        cell: usize,
+        plan: PlanId,
+        rtype: Option<Type>,
+        bounds: &[u16],
+    ) -> (Outcome, Option<Panic>) {
+        let view = self.view();
+        match view.answer(plan, rtype, bounds) {
+            Some(resolved) => (Outcome::Resolved(resolved), None),
+            None => {
+                let last_known = self.last_known.get(&(number, cell));
+                let on_all_down = &self.steering.bindings[number].on_all_down;
+                let (outcome, panic) = all_down(&view, plan, rtype, on_all_down, last_known);
+                (outcome, Some(panic))
+            }
+        }
+    }
+
+    /// The answers of one binding; `bounds` are those of the shares under it.
+    fn answers(&self, number: usize, bounds: &[u16]) -> Found {
+        let steering = &*self.steering;
+        let view = self.view();
+        let binding = &steering.bindings[number];
+        let target = &steering.compiled.targets[binding.target];
+        let mut cells = Vec::with_capacity(target.classes.len() * binding.types.len());
+        let mut panics = false;
+        let mut known = Vec::new();
+        for plan in &target.classes {
+            for rtype in binding.columns() {
+                let is_first = view.is_first_up(*plan, rtype);
+                let (outcome, panic) = self.decide(number, cells.len(), *plan, rtype, bounds);
+                if let (OnAllDown::LastKnown, None, Outcome::Resolved(resolved)) =
+                    (&binding.on_all_down, panic, &outcome)
+                {
+                    known.push((cells.len(), resolved.clone()));
+                }
+                panics |= panic.is_some();
+                cells.push((outcome, is_first, panic));
+            }
+        }
+        let place = target.table.clone().zip(self.groups[binding.target].clone());
+        let answers = Answers::new(Draft {
+            model: &steering.model,
+            ttl: binding.ttl,
+            types: &binding.types,
+            has_alias: binding.has_alias,
+            place,
+            cells,
+        });
+        Found { answers: Arc::new(answers), panic: panics, last_known: known }
+    }
+}
+
+/// What was worked out for one binding.
+pub(super) struct Found {
+    pub(super) answers: Arc<Answers>,
+    /// Whether nothing is up for some clients.
+    pub(super) panic: bool,
+    /// By cell, what is now the last answer that had a member up, for records that answer that.
+    pub(super) last_known: Vec<(usize, Resolved)>,
+}
+
+/// What `on_all_down` makes of a plan under which nothing is up.
+fn all_down(
+    view: &View<'_>,
+    plan: PlanId,
+    rtype: Option<Type>,
+    on_all_down: &OnAllDown,
+    last_known: Option<&Resolved>,
+) -> (Outcome, Panic) {
+    let as_if_up = || {
+        let at = |resort| view.resolve(plan, Ask { rtype, resort, portion: 0 });
+        at(Resort::Unchecked).or_else(|| at(Resort::Everything)).unwrap_or(Resolved::NoData)
+    };
+    let resolved = match on_all_down {
+        OnAllDown::All => as_if_up(),
+        OnAllDown::LastKnown => match last_known {
+            Some(last_known) => return (Outcome::Resolved(last_known.clone()), Panic::LastKnown),
+            None => as_if_up(),
+        },
+        OnAllDown::NoData => Resolved::NoData,
+        OnAllDown::ServFail => return (Outcome::ServFail, Panic::Substitute),
+        OnAllDown::Addresses(addresses) => {
+            let wanted = addresses.iter().filter(|address| {
+                rtype == Some(if address.is_ipv4() { Type::A } else { Type::AAAA })
+            });
+            let items: Vec<Item> = wanted.map(|address| Item::Address(*address)).collect();
+            if items.is_empty() {
+                Resolved::NoData
+            } else {
+                Resolved::Ring(Ring { take: items.len(), items, source: Source::AllDown })
+            }
+        }
+    };
+    (Outcome::Resolved(resolved), Panic::Substitute)
+}

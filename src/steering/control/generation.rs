@@ -1,0 +1,117 @@
+//! One generation's steering: what was written, compiled, and who shares what.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use crate::health::CheckId;
+use crate::steering::compile::{Compiled, World};
+use crate::steering::live::Slot;
+use crate::steering::model::{Model, OnAllDown, PoolId, Record};
+use crate::steering::spread;
+use crate::wire::Type;
+use crate::zone::RecordId;
+
+/// One generation's steering: what was written, compiled.
+#[derive(Debug)]
+pub struct Steering {
+    /// What the operator wrote.
+    pub model: Model,
+    /// What it means for every client.
+    pub compiled: Compiled,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) slots: Arc<[Slot]>,
+    /// For each pool, the bindings that lead to it.
+    pub(super) bindings_of_pool: Vec<Vec<usize>>,
+    pub(super) pools_of_check: HashMap<CheckId, Vec<PoolId>>,
+    /// For each pool, the longest time to live of the answers that lead to it.
+    pub(super) ttl_of_pool: Vec<Duration>,
+}
+
+/// Distance between the first counters of two records: odd, and near the golden section of the
+/// number of counters, so that few records' counters meet.
+const ROTOR_STRIDE: u32 = 10_007;
+
+/// A target with what a record adds to it. Records that add the same share it, and so do targets
+/// that mean the same for every client: a thousand services behind the same regions are worked
+/// out once.
+#[derive(Debug)]
+pub(super) struct Binding {
+    /// Index into the compiled targets: the first of those that share it.
+    pub(super) target: usize,
+    pub(super) ttl: u32,
+    pub(super) on_all_down: OnAllDown,
+    pub(super) types: Vec<Type>,
+    pub(super) has_alias: bool,
+    pub(super) records: Vec<RecordId>,
+}
+
+impl Steering {
+    /// Compiles a model for a world.
+    pub fn new(model: Model, world: World<'_>) -> Steering {
+        let compiled = Compiled::new(&model, world);
+        let mut bindings: Vec<Binding> = Vec::new();
+        let mut numbers = HashMap::<_, usize, RandomState>::default();
+        let mut alike = HashMap::<_, usize, RandomState>::default();
+        let mut slots = Vec::with_capacity(model.records.len());
+        for (index, record) in model.records.iter().enumerate() {
+            let key = (record.target, record.ttl, &record.on_all_down);
+            let number = *numbers.entry(key).or_insert_with(|| {
+                let binding = Binding::new(&model, &compiled, record);
+                let target = &compiled.targets[binding.target];
+                let table = target.table.as_ref().map(Arc::as_ptr);
+                let types = (binding.types.clone(), binding.has_alias);
+                let key = (table, &target.classes, types, record.ttl, &record.on_all_down);
+                *alike.entry(key).or_insert_with(|| {
+                    bindings.push(binding);
+                    bindings.len() - 1
+                })
+            });
+            let seed = spread::seed(record.owner.to_lower().as_wire());
+            bindings[number].records.push(RecordId(index as u32));
+            // Counters of different records lie apart; where they meet, rings turn together.
+            slots.push(Slot {
+                answers: number as u32,
+                seed,
+                rotor: (index as u32).wrapping_mul(ROTOR_STRIDE),
+            });
+        }
+        let mut bindings_of_pool = vec![Vec::new(); model.pools.len()];
+        let mut ttl_of_pool = vec![Duration::ZERO; model.pools.len()];
+        for (number, binding) in bindings.iter().enumerate() {
+            for pool in model.pools_under(compiled.targets[binding.target].target) {
+                bindings_of_pool[pool.0 as usize].push(number);
+                let ttl = &mut ttl_of_pool[pool.0 as usize];
+                *ttl = (*ttl).max(Duration::from_secs(binding.ttl.into()));
+            }
+        }
+        let mut pools_of_check: HashMap<CheckId, Vec<PoolId>> = HashMap::new();
+        for (index, pool) in (0..).zip(&model.pools) {
+            for check in pool.members.iter().filter_map(|member| member.check) {
+                pools_of_check.entry(check).or_default().push(PoolId(index));
+            }
+        }
+        let slots = slots.into();
+        Steering { model, compiled, bindings, slots, bindings_of_pool, pools_of_check, ttl_of_pool }
+    }
+}
+
+impl Binding {
+    fn new(model: &Model, compiled: &Compiled, record: &Record) -> Binding {
+        let (types, has_alias) = model.record_types(record);
+        Binding {
+            target: compiled.number(record.target),
+            ttl: record.ttl,
+            on_all_down: record.on_all_down.clone(),
+            types,
+            has_alias,
+            records: Vec::new(),
+        }
+    }
+
+    pub(super) fn columns(&self) -> impl Iterator<Item = Option<Type>> {
+        self.types.iter().copied().map(Some).chain(self.has_alias.then_some(None))
+    }
+}

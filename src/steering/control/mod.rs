@@ -1,0 +1,285 @@
+//! The control side: verdicts, the operator's word and latency come in, [`Live`] comes out.
+//!
+//! Pure data, no clock and no task of its own: the server calls it when something changed and
+//! publishes what it made.
+
+mod answers;
+mod generation;
+mod inherit;
+mod load;
+mod transition;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+pub use generation::Steering;
+pub use transition::{LastTarget, Override, Slope};
+
+use answers::Found;
+use transition::Transitions;
+
+use crate::health::{CheckId, Verdict};
+use crate::steering::compile::latency_nodes;
+use crate::steering::latency::Choice;
+use crate::steering::live::Live;
+use crate::steering::model::PoolId;
+use crate::steering::plan::PlanId;
+use crate::steering::resolve::{Resolved, View};
+use crate::steering::share::Share;
+use crate::steering::standing::{Resort, Standing};
+use crate::steering::table::Groups;
+use crate::zone::RecordId;
+
+/// Something an operator wants to hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A pool came up or went down.
+    Pool {
+        /// Which.
+        pool: PoolId,
+        /// Whether it is up now.
+        is_up: bool,
+    },
+    /// Everything a record leads to is down for some clients, or no longer.
+    Panic {
+        /// The records concerned.
+        records: Vec<RecordId>,
+        /// Whether it has begun.
+        begun: bool,
+    },
+    /// A pool begins or ends to keep only a part of its clients; a load's steps are each told.
+    Share {
+        /// Which.
+        pool: PoolId,
+        /// Why.
+        cause: Cause,
+        /// The part it keeps now.
+        share: Share,
+    },
+}
+
+/// Why a pool keeps only a part of its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The operator drains it.
+    Drain,
+    /// The operator restores it.
+    Restore,
+    /// It came back up, and `ramp` lets its clients return slowly.
+    Ramp,
+    /// It is full, or has room again.
+    Load,
+}
+
+/// The moving state of one generation.
+#[derive(Debug)]
+pub struct Control {
+    steering: Arc<Steering>,
+    verdicts: HashMap<CheckId, Verdict>,
+    /// What is left of the weight of members that are warned of, in percent.
+    left: HashMap<CheckId, u8>,
+    check_ms: HashMap<CheckId, f64>,
+    transitions: Transitions,
+    standings: Vec<Standing>,
+    server_ms: Vec<f64>,
+    choices: HashMap<PlanId, Choice>,
+    /// By binding and cell, for records that answer their last known answer.
+    last_known: HashMap<(usize, usize), Resolved>,
+    panics: Vec<bool>,
+    /// One for each compiled target that has a table.
+    groups: Vec<Option<Arc<Groups>>>,
+    touched: BTreeSet<usize>,
+    changes: Vec<Change>,
+    live: Live,
+}
+
+impl Control {
+    /// The start of a generation, with the verdicts known so far.
+    pub fn new(
+        steering: Arc<Steering>,
+        verdicts: impl IntoIterator<Item = (CheckId, Verdict)>,
+    ) -> Control {
+        Control::after(None, steering, verdicts)
+    }
+
+    /// The start of a generation that follows another one: what is not in the files goes on.
+    /// Those are the operator's word, latency choices, and last known answers. The first
+    /// [`Control::settle`] returns what became otherwise.
+    pub fn succeed(
+        before: &Control,
+        steering: Arc<Steering>,
+        verdicts: impl IntoIterator<Item = (CheckId, Verdict)>,
+    ) -> Control {
+        Control::after(Some(before), steering, verdicts)
+    }
+
+    fn after(
+        before: Option<&Control>,
+        steering: Arc<Steering>,
+        verdicts: impl IntoIterator<Item = (CheckId, Verdict)>,
+    ) -> Control {
+        let pools = steering.model.pools.len();
+        let mut control = Control {
+            verdicts: verdicts.into_iter().collect(),
+            left: HashMap::new(),
+            check_ms: HashMap::new(),
+            transitions: Transitions::new(),
+            standings: Vec::new(),
+            server_ms: vec![0.0; pools],
+            choices: HashMap::new(),
+            last_known: HashMap::new(),
+            panics: vec![false; steering.bindings.len()],
+            groups: Vec::new(),
+            touched: (0..steering.bindings.len()).collect(),
+            changes: Vec::new(),
+            live: Live { slots: steering.slots.clone(), answers: Vec::new() },
+            steering,
+        };
+        for node in latency_nodes(&control.steering.compiled.plans) {
+            let choice = Choice::new(&control.view().estimates(node));
+            control.choices.insert(node, choice);
+        }
+        if let Some(before) = before {
+            control.inherit(before);
+        }
+        control.standings =
+            (0..pools as u32).map(|pool| control.standing_of(PoolId(pool))).collect();
+        for (pool, standing) in (0..).map(PoolId).zip(&control.standings) {
+            if !standing.is_up(Resort::Healthy) {
+                control.changes.push(Change::Pool { pool, is_up: false });
+            }
+        }
+        control.regroup(|_| true);
+        control.resolve_touched();
+        if let Some(before) = before {
+            control.changes = control.changes_since(before);
+        }
+        control
+    }
+
+    /// The generation it controls.
+    pub fn steering(&self) -> &Arc<Steering> {
+        &self.steering
+    }
+
+    /// What is answered since the last [`Control::settle`].
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// The state of a pool.
+    pub fn standing(&self, pool: PoolId) -> &Standing {
+        &self.standings[pool.0 as usize]
+    }
+
+    /// The state that answers are resolved from.
+    pub fn view(&self) -> View<'_> {
+        View {
+            model: &self.steering.model,
+            plans: &self.steering.compiled.plans,
+            standings: &self.standings,
+            choices: &self.choices,
+            server_ms: &self.server_ms,
+        }
+    }
+
+    /// Takes a check's verdict.
+    pub fn set_verdict(&mut self, check: CheckId, verdict: Verdict) {
+        if self.verdicts.insert(check, verdict) != Some(verdict) {
+            for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
+                self.restand(*pool);
+            }
+        }
+    }
+
+    /// Takes what is left of the weight of a check's members, in percent: 100 when they are not
+    /// warned of.
+    pub fn set_left(&mut self, check: CheckId, left: u8) {
+        if self.left.insert(check, left).unwrap_or(100) != left {
+            for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
+                self.restand(*pool);
+            }
+        }
+    }
+
+    /// Takes what a check's target needs to answer, in milliseconds beyond the network.
+    pub fn set_server_ms(&mut self, check: CheckId, ms: f64) {
+        self.check_ms.insert(check, ms);
+        for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
+            let checks = self.steering.model.pool(*pool).members.iter().filter_map(|m| m.check);
+            let known: Vec<f64> = checks.filter_map(|c| self.check_ms.get(&c).copied()).collect();
+            self.server_ms[pool.0 as usize] = known.iter().sum::<f64>() / known.len() as f64;
+        }
+    }
+
+    /// One evaluation of all latency choices; call at a steady pace, then [`Control::settle`].
+    pub fn evaluate_latency(&mut self) {
+        self.move_choices(|choice, estimates, up| choice.next(estimates, up));
+    }
+
+    /// Whether something changed since the last [`Control::settle`].
+    pub fn has_unsettled(&self) -> bool {
+        !self.touched.is_empty() || !self.changes.is_empty()
+    }
+
+    /// Works out the answers that changes since the last call have touched. Returns what an
+    /// operator wants to hear of; the first time also what was so at the start.
+    pub fn settle(&mut self) -> Vec<Change> {
+        self.resolve_touched();
+        std::mem::take(&mut self.changes)
+    }
+
+    /// What the checks say of a target.
+    pub fn verdict(&self, check: CheckId) -> Verdict {
+        self.verdicts.get(&check).copied().unwrap_or_default()
+    }
+
+    fn resolve_touched(&mut self) {
+        if !self.touched.is_empty() {
+            self.move_choices(|choice, estimates, up| choice.settle(estimates, up));
+        }
+        let touched: Vec<usize> = std::mem::take(&mut self.touched).into_iter().collect();
+        for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
+            let Found { answers, panic, last_known } = found;
+            for (cell, resolved) in last_known {
+                self.last_known.insert((number, cell), resolved);
+            }
+            match self.live.answers.get_mut(number) {
+                Some(slot) => *slot = answers,
+                None => self.live.answers.push(answers),
+            }
+            if std::mem::replace(&mut self.panics[number], panic) != panic {
+                let records = self.steering.bindings[number].records.clone();
+                self.changes.push(Change::Panic { records, begun: panic });
+            }
+        }
+    }
+
+    fn move_choices(
+        &mut self,
+        step: impl Fn(Choice, &[Option<f64>], &dyn Fn(usize) -> bool) -> Choice,
+    ) {
+        let view = self.view();
+        let mut moved = Vec::new();
+        let mut first_moved = false;
+        for (node, choice) in &self.choices {
+            let up = |index: usize| view.is_candidate_up(*node, index);
+            let next = step(*choice, &view.estimates(*node), &up);
+            if next != *choice {
+                first_moved |= next.first() != choice.first();
+                moved.push((*node, next));
+            }
+        }
+        if moved.is_empty() {
+            return;
+        }
+        self.choices.extend(moved);
+        let steering = self.steering.clone();
+        let dynamic = |number: usize| steering.compiled.targets[number].is_dynamic;
+        self.touched
+            .extend((0..steering.bindings.len()).filter(|n| dynamic(steering.bindings[*n].target)));
+        if first_moved {
+            self.regroup(dynamic);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Transitions: the operator's word and the shares that move with time.
+//!
+//! Pure: the time comes in with [`Control::tick`], [`Control::drain`] and [`Control::restore`].
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use super::load::Loads;
+use super::{Cause, Change, Control};
+use crate::steering::model::{PoolId, PoolState};
+use crate::steering::share::Share;
+use crate::steering::standing::{Resort, Standing};
+
+/// The operator's word for a pool, over what its file says. Plain data: [`Control::overrides`]
+/// gives what is in force, [`Control::take_up`] puts it in force again after a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Override {
+    /// In this state at once.
+    Forced(PoolState),
+    /// Its share falls to nothing, then it is drained.
+    Draining(Slope),
+    /// Its share rises to all clients, then what the file says is in force again.
+    Restoring(Slope),
+}
+
+/// A share that moves evenly with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slope {
+    /// The share it began with.
+    pub from: Share,
+    /// When it began.
+    pub since: SystemTime,
+    /// How long it takes.
+    pub over: Duration,
+}
+
+impl Slope {
+    /// The share on the way to `to`.
+    pub fn at(&self, to: Share, now: SystemTime) -> Share {
+        if self.is_over(now) {
+            return to;
+        }
+        let gone = now.duration_since(self.since).unwrap_or_default();
+        let part = gone.as_secs_f64() / self.over.as_secs_f64();
+        Share::of_ratio(self.from.ratio() + (to.ratio() - self.from.ratio()) * part)
+    }
+
+    /// Whether it has reached its end.
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        self.since + self.over <= now
+    }
+}
+
+/// A drain that would leave a record's clients nowhere to go.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "pool `{pool}` is the last that is up for {record}: its clients could go nowhere else; \
+     bring another one up, or drain it by force"
+)]
+pub struct LastTarget {
+    /// The pool.
+    pub pool: String,
+    /// The owner name of a record that leads to no other pool that is up.
+    pub record: String,
+}
+
+/// What moves shares in one generation.
+#[derive(Debug)]
+pub(super) struct Transitions {
+    /// The time of the last tick.
+    pub(super) now: SystemTime,
+    pub(super) overrides: HashMap<PoolId, Override>,
+    /// Pools that came back up, since when; `None`: since the next tick.
+    pub(super) ramps: HashMap<PoolId, Option<SystemTime>>,
+    pub(super) loads: Loads,
+}
+
+/// The share with which a ramp begins.
+const RAMP_START: f64 = 0.1;
+
+impl Transitions {
+    pub(super) fn new() -> Transitions {
+        Transitions {
+            now: SystemTime::UNIX_EPOCH,
+            overrides: HashMap::new(),
+            ramps: HashMap::new(),
+            loads: Loads::default(),
+        }
+    }
+
+    /// The state in force for a pool whose file says `written`.
+    fn state(&self, pool: PoolId, written: PoolState) -> PoolState {
+        match self.overrides.get(&pool) {
+            Some(Override::Forced(state)) => *state,
+            Some(Override::Draining(slope)) if slope.is_over(self.now) => PoolState::Drain,
+            _ => written,
+        }
+    }
+
+    /// The share of a pool in `state` that ramps up in `ramp`: the least that anything leaves it.
+    fn share(&self, pool: PoolId, state: PoolState, ramp: Duration) -> Share {
+        let word = match self.overrides.get(&pool) {
+            Some(Override::Draining(slope)) => slope.at(Share::NONE, self.now),
+            Some(Override::Restoring(slope)) => slope.at(Share::FULL, self.now),
+            Some(Override::Forced(_)) | None => Share::FULL,
+        };
+        match state {
+            PoolState::Down | PoolState::Drain => Share::FULL,
+            PoolState::Up => word,
+            PoolState::Auto => {
+                let ramp = self.ramps.get(&pool).map_or(Share::FULL, |since| {
+                    let since = since.unwrap_or(self.now);
+                    ramp_slope(since, ramp).at(Share::FULL, self.now)
+                });
+                word.min(ramp).min(self.loads.share(pool))
+            }
+        }
+    }
+}
+
+fn ramp_slope(since: SystemTime, over: Duration) -> Slope {
+    Slope { from: Share::of_ratio(RAMP_START), since, over }
+}
+
+impl Control {
+    /// Lets a pool's share fall to nothing over a time, and keeps it drained then.
+    ///
+    /// # Errors
+    ///
+    /// When no other pool that is up, and not being drained, is left to one of the records that
+    /// lead to it; [`Control::drain_anyway`] does not ask.
+    pub fn drain(
+        &mut self,
+        pool: PoolId,
+        over: Duration,
+        now: SystemTime,
+    ) -> Result<(), LastTarget> {
+        match self.last_target(pool) {
+            Some(last) => Err(last),
+            None => {
+                self.drain_anyway(pool, over, now);
+                Ok(())
+            }
+        }
+    }
+
+    /// As [`Control::drain`], even the last pool that is up. Its clients stay with it as long as
+    /// nothing else is up: a drained pool is better than none.
+    pub fn drain_anyway(&mut self, pool: PoolId, over: Duration, now: SystemTime) {
+        self.transitions.now = now;
+        let from = self.kept(pool);
+        self.take_up(pool, Override::Draining(Slope { from, since: now, over }));
+        self.tell_begin(pool, Cause::Drain, over);
+    }
+
+    /// Takes the operator's word back: over a time, the share rises from what it is to all
+    /// clients, as far as the file and the checks let it.
+    pub fn restore(&mut self, pool: PoolId, over: Duration, now: SystemTime) {
+        self.transitions.now = now;
+        let from = self.kept(pool);
+        self.take_up(pool, Override::Restoring(Slope { from, since: now, over }));
+        self.tell_begin(pool, Cause::Restore, over);
+    }
+
+    /// Puts a pool into a state over what its file says, or takes the operator's word back, at
+    /// once.
+    pub fn force(&mut self, pool: PoolId, state: Option<PoolState>) {
+        match state {
+            Some(state) => self.transitions.overrides.insert(pool, Override::Forced(state)),
+            None => self.transitions.overrides.remove(&pool),
+        };
+        self.restand(pool);
+    }
+
+    /// Puts an override in force as it is, whatever it leaves without a target.
+    pub fn take_up(&mut self, pool: PoolId, word: Override) {
+        self.transitions.overrides.insert(pool, word);
+        self.restand(pool);
+    }
+
+    /// The operator's words in force.
+    pub fn overrides(&self) -> impl Iterator<Item = (PoolId, Override)> {
+        self.transitions.overrides.iter().map(|(pool, word)| (*pool, *word))
+    }
+
+    /// Moves shares to where they are at `now`; call at a steady pace while
+    /// [`Control::is_moving`], then [`Control::settle`].
+    pub fn tick(&mut self, now: SystemTime) {
+        self.transitions.now = now;
+        let transitions = &mut self.transitions;
+        for since in transitions.ramps.values_mut() {
+            since.get_or_insert(now);
+        }
+        let model = &self.steering.model;
+        let overrides = transitions.overrides.iter();
+        let restored: Vec<PoolId> = overrides
+            .filter(|(_, word)| matches!(word, Override::Restoring(slope) if slope.is_over(now)))
+            .map(|(pool, _)| *pool)
+            .collect();
+        let ramped: Vec<PoolId> = transitions
+            .ramps
+            .iter()
+            .filter(|(pool, since)| {
+                since.is_some_and(|since| ramp_slope(since, model.pool(**pool).ramp).is_over(now))
+            })
+            .map(|(pool, _)| *pool)
+            .collect();
+        for pool in &restored {
+            transitions.overrides.remove(pool);
+        }
+        for pool in &ramped {
+            transitions.ramps.remove(pool);
+        }
+        let ended = |cause, pools: &[PoolId]| -> Vec<Change> {
+            let share = Share::FULL;
+            pools.iter().map(|pool| Change::Share { pool: *pool, cause, share }).collect()
+        };
+        self.changes.extend(ended(Cause::Restore, &restored));
+        self.changes.extend(ended(Cause::Ramp, &ramped));
+        self.weigh_loads();
+        let transitions = &self.transitions;
+        let mut moved: Vec<PoolId> = transitions.overrides.keys().copied().collect();
+        moved.extend(transitions.ramps.keys().copied());
+        moved.extend(transitions.loads.shedding());
+        moved.extend(restored.into_iter().chain(ramped));
+        moved.sort_unstable();
+        moved.dedup();
+        for pool in moved {
+            self.restand(pool);
+        }
+    }
+
+    /// Whether time alone can move a share.
+    pub fn is_moving(&self) -> bool {
+        let Transitions { now, overrides, ramps, loads } = &self.transitions;
+        let moves = |word: &Override| match word {
+            Override::Forced(_) => false,
+            Override::Draining(slope) => !slope.is_over(*now),
+            Override::Restoring(_) => true,
+        };
+        overrides.values().any(moves) || !ramps.is_empty() || loads.are_reported()
+    }
+
+    /// The record that has no other pool to go to, if `pool` is up and there is one.
+    fn last_target(&self, pool: PoolId) -> Option<LastTarget> {
+        if !self.standing(pool).is_up(Resort::Healthy) {
+            return None;
+        }
+        let steering = &self.steering;
+        let stays = |other: &PoolId| {
+            let word = self.transitions.overrides.get(other);
+            let is_draining = matches!(word, Some(Override::Draining(_)));
+            *other != pool && !is_draining && self.standing(*other).is_up(Resort::Healthy)
+        };
+        let binding = steering.bindings_of_pool[pool.0 as usize]
+            .iter()
+            .map(|number| &steering.bindings[*number])
+            .find(|binding| {
+                let target = steering.compiled.targets[binding.target].target;
+                !steering.model.pools_under(target).iter().any(stays)
+            })?;
+        let record = &steering.model.records[binding.records[0].0 as usize];
+        let pool = steering.model.pool(pool).name.clone();
+        Some(LastTarget { pool, record: record.owner.to_string() })
+    }
+
+    pub(super) fn standing_of(&self, id: PoolId) -> Standing {
+        let pool = self.steering.model.pool(id);
+        let state = self.transitions.state(id, pool.state);
+        let share = self.transitions.share(id, state, pool.ramp);
+        let left = |check| self.left.get(&check).copied().unwrap_or(100);
+        let standing = Standing::of(pool, state, |check| self.verdict(check));
+        Standing { share, ..standing.warned(pool, left) }
+    }
+
+    /// Works out the standing of a pool anew; what comes back up by its checks begins its ramp.
+    pub(super) fn restand(&mut self, id: PoolId) {
+        let mut standing = self.standing_of(id);
+        let old = &self.standings[id.0 as usize];
+        let ramp = self.steering.model.pool(id).ramp;
+        if !standing.healthy {
+            self.transitions.ramps.remove(&id);
+        } else if !old.healthy && !ramp.is_zero() && standing.state == PoolState::Auto {
+            self.transitions.ramps.insert(id, None);
+            standing = self.standing_of(id);
+            let share = standing.share;
+            self.changes.push(Change::Share { pool: id, cause: Cause::Ramp, share });
+        }
+        let old = std::mem::replace(&mut self.standings[id.0 as usize], standing);
+        let new = &self.standings[id.0 as usize];
+        if old == *new {
+            return;
+        }
+        let is_up = new.is_up(Resort::Healthy);
+        match (old.state, new.state) {
+            (PoolState::Drain, PoolState::Drain) => {}
+            (_, PoolState::Drain) => {
+                let share = Share::NONE;
+                self.changes.push(Change::Share { pool: id, cause: Cause::Drain, share });
+            }
+            // Who restores it says so.
+            (PoolState::Drain, _) if is_up => {}
+            _ if old.is_up(Resort::Healthy) != is_up => {
+                self.changes.push(Change::Pool { pool: id, is_up });
+            }
+            _ => {}
+        }
+        self.touched.extend(&self.steering.bindings_of_pool[id.0 as usize]);
+    }
+
+    /// The share of its clients that a pool has now.
+    fn kept(&self, pool: PoolId) -> Share {
+        let standing = self.standing(pool);
+        if standing.is_up(Resort::Healthy) { standing.share } else { Share::NONE }
+    }
+
+    fn tell_begin(&mut self, pool: PoolId, cause: Cause, over: Duration) {
+        if !over.is_zero() {
+            let share = self.standing(pool).share;
+            self.changes.push(Change::Share { pool, cause, share });
+        }
+    }
+}
