@@ -24,7 +24,9 @@ fn member(last: u8) -> Check {
 
 fn record(verdict: Verdict, at: SystemTime) -> Record {
     let since = at - Duration::from_secs(3600);
-    Record { state: State { verdict, since, contrary: 1 }, at: Some(at), server_ms: Some(12.5) }
+    let state = State { verdict, since, contrary: 1 };
+    let expiring = Some(since + Duration::from_secs(86_400));
+    Record { state, at: Some(at), server_ms: Some(12.5), load: Some(0.75), expiring }
 }
 
 /// Now, as exactly as the file holds it.

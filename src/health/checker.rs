@@ -8,11 +8,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
 use super::check::{Check, Identity};
-use super::failure::{Failure, Timing};
+use super::failure::{Failure, Timing, span};
 use super::jitter::Jitter;
-use super::probe::{HttpError, Lookups, Probe, Tls};
+use super::load::Level;
+use super::probe::{HttpError, Lookups, Probe, Success, Tls};
 use super::schedule::Schedule;
-use super::state::State;
 use super::store::{Known, Record, Store};
 use super::verdict::{CheckId, Verdict};
 
@@ -50,6 +50,12 @@ pub struct Report {
     /// checks of [`Timing::server`], the newest with a weight of 0.2. `None` before the first,
     /// and for checks without a response.
     pub server_ms: Option<f32>,
+    /// How busy the target says it is, 0.0 to 1.0: the moving average of what was read, the newest
+    /// with a weight of 0.3. `None` while it is not known: where it is not asked for, and after
+    /// three checks in a row that gave none.
+    pub load: Option<f32>,
+    /// When the target's certificate expires, if that is sooner than the monitor wants.
+    pub expiring: Option<SystemTime>,
 }
 
 /// How a checker works.
@@ -164,6 +170,7 @@ impl Checker {
             flying: JoinSet::new(),
             unchecked: HashSet::new(),
             probes: HashMap::new(),
+            levels: HashMap::new(),
             wanted_in_flight: options.in_flight,
             in_flight: 0,
             orders: ordered,
@@ -300,8 +307,7 @@ impl Roster {
             let id = table.take_number();
             let record = known.of(check, now);
             let is_awaited = all_awaited || record.is_none();
-            let record =
-                record.unwrap_or(Record { state: State::unknown(now), at: None, server_ms: None });
+            let record = record.unwrap_or_else(|| Record::unknown(now));
             table.entries.insert(id, Entry { check: check.clone(), record });
             begun.push(Begun { check: id, probe, is_awaited });
             numbers.push(id);
@@ -343,8 +349,10 @@ impl Shared {
 struct Round {
     shared: Arc<Shared>,
     probes: HashMap<CheckId, Arc<Probe>>,
+    /// Loads, of the checks that read one.
+    levels: HashMap<CheckId, Level>,
     schedule: Schedule,
-    flying: JoinSet<Result<Timing, Failure>>,
+    flying: JoinSet<Result<Success, Failure>>,
     /// Those in flight: which check, and when it took off.
     running: HashMap<Id, (CheckId, Instant)>,
     /// As in [`Options::in_flight`].
@@ -394,6 +402,7 @@ impl Round {
                 self.schedule.remove(&ended);
                 for check in ended {
                     self.probes.remove(&check);
+                    self.levels.remove(&check);
                     self.note_first(check);
                 }
             }
@@ -416,7 +425,10 @@ impl Round {
         }
     }
 
-    fn land(&mut self, landed: Result<(Id, Result<Timing, Failure>), JoinError>) -> Option<Report> {
+    fn land(
+        &mut self,
+        landed: Result<(Id, Result<Success, Failure>), JoinError>,
+    ) -> Option<Report> {
         let (id, outcome) = match landed {
             Ok(landed) => landed,
             // A panic, which no target can cause by design; if one does, its check goes on.
@@ -437,11 +449,15 @@ impl Round {
 
     /// Brings the record up to date; `None` when the check has ended.
     fn judge(
-        &self,
+        &mut self,
         check: CheckId,
-        outcome: Result<Timing, Failure>,
+        outcome: Result<Success, Failure>,
     ) -> Option<(Duration, Report)> {
         let at = SystemTime::now();
+        let (outcome, expiring, load) = match outcome {
+            Ok(Success { timing, expiring, load }) => (Ok(timing), expiring, load),
+            Err(failure) => (Err(failure), None, None),
+        };
         let mut table = self.shared.table();
         let Entry { check: Check { target, monitor }, record } = table.entries.get_mut(&check)?;
         let before = record.state.verdict;
@@ -457,6 +473,30 @@ impl Round {
         if let Ok(Timing { server: Some(server), .. }) = &outcome {
             record.server_ms = Some(smooth(record.server_ms, *server));
         }
+        if monitor.load.is_some() && !outcome.as_ref().is_err_and(Failure::is_local) {
+            let known = Level::known(record.load);
+            let level = self.levels.entry(check).or_insert(known);
+            let was_read = level.misses() == 0;
+            match &load {
+                Some(Err(reason)) if was_read => {
+                    tracing::warn!(%target, monitor = monitor.name, reason, "load not read");
+                }
+                Some(Ok(_)) if !was_read => {
+                    tracing::info!(%target, monitor = monitor.name, "load read again");
+                }
+                _ => {}
+            }
+            *level = level.next(load.and_then(Result::ok));
+            record.load = level.average();
+        }
+        if outcome.is_ok() {
+            if let Some(expires) = expiring.filter(|_| expiring != record.expiring) {
+                let left = expires.duration_since(at).unwrap_or_default();
+                let text = format!("certificate expires in {}", span(left.as_secs()));
+                tracing::warn!(%target, monitor = monitor.name, "{text}");
+            }
+            record.expiring = expiring;
+        }
         let changed = record.state.verdict != before;
         if changed {
             self.shared.changed.notify_one();
@@ -469,6 +509,8 @@ impl Round {
             at,
             outcome,
             server_ms: record.server_ms,
+            load: record.load,
+            expiring: record.expiring,
         };
         Some((monitor.interval, report))
     }

@@ -34,6 +34,18 @@ pub struct Record {
     pub at: Option<SystemTime>,
     /// The moving average of the server's part of the latency, in milliseconds.
     pub server_ms: Option<f32>,
+    /// The moving average of the load, 0.0 to 1.0.
+    pub load: Option<f32>,
+    /// When the target's certificate expires, if that is sooner than the monitor wants.
+    pub expiring: Option<SystemTime>,
+}
+
+impl Record {
+    /// What is known before the first check.
+    pub fn unknown(now: SystemTime) -> Record {
+        let state = State::unknown(now);
+        Record { state, at: None, server_ms: None, load: None, expiring: None }
+    }
 }
 
 /// What is known of many checks, by identity.
@@ -169,6 +181,11 @@ struct Entry {
     at: u64,
     contrary: u32,
     server_ms: Option<f32>,
+    // Files of earlier versions do not have these two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    load: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expiring: Option<u64>,
 }
 
 impl Entry {
@@ -182,6 +199,8 @@ impl Entry {
             at: record.at.map_or(0, millis),
             contrary: record.state.contrary,
             server_ms: record.server_ms,
+            load: record.load,
+            expiring: record.expiring.map(millis),
         }
     }
 
@@ -196,7 +215,9 @@ impl Entry {
         let identity = Identity { target: self.target, monitor: self.monitor, fingerprint };
         let state = State { verdict, since: time(self.since)?, contrary: self.contrary };
         let server_ms = self.server_ms.filter(|ms| ms.is_finite() && *ms >= 0.0);
-        Some((identity, Record { state, at: Some(time(self.at)?), server_ms }))
+        let load = self.load.filter(|load| (0.0..=1.0).contains(load));
+        let expiring = self.expiring.and_then(time);
+        Some((identity, Record { state, at: Some(time(self.at)?), server_ms, load, expiring }))
     }
 }
 

@@ -124,6 +124,12 @@ pub(super) struct MemberFacts {
     pub(super) by: String,
     /// Seconds since the last check.
     pub(super) checked_seconds_ago: Option<u64>,
+    /// How busy it says it is, 0.0 to 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) load: Option<f32>,
+    /// What is worth a look although the check succeeds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
     /// Whether it may stand in the answer to this question.
     pub(super) is_offered: bool,
 }
@@ -327,17 +333,30 @@ impl Case<'_> {
                 .iter()
                 .map(|member| {
                     let (state, by, age) = self.verdict(&trace.name, member.check);
+                    // A time is there where a check decides, and nothing stronger.
+                    let record = age.and(member.check);
+                    let record = record.and_then(|check| self.records[check.0 as usize].as_ref());
                     MemberFacts {
                         name: member.name.clone(),
                         rtype: member.rtype.clone(),
                         state,
                         by,
                         checked_seconds_ago: age,
+                        load: record.and_then(|record| record.load),
+                        warnings: record.map(|record| self.warnings(record)).unwrap_or_default(),
                         is_offered: member.is_offered,
                     }
                 })
                 .collect(),
         }
+    }
+
+    fn warnings(&self, record: &health::Record) -> Vec<String> {
+        let left = |at: SystemTime| at.duration_since(self.now).unwrap_or_default().as_secs();
+        let expiring = record
+            .expiring
+            .map(|at| format!("certificate expires in {}", health::failure::span(left(at))));
+        expiring.into_iter().collect()
     }
 
     /// A member's state, who says so, and how many seconds ago it was checked.

@@ -119,8 +119,14 @@ fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<
     let space = if rtype.is_empty() { "" } else { " " };
     let MemberFacts { name, state, by, .. } = facts;
     write!(out, "          {indent}{mark} {rtype}{space}{name} {state}: {by}")?;
-    match facts.checked_seconds_ago {
-        Some(seconds) => writeln!(out, ", last checked {seconds} s ago"),
-        None => writeln!(out),
+    if let Some(seconds) = facts.checked_seconds_ago {
+        write!(out, ", last checked {seconds} s ago")?;
     }
+    if let Some(load) = facts.load {
+        write!(out, ", load {load:.2}")?;
+    }
+    for warning in &facts.warnings {
+        write!(out, "; {warning}")?;
+    }
+    writeln!(out)
 }
