@@ -132,6 +132,7 @@ fn start(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+    use proptest::prelude::*;
 
     use super::*;
     use crate::health::formula::Formula;
@@ -224,5 +225,26 @@ mod tests {
         assert_eq!(loaded(&meter, json), 0.25);
         assert!(unread(&meter, "").contains("no number `cluster.app.upstream_rq_active`"));
         assert!(unread(&meter, r#"{"stats":[]}"#).contains("no number"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_page_gives_a_load_or_a_reason(
+            start in prop::sample::select(vec!["", "{\"stats\":[", "Active connections:", COLUMNS]),
+            rest in "(app|BACKEND|UP|a:|[0-9]{1,30}|[-,.:# \n{}\"e]){0,40}",
+        ) {
+            let page = page(&format!("{start}{rest}"));
+            for meter in [
+                Meter::Json("/load".into()),
+                Meter::Haproxy("app".into()),
+                Meter::Nginx(1),
+                Meter::Envoy("a".into(), 1),
+            ] {
+                match read(&meter, &page) {
+                    Ok(load) => prop_assert!((0.0..=1.0).contains(&load), "{load}"),
+                    Err(reason) => prop_assert!(!reason.contains('\n'), "{reason}"),
+                }
+            }
+        }
     }
 }
