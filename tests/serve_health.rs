@@ -528,3 +528,22 @@ fn a_client_key_of_another_certificate_is_refused_at_load() {
     );
     assert!(checked.stderr.contains("services.toml:4:14"), "{}", checked.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_cannot_be_read_is_told_once_and_shown_in_explain() {
+    let server = Server::start(Behaviour::status(200, r#"{"load": 45.2}"#)).await;
+    let monitor = format!("{MONITOR}load = {{ json = \"/load\" }}\n");
+    let policies = format!(
+        "{monitor}{}[record.\"www.example.com\"]\nuse = \"east\"\nttl = 2\n",
+        pool("east", "192.0.2.10", server.address)
+    );
+    let files = files(&policies);
+    let mut serving = files.serve();
+    serving.log(&["WARN", "load not read", "45.2", "divide a percentage by 100"]);
+    until("it is checked again", || server.requests().len() > 2);
+    assert_eq!(serving.process.stderr.all().matches("load not read").count(), 1);
+    assert_eq!(serving.process.stop(), Some(0));
+    let explained = files.run(&["explain", "www.example.com", "--client", "192.0.2.1"]).stdout;
+    let member = explained.lines().find(|line| line.contains("192.0.2.10 up:")).unwrap();
+    assert!(member.ends_with("; load not known: the log says why"), "{member}");
+}

@@ -335,15 +335,18 @@ impl Case<'_> {
                     let (state, by, age) = self.verdict(&trace.name, member.check);
                     // A time is there where a check decides, and nothing stronger.
                     let record = age.and(member.check);
-                    let record = record.and_then(|check| self.records[check.0 as usize].as_ref());
+                    let record = record
+                        .and_then(|check| Some((check, self.records[check.0 as usize].as_ref()?)));
                     MemberFacts {
                         name: member.name.clone(),
                         rtype: member.rtype.clone(),
                         state,
                         by,
                         checked_seconds_ago: age,
-                        load: record.and_then(|record| record.load),
-                        warnings: record.map(|record| self.warnings(record)).unwrap_or_default(),
+                        load: record.and_then(|(_, record)| record.load),
+                        warnings: record
+                            .map(|(check, record)| self.warnings(check, record))
+                            .unwrap_or_default(),
                         is_offered: member.is_offered,
                     }
                 })
@@ -351,12 +354,15 @@ impl Case<'_> {
         }
     }
 
-    fn warnings(&self, record: &health::Record) -> Vec<String> {
+    fn warnings(&self, check: CheckId, record: &health::Record) -> Vec<String> {
         let left = |at: SystemTime| at.duration_since(self.now).unwrap_or_default().as_secs();
         let expiring = record
             .expiring
             .map(|at| format!("certificate expires in {}", health::failure::span(left(at))));
-        expiring.into_iter().collect()
+        let has_load = self.generation.checks[check.0 as usize].monitor.load.is_some();
+        let unread = has_load && record.load.is_none();
+        let unread = unread.then(|| "load not known: the log says why".to_owned());
+        expiring.into_iter().chain(unread).collect()
     }
 
     /// A member's state, who says so, and how many seconds ago it was checked.
