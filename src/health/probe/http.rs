@@ -77,6 +77,11 @@ impl Http {
         Ok(Success { timing, expiring, load })
     }
 
+    /// Whether the load is said by a page of its own.
+    pub(super) fn has_load_page(&self) -> bool {
+        self.load_page.is_some()
+    }
+
     /// The load that a page of its own says; `None` when there is no such page.
     pub(super) async fn load(&self) -> Option<Result<f32, String>> {
         let (load, page) = (self.load.as_ref()?, self.load_page.as_ref()?);

@@ -67,7 +67,8 @@ impl Probe {
         let work = async {
             match &self.ask {
                 Ask::Tcp(tcp) => tcp.run(&self.marks).await.map(Success::from),
-                Ask::Http(http) => http.run(&self.marks).await,
+                // A task is as large as the largest of its waits; most checks need little room.
+                Ask::Http(http) => Box::pin(http.run(&self.marks)).await,
             }
         };
         let mut success = match tokio::time::timeout(self.timeout, work).await {
@@ -77,11 +78,12 @@ impl Probe {
                 return Err(Failure::TimedOut { after: self.timeout, stage });
             }
         };
-        if let Ask::Http(http) = &self.ask {
+        if let Ask::Http(http) = &self.ask
+            && http.has_load_page()
+        {
             let left = self.timeout.saturating_sub(started.elapsed());
-            match tokio::time::timeout(left, http.load()).await {
-                Ok(Some(load)) => success.load = Some(load),
-                Ok(None) => {}
+            match tokio::time::timeout(left, Box::pin(http.load())).await {
+                Ok(load) => success.load = load,
                 Err(_) => success.load = Some(Err("no time left for the page".into())),
             }
         }

@@ -20,6 +20,7 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{ServerName, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::fault::failure;
@@ -168,6 +169,16 @@ impl Page {
             }
             return self.talk(stream, is_http2, marks, judge).await;
         };
+        Box::pin(self.ask_over_tls(secured, stream, marks, judge)).await
+    }
+
+    async fn ask_over_tls(
+        &self,
+        secured: &Secured,
+        stream: TcpStream,
+        marks: &Marks,
+        judge: impl FnOnce(u16, &HeaderMap) -> Result<bool, Failure>,
+    ) -> Result<Response, Failure> {
         at_once(&stream);
         let stream = secured.connector.connect(secured.name.clone(), stream).await;
         let stream = stream.map_err(|e| failure(&e, marks.stage()))?;
@@ -192,10 +203,10 @@ impl Page {
         let request = self.request(is_http2);
         let stream = TokioIo::new(stream);
         if is_http2 {
-            let handshake = http2::handshake(TokioExecutor::new(), stream).await;
+            let handshake = Box::pin(http2::handshake(TokioExecutor::new(), stream)).await;
             let (mut sender, connection) = handshake.map_err(failed)?;
             let sent = async { sender.send_request(request).await };
-            beside(connection, receive(sent, marks, judge)).await
+            Box::pin(beside(connection, receive(sent, marks, judge))).await
         } else {
             let (mut sender, connection) = http1::handshake(stream).await.map_err(failed)?;
             let sent = async { sender.send_request(request).await };
@@ -240,7 +251,7 @@ impl std::fmt::Debug for Secured {
 
 /// Small parts are sent when they are there: waiting for more would cost a delayed acknowledgement
 /// (40 ms) where two of them follow each other.
-fn at_once(stream: &tokio::net::TcpStream) {
+fn at_once(stream: &TcpStream) {
     // Without it a check is slower, and no less right.
     let _ = stream.set_nodelay(true);
 }
