@@ -10,8 +10,19 @@ use std::path::Path;
 use program::{CONFIG, Files, run_in};
 use serde_json::Value;
 
-const COMMANDS: [&str; 8] =
-    ["serve", "demo", "check", "explain", "geoip", "schema", "completions", "man"];
+const COMMANDS: [&str; 11] = [
+    "serve",
+    "demo",
+    "check",
+    "explain",
+    "simulate",
+    "diff",
+    "geoip",
+    "latency",
+    "schema",
+    "completions",
+    "man",
+];
 
 /// What a command prints that succeeds, run where there is nothing.
 fn printed(arguments: &[&str]) -> String {

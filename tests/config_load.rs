@@ -350,3 +350,44 @@ fn a_diagnostic_can_be_made_by_other_layers() {
     assert!(diagnostic.render(true).contains("\u{1b}["));
     assert!(!diagnostic.render(false).contains('\u{1b}'));
 }
+
+#[test]
+fn a_monitor_damps_backs_off_and_warns_only_when_told_to() {
+    let config = load(
+        r#"
+        [monitor.plain]
+        kind = "http"
+        [monitor.off]
+        kind = "http"
+        damping = false
+        manual_resume = false
+        [monitor.on]
+        kind = "tcp"
+        port = 80
+        backoff = "1m"
+        damping = true
+        manual_resume = true
+        warn = { latency = "300ms" }
+        [monitor.own]
+        kind = "http"
+        damping = { half_life = "1m", suppress = 2, reuse = 0.5, max_hold = "10m" }
+        warn = { latency = "300ms", weight = "0%" }
+        "#,
+    );
+    let [plain, off, on, own] = &config.monitors[..] else { panic!("{:?}", config.monitors) };
+    for monitor in [plain, off] {
+        assert_eq!((&monitor.backoff, &monitor.damping, &monitor.warn), (&None, &None, &None));
+        assert!(!monitor.manual_resume);
+    }
+    assert_eq!(on.backoff.as_ref().unwrap().value, Duration::from_secs(60));
+    assert!(on.manual_resume);
+    let damping = on.damping.as_ref().unwrap();
+    assert_eq!((damping.suppress, damping.reuse), (1.0, 0.4));
+    let times = (damping.half_life, damping.max_hold);
+    assert_eq!(times, (Duration::from_secs(300), Duration::from_secs(1200)));
+    let warn = on.warn.as_ref().unwrap();
+    assert_eq!((warn.latency.value, warn.weight), (Duration::from_millis(300), 50));
+    let damping = own.damping.as_ref().unwrap();
+    assert_eq!((damping.suppress, damping.reuse), (2.0, 0.5));
+    assert_eq!(own.warn.as_ref().unwrap().weight, 0);
+}

@@ -138,7 +138,7 @@ async fn the_server_part_of_the_latency_is_a_moving_average() {
     for _ in 0..5 {
         let report = reports.recv().await.unwrap();
         let newest = report.outcome.unwrap().server.unwrap().as_secs_f32() * 1000.0;
-        let expected = average.map_or(newest, |average| 0.8 * average + 0.2 * newest);
+        let expected = average.map_or(newest, |average| 0.9 * average + 0.1 * newest);
         let seen = report.server_ms.unwrap();
         assert!((seen - expected).abs() < 0.001, "{seen} for {expected}");
         average = Some(seen);
@@ -220,7 +220,11 @@ async fn a_thousand_checks_keep_their_rhythm_beside_servers_that_hang() {
         vec![check(silent.address, every_second(Duration::from_secs(3))); HANGING];
     checks.resize(1000, check(good.address, every_second(support::checks::LONG)));
     let (checker, mut reports) = start(checks);
-    let mut seen: HashMap<CheckId, usize> = HashMap::new();
+    let mut rounds: HashMap<CheckId, usize> = HashMap::new();
+    // Intervals that a check has used: one for each round, and all those that the probe itself
+    // took longer. On a busy machine a probe takes seconds, for a connection that the server's
+    // queue had no room for is asked for again by TCP only after one second, then after two.
+    let mut used: HashMap<CheckId, u64> = HashMap::new();
     let mut behind = 1000 - HANGING;
     while behind > 0 {
         let report = reports.recv().await.unwrap();
@@ -228,14 +232,15 @@ async fn a_thousand_checks_keep_their_rhythm_beside_servers_that_hang() {
             assert!(report.outcome.is_err());
             continue;
         }
-        assert!(report.outcome.is_ok(), "{report:?}");
-        let count = seen.entry(report.check).or_default();
+        let took = report.outcome.unwrap().total;
+        *used.entry(report.check).or_default() += took.as_secs() + 1;
+        let count = rounds.entry(report.check).or_default();
         *count += 1;
         behind -= usize::from(*count == ROUNDS);
     }
-    // None ran away while another had yet to come to its turn; a busy machine lets some run ahead.
-    let most = seen.values().max().unwrap();
-    assert!(*most <= 4 * ROUNDS, "one check ran {most} times while another ran {ROUNDS}");
+    // None came to its turn late while another ran away: time was the same for all.
+    let (least, most) = (used.values().min().unwrap(), used.values().max().unwrap());
+    assert!(*most <= 2 * least + 1, "one check used {most} intervals and another {least}");
     assert!(silent.most_open() <= 2 * HANGING, "{} at once", silent.most_open());
     checker.stop().await;
 }

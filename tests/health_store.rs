@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use meridian::health::store::{FILE, MAX_AGE};
 use meridian::health::{
-    Check, Checker, Kind, Known, Options, Record, State, Store, Target, Verdict,
+    Check, Checker, Kind, Known, Options, Record, Score, State, Store, Target, Verdict,
 };
 use support::checks::{check, exchange, monitor, options, until};
 use support::hostile::{Behaviour, Refusing, Server};
@@ -24,7 +24,7 @@ fn member(last: u8) -> Check {
 
 fn record(verdict: Verdict, at: SystemTime) -> Record {
     let since = at - Duration::from_secs(3600);
-    let state = State { verdict, since, contrary: 1 };
+    let state = State { contrary: 1, ..State::settled(verdict, since) };
     let expiring = Some(since + Duration::from_secs(86_400));
     Record { state, at: Some(at), server_ms: Some(12.5), load: Some(0.75), expiring }
 }
@@ -186,4 +186,71 @@ async fn checks_go_on_when_the_state_cannot_be_written() {
         start(check(server.address, monitor(Kind::Http(exchange()))), &file);
     assert!(reports.recv().await.unwrap().outcome.is_ok());
     checker.stop().await;
+}
+
+/// A record with nothing at its default.
+fn eventful(at: SystemTime) -> Record {
+    let plain = record(Verdict::Down, at);
+    let state = State {
+        found: Verdict::Up,
+        misses: 3,
+        score: Score { value: 1.25, at },
+        is_suppressed: true,
+        awaits_resume: true,
+        is_warned: true,
+        unlike: 1,
+        ..plain.state
+    };
+    Record { state, ..plain }
+}
+
+#[test]
+fn scores_holds_and_warnings_are_kept() {
+    let directory = TempDir::new().unwrap();
+    let mut known = Known::default();
+    known.insert(member(1).identity(), eventful(now()));
+    assert_eq!(saved(directory.path(), &known), known);
+}
+
+#[test]
+fn a_file_of_an_older_version_is_read() {
+    let directory = TempDir::new().unwrap();
+    let (check, at) = (member(1), now());
+    let millis = at.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let text = format!(
+        r#"{{ "format": "meridian health 1", "checks": [ {{ "target": "192.0.2.1:80",
+        "monitor": "web", "fingerprint": "{:016x}", "verdict": "down", "since": {},
+        "at": {millis}, "contrary": 1, "server_ms": 12.5 }} ] }}"#,
+        check.monitor.fingerprint(),
+        millis - 3_600_000,
+    );
+    fs::write(directory.path().join(FILE), text).unwrap();
+    let read = Store::new(directory.path()).load().of(&check, at).unwrap();
+    let expected = record(Verdict::Down, at);
+    let state = State { score: Score::zero(SystemTime::UNIX_EPOCH), ..expected.state };
+    assert_eq!(read, Record { state, load: None, expiring: None, ..expected });
+}
+
+#[test]
+fn a_score_that_no_program_writes_is_left_out_with_its_entry() {
+    let directory = TempDir::new().unwrap();
+    let mut known = Known::default();
+    known.insert(member(1).identity(), eventful(now()));
+    Store::new(directory.path()).save(&known).unwrap();
+    let file = directory.path().join(FILE);
+    let text = fs::read_to_string(&file).unwrap().replace("1.25", "-1.25");
+    fs::write(&file, text).unwrap();
+    assert!(Store::new(directory.path()).load().is_empty());
+}
+
+#[test]
+fn that_a_person_is_awaited_is_believed_however_old_it_is() {
+    let directory = TempDir::new().unwrap();
+    let long_ago = now() - 100 * MAX_AGE;
+    let mut known = Known::default();
+    known.insert(member(1).identity(), eventful(long_ago));
+    let read = saved(directory.path(), &known).of(&member(1), now()).unwrap();
+    assert!(read.state.awaits_resume);
+    assert_eq!((read.state.verdict, read.state.found), (Verdict::Down, Verdict::Unknown));
+    assert!(!read.state.is_suppressed && !read.state.is_warned && read.server_ms.is_none());
 }

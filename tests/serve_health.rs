@@ -547,3 +547,113 @@ async fn a_load_that_cannot_be_read_is_told_once_and_shown_in_explain() {
     let member = explained.lines().find(|line| line.contains("192.0.2.10 up:")).unwrap();
     assert!(member.ends_with("; load not known: the log says why"), "{member}");
 }
+
+/// A failover from one checked region to one that is not.
+fn pair(monitor: &str, check: SocketAddr) -> String {
+    format!(
+        "[monitor.web]\nkind = \"http\"\npath = \"/health\"\n{monitor}\n{}\
+         [pool.west]\nmembers = [\"198.51.100.1\"]\n\
+         [policy.pair]\nkind = \"failover\"\ntargets = [\"east\", \"west\"]\n\
+         [record.\"www.example.com\"]\nuse = \"pair\"\nttl = 2\n",
+        pool("east", "192.0.2.1", check)
+    )
+}
+
+/// Waits until a server was asked so many times more.
+fn until_asked(server: &Server, times: usize) {
+    let wanted = server.requests().len() + times;
+    until(&format!("{times} checks more"), || server.requests().len() >= wanted);
+}
+
+fn explained(files: &Files) -> String {
+    files.run(&["explain", "www.example.com", "A", "--client", "192.0.2.1"]).stdout
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_went_down_stays_out_while_its_score_is_high_even_after_a_restart() {
+    let server = Server::start(Behaviour::good()).await;
+    let monitor = "interval = \"500ms\"\nfall = 1\nrise = 1\ndamping = true";
+    let files = files(&pair(monitor, server.address));
+    let mut serving = files.serve();
+    assert_eq!(one(&serving, "www.example.com"), "192.0.2.1");
+    server.now(Behaviour::status(503, ""));
+    until_one(&serving, "www.example.com", "198.51.100.1");
+    server.now(Behaviour::good());
+    let target = server.address.to_string();
+    serving.log(&["WARN", &target, "stays down (monitor web): damped with a score of 1.0, for 39"]);
+    until_asked(&server, 4);
+    assert_eq!(one(&serving, "www.example.com"), "198.51.100.1");
+    assert_eq!(serving.process.stop(), Some(0));
+
+    let told = explained(&files);
+    assert!(told.contains("down: monitor web"), "{told}");
+    assert!(told.contains("; damped with a score of "), "{told}");
+    let mut serving = files.serve();
+    until_asked(&server, 2);
+    assert_eq!(one(&serving, "www.example.com"), "198.51.100.1");
+    serving.log(&["WARN", &target, "stays down (monitor web): damped with a score of "]);
+    assert_eq!(serving.process.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_awaits_a_person_stays_out_even_after_a_restart() {
+    let server = Server::start(Behaviour::good()).await;
+    let monitor = "interval = \"500ms\"\nfall = 1\nrise = 1\nmanual_resume = true";
+    let files = files(&pair(monitor, server.address));
+    let mut serving = files.serve();
+    server.now(Behaviour::status(503, ""));
+    until_one(&serving, "www.example.com", "198.51.100.1");
+    server.now(Behaviour::good());
+    let target = server.address.to_string();
+    serving.log(&["WARN", &target, "stays down (monitor web): awaits resume"]);
+    until_asked(&server, 4);
+    assert_eq!(one(&serving, "www.example.com"), "198.51.100.1");
+    assert_eq!(serving.process.stop(), Some(0));
+
+    let told = explained(&files);
+    assert!(told.contains("; awaits resume"), "{told}");
+    let mut serving = files.serve();
+    until_asked(&server, 2);
+    assert_eq!(one(&serving, "www.example.com"), "198.51.100.1");
+    serving.log(&["WARN", &target, "stays down (monitor web): awaits resume"]);
+    assert_eq!(serving.process.stop(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_whose_checks_are_slow_gets_fewer_clients_and_is_not_taken_out() {
+    let (slow, quick) =
+        (Server::start(Behaviour::good()).await, Server::start(Behaviour::good()).await);
+    let policies = format!(
+        "[monitor.web]\nkind = \"http\"\npath = \"/health\"\ninterval = \"3s\"\ntimeout = \"3s\"\n\
+         fall = 1\nrise = 1\nwarn = {{ latency = \"700ms\", weight = \"0%\" }}\n{}{}\
+         [policy.shared]\nkind = \"sticky\"\ntargets = [\"east\", \"west\"]\n\
+         [record.\"www.example.com\"]\nuse = \"shared\"\nttl = 2\n",
+        pool("east", "192.0.2.1", slow.address),
+        pool("west", "198.51.100.1", quick.address)
+    );
+    let files = files(&policies);
+    let mut serving = files.serve();
+    let told = |serving: &Serving| {
+        let ask = |n: u8| Ask::new("www.example.com", "A").from(&format!("10.0.{n}.0/24"));
+        let mut seen: Vec<String> = (0..64).map(|n| ask(n).udp(serving.address()).one()).collect();
+        seen.sort();
+        seen.dedup();
+        seen
+    };
+    assert_eq!(told(&serving), ["192.0.2.1", "198.51.100.1"]);
+    // Three octets, 500 ms apart.
+    let head = b"HTTP/1.1 200 So\r\nContent-Length: 3\r\n\r\n".to_vec();
+    slow.now(Behaviour::ReplyThenRepeat(head, b"x".into(), Duration::from_millis(500)));
+    until("all clients are elsewhere", || told(&serving) == ["198.51.100.1"]);
+    let target = slow.address.to_string();
+    serving.log(&["WARN", &target, "is warned of (monitor web): took 1", "at most"]);
+    // `explain` reads it from the state file, which is written a moment later.
+    let wanted = ["; warned of, 0 % of its weight left", "weight 1, warned: 0 % of it left"];
+    until("explain knows", || wanted.iter().all(|line| explained(&files).contains(line)));
+
+    slow.now(Behaviour::good());
+    until("some clients are back", || told(&serving).len() == 2);
+    serving.log(&["INFO", &target, "is no longer warned of (monitor web)"]);
+    assert!(!serving.process.stderr.all().contains("is down"));
+    assert_eq!(serving.process.stop(), Some(0));
+}

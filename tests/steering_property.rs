@@ -219,6 +219,7 @@ fn random_model(random: &mut Random) -> Model {
                             clients: random_match(random),
                             pool: PoolId(random.below(model.pools.len() as u32)),
                             ms: f64::from(random.below(200)),
+                            samples: (random.below(2) == 0).then(|| 1 + random.below(30)),
                         })
                         .collect(),
                 },
@@ -334,6 +335,9 @@ fn shake(random: &mut Random, model: &Model, control: &mut Control) {
             if random.below(2) == 0 {
                 let verdict = pick(random, &[Verdict::Up, Verdict::Down, Verdict::Down]);
                 control.set_verdict(check, verdict);
+            }
+            if random.below(3) == 0 {
+                control.set_left(check, pick(random, &[0, 37, 50, 100, 100]));
             }
             if random.below(3) == 0 {
                 control.set_server_ms(check, f64::from(random.below(150)));

@@ -439,3 +439,123 @@ fn live_is_replaced_and_never_changed() {
     );
     assert_eq!(story.a("www", LONDON), ["192.0.2.2"]);
 }
+
+impl Story {
+    /// What is left of the weight of every check of an address, in percent.
+    fn warn(&mut self, address: &str, left: u8) {
+        for (number, check) in (0..).zip(&self.generation.checks) {
+            if check.target.to_string().contains(address) {
+                self.control.set_left(CheckId(number), left);
+            }
+        }
+        self.control.settle();
+    }
+
+    /// How many of some thousand clients get each first address.
+    fn shares(&mut self, label: &str) -> HashMap<String, u32> {
+        let mut shares = HashMap::new();
+        for client in 0..3000u32 {
+            let client = Ipv4Addr::from_bits((11 << 24) + (client << 8)).to_string();
+            *shares.entry(self.a(label, &client).remove(0)).or_default() += 1;
+        }
+        shares
+    }
+}
+
+const WARNED: &str = r#"
+[monitor.m]
+kind = "tcp"
+port = 80
+[pool.ring]
+monitor = "m"
+members = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+[pool.drawn]
+monitor = "m"
+balance = "weighted"
+members = ["192.0.2.1", "192.0.2.2"]
+[pool.fixed]
+monitor = "m"
+balance = "sticky"
+members = ["192.0.2.1", "192.0.2.2"]
+[pool.one]
+monitor = "m"
+members = ["192.0.2.1"]
+[pool.two]
+members = ["198.51.100.2"]
+[policy.shared]
+kind = "weighted"
+spread = "client"
+targets = [{ to = "one", weight = 1 }, { to = "two", weight = 1 }]
+[policy.joined]
+kind = "round-robin"
+targets = ["drawn", "two"]
+[record."ring.example.com"]
+use = "ring"
+[record."drawn.example.com"]
+use = "drawn"
+[record."fixed.example.com"]
+use = "fixed"
+[record."shared.example.com"]
+use = "shared"
+[record."joined.example.com"]
+use = "joined"
+"#;
+
+#[test]
+fn a_member_that_is_warned_of_leaves_a_rotation_while_others_are_up_without_a_warning() {
+    let mut story = Story::of(WARNED);
+    let set = |story: &mut Story, label| {
+        let mut said = story.a(label, LONDON);
+        said.sort();
+        said
+    };
+    story.warn("192.0.2.1:", 50);
+    assert_eq!(set(&mut story, "ring"), ["192.0.2.2", "192.0.2.3"]);
+    assert_eq!(set(&mut story, "joined"), ["192.0.2.2", "198.51.100.2"]);
+    story.down("192.0.2.2:");
+    assert_eq!(set(&mut story, "ring"), ["192.0.2.3"]);
+    // A slow answer is better than none, and as good as other slow ones.
+    story.down("192.0.2.3:");
+    assert_eq!(set(&mut story, "ring"), ["192.0.2.1"]);
+    story.up("192.0.2.2:");
+    story.warn("192.0.2.2:", 20);
+    assert_eq!(set(&mut story, "ring"), ["192.0.2.1", "192.0.2.2"]);
+    story.warn("192.0.2.1:", 100);
+    assert_eq!(set(&mut story, "ring"), ["192.0.2.1"]);
+    // Warned of and nothing else up: with all down the answer is as if there were no checks.
+    for address in ["192.0.2.1:", "192.0.2.2:", "192.0.2.3:"] {
+        story.down(address);
+    }
+    assert_eq!(set(&mut story, "ring"), ["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+}
+
+#[test]
+fn a_warning_lowers_a_weight_and_moves_only_those_who_leave() {
+    let mut story = Story::of(WARNED);
+    for label in ["drawn", "fixed", "shared"] {
+        let shares = story.shares(label);
+        let first = shares["192.0.2.1"];
+        assert!(first.abs_diff(1500) < 150, "{label}: {shares:?}");
+    }
+    let clients: Vec<String> =
+        (0..500u32).map(|n| Ipv4Addr::from_bits((11 << 24) + (n << 8)).to_string()).collect();
+    let homes = |story: &mut Story, label| -> Vec<String> {
+        clients.iter().map(|client| story.a(label, client).remove(0)).collect()
+    };
+    let before = ["fixed", "shared"].map(|label| homes(&mut story, label));
+    story.warn("192.0.2.1:", 50);
+    // One part of three, where it was one of two.
+    for label in ["drawn", "fixed", "shared"] {
+        let shares = story.shares(label);
+        assert!(shares["192.0.2.1"].abs_diff(1000) < 150, "{label}: {shares:?}");
+    }
+    for (label, before) in ["fixed", "shared"].into_iter().zip(before) {
+        for (was, is) in before.iter().zip(homes(&mut story, label)) {
+            assert!(*was == is || was == "192.0.2.1", "{label}: from {was} to {is}");
+        }
+    }
+    story.warn("192.0.2.1:", 0);
+    for label in ["drawn", "fixed", "shared"] {
+        assert_eq!(story.shares(label).get("192.0.2.1"), None, "{label}");
+    }
+}

@@ -8,20 +8,19 @@ skipped. The regions' load balancers are small HTTP servers in this process.
 import dataclasses
 import http.server
 import json
-import os
 import pathlib
 import random
 import re
-import shutil
-import signal
-import socket
 import subprocess
-import tempfile
+import sys
 import threading
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
+sys.path.insert(0, str(PROJECT / "tests" / "peers"))
+
+from process import Process, ask_udp, find, free_port, version  # noqa: E402
+
 DATABASE = PROJECT / "geoip" / "dbip-region.mmdb"
 
 # The addresses of the regions: all of 127.0.0.0/8 is this machine, so they can be checked.
@@ -46,14 +45,10 @@ class Peer:
     files: str = ""
 
     def path(self):
-        return shutil.which(self.program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        return find(self.program)
 
     def version_text(self):
-        if not self.version:
-            return ""
-        run = subprocess.run([self.path(), *self.version], capture_output=True, text=True)
-        found = re.search(r"\d+\.\d+(\.\d+)?", run.stdout + run.stderr)
-        return found.group() if found else "?"
+        return version(self.path(), self.version) if self.version else ""
 
 
 def peers(meridian, load):
@@ -74,82 +69,17 @@ def peers(meridian, load):
     ]
 
 
-class Running:
+class Running(Process):
     """A peer that runs, until `stop`."""
 
     def __init__(self, peer, health_port, core=None, before=(), within=60):
         self.peer = peer
-        self.port = free_port()
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"peers-{peer.name}-"))
-        values = {"@PORT@": str(self.port), "@DIR@": str(self.directory),
-                  "@MMDB@": str(DATABASE), "@HEALTH@": str(health_port)}
-
-        def fill(text):
-            return re.sub("@(PORT|DIR|MMDB|HEALTH)@", lambda name: values[name.group()], text)
-
         source = HERE / (peer.files or peer.name)
-        for file in source.rglob("*") if source.exists() else ():
-            if file.is_file():
-                target = self.directory / file.relative_to(source)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(fill(file.read_text()))
-        for directory in ("db", "run", "state"):
-            (self.directory / directory).mkdir(exist_ok=True)
-        self.log = self.directory / "log"
-        command = [*before, peer.path(), *map(fill, peer.arguments)]
-        command = [part.replace("@DIR@", str(self.directory)) for part in command]
-        began = time.monotonic()
-        with open(self.log, "w") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                # The whole server on one core, its control threads too.
-                preexec_fn=(lambda: os.sched_setaffinity(0, {core})) if core is not None else None)
-        try:
-            self.wait(within)
-            # From the start of the process to its first answer, in seconds.
-            self.start_time = time.monotonic() - began
-        except BaseException:
-            self.stop()
-            raise
-
-    def wait(self, within):
-        """Waits until it answers."""
-        until = time.monotonic() + within
-        while not ask(self.port, "static.example.com"):
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{self.peer.name} does not answer:\n{self.log.read_text()}")
-            time.sleep(0.005)
-
-    def memory(self):
-        """Resident memory of all its processes, in octets; what they share counts for each."""
-        texts = [pathlib.Path(f"/proc/{pid}/status").read_text() for pid in self.pids()]
-        found = [re.search(r"^VmRSS:\s+(\d+) kB", text, re.M) for text in texts]
-        return sum(int(one[1]) * 1024 for one in found if one)
-
-    def pids(self):
-        """The process and all that come from it."""
-        parents = {}
-        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-            except (OSError, IndexError):
-                continue
-        found = [self.process.pid]
-        for pid in found:
-            found += [child for child, parent in parents.items() if parent == pid]
-        return found
-
-    def stop(self):
-        """Ends the process, politely at first."""
-        if self.process.poll() is None:
-            self.process.send_signal(
-                signal.SIGINT if self.peer.name == "reflector" else signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        files = {file.relative_to(source): file.read_text()
+                 for file in (source.rglob("*") if source.exists() else ()) if file.is_file()}
+        super().__init__(peer.name, [*before, peer.path(), *peer.arguments], files,
+                         lambda port: ask(port, "static.example.com"), core=core, within=within,
+                         values={"mmdb": DATABASE, "health": health_port})
 
 
 class Regions:
@@ -212,18 +142,6 @@ def clients(meridian, count):
     return found[:count]
 
 
-def free_port():
-    """A port free for UDP and TCP on loopback."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
-
-
 def query(name, client=None):
     """A query for an A record, with a client's /24 or without EDNS Client Subnet."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
@@ -237,13 +155,5 @@ def query(name, client=None):
 
 def ask(port, name, client=None, wait=0.5):
     """Asks once; the reply, or nothing."""
-    with socket.socket(type=socket.SOCK_DGRAM) as udp:
-        udp.settimeout(wait)
-        try:
-            udp.connect(("127.0.0.1", port))
-            udp.send(query(name, client))
-            reply = udp.recv(4096)
-            # A socket whose own port is the one asked hears its question.
-            return reply if reply[2] & 0x80 else b""
-        except OSError:
-            return b""
+    reply = ask_udp(port, query(name, client), wait)
+    return reply if reply[2:3] and reply[2] & 0x80 else b""

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::latency::Level;
 use crate::wire::{Name, Type};
 
 /// Authoritative GeoDNS and global server load balancing.
@@ -37,8 +38,21 @@ pub(super) enum Command {
     /// are younger than ten minutes, and what is not known counts as up. Exits with 0, or with 1
     /// when no such name is served.
     Explain(Explain),
+    /// Say where the world's clients go: the share of each pool, by country, and what failures
+    /// would do.
+    ///
+    /// Every prefix of the GeoIP databases is a client, weighed by the people who live in its
+    /// country, or by a query log. All pools count as up but those of `--down`.
+    Simulate(Simulate),
+    /// Say which clients a change would move, and where to.
+    ///
+    /// Compares compiled tables, so that no client is left out. Exits with 0 when nothing differs,
+    /// with 1 when something does.
+    Diff(Diff),
     /// Look into GeoIP databases.
     Geoip(Geoip),
+    /// Make tables for latency policies.
+    Latency(Latency),
     /// Print the JSON Schema of the configuration files.
     Schema,
     /// Print completions for a shell.
@@ -109,6 +123,65 @@ pub(super) struct Explain {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// Names to look at; all steered ones when none is given.
+    #[arg(value_name = "NAME")]
+    pub(super) names: Vec<Name>,
+    /// Suppose that this pool is down; may be given often.
+    #[arg(long, value_name = "POOL")]
+    pub(super) down: Vec<String>,
+    /// Also suppose each pool to be down, one after another; with 2 also every two of them.
+    #[arg(long, value_name = "AT-ONCE", num_args = 0..=1, default_missing_value = "1",
+        value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(super) every_failure: Option<u8>,
+    /// Show every country, and not continents alone.
+    #[arg(long)]
+    pub(super) countries: bool,
+    /// Draw a map of which pool has which part of the world.
+    #[arg(long)]
+    pub(super) map: bool,
+    #[command(flatten)]
+    pub(super) weights: Weights,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) config: Config,
+}
+
+/// How much each client counts.
+#[derive(Debug, Args)]
+pub(super) struct Weights {
+    /// How many people a country counts for, instead of its population: CSV, `DE,79000000`.
+    #[arg(long, value_name = "FILE")]
+    pub(super) people: Option<PathBuf>,
+    /// Clients and their queries from a log instead of the world's people: an address or subnet
+    /// a line with an optional count (`192.0.2.1,12`), or a query log of BIND or Route 53. May be
+    /// given often.
+    #[arg(long, value_name = "LOG", conflicts_with = "people")]
+    pub(super) queries: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The configuration before: its file, or `REVISION:FILE` of the git repository around here.
+    pub(super) old: String,
+    /// The configuration after, likewise.
+    pub(super) new: String,
+    /// Databases after the change, instead of those that NEW names; may be given often.
+    #[arg(long, value_name = "FILE")]
+    pub(super) database: Vec<PathBuf>,
+    /// Exit with 0 as long as no name moves more than this share of its clients.
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) max_moved: Option<f64>,
+    #[command(flatten)]
+    pub(super) weights: Weights,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Geoip {
     #[command(subcommand)]
     pub(super) command: GeoipCommand,
@@ -131,6 +204,40 @@ pub(super) enum GeoipCommand {
     },
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Latency {
+    #[command(subcommand)]
+    pub(super) command: LatencyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LatencyCommand {
+    /// Print the table that measurements of clients come to.
+    ///
+    /// A log has a measurement a line: `client,pool,ms`, or a JSON object with these keys among
+    /// others. Each client counts once for each pool, and a row is the median of its clients.
+    /// docs/latency.md says how to measure.
+    Merge(Merge),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Merge {
+    /// Logs of measurements.
+    #[arg(required = true, value_name = "LOG")]
+    pub(super) logs: Vec<PathBuf>,
+    /// An earlier table to go on from; its rows count half.
+    #[arg(long, value_name = "FILE")]
+    pub(super) table: Option<PathBuf>,
+    /// What rows are made for.
+    #[arg(long, value_name = "LEVEL", value_delimiter = ',', default_value = "country,asn")]
+    pub(super) by: Vec<Level>,
+    /// Clients that a row needs.
+    #[arg(long, value_name = "COUNT", default_value_t = 10)]
+    pub(super) at_least: u32,
+    #[command(flatten)]
+    pub(super) config: Config,
+}
+
 /// Which databases.
 #[derive(Debug, Args)]
 pub(super) struct Databases {
@@ -148,6 +255,14 @@ pub(super) struct ClientSubnet {
     pub(super) address: IpAddr,
     /// Bits that are known of it.
     pub(super) length: u8,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').map(|text| text.trim().parse::<f64>().map(|n| n / 100.0));
+    match number.unwrap_or_else(|| text.parse()) {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("write a share such as 5% or 0.05".to_owned()),
+    }
 }
 
 fn client(text: &str) -> Result<ClientSubnet, String> {

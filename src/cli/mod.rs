@@ -6,12 +6,16 @@ mod arguments;
 mod check;
 pub mod demo;
 mod descriptors;
+mod diff;
 mod explain;
 mod generate;
 pub mod geoip;
+pub mod latency;
 mod logging;
+mod people;
 mod report;
 mod serve;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -31,7 +35,10 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Geoip(arguments) => geoip::run(&arguments),
+        Command::Latency(arguments) => latency::run(&arguments),
         Command::Schema => generate::schema(),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man(directory.as_deref()),

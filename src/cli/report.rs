@@ -3,8 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-use crate::config::{self, Diagnostic, Loaded, Severity};
+use anyhow::bail;
+
+use crate::config::{self, Diagnostic, Loaded, Severity, suggest};
 use crate::server::{Generation, Origin, build};
+use crate::steering::model::PoolId;
 
 /// Reads and builds what stands on disk. `None` when there are errors; they have been printed.
 /// Lints are left to commands that are about the whole configuration.
@@ -28,6 +31,21 @@ pub(super) fn built(loaded: Loaded, origin: Origin<'_>) -> Option<(config::Confi
             print(&diagnostics);
             None
         }
+    }
+}
+
+/// The pool of a name that was typed.
+///
+/// # Errors
+/// When there is none; names one that is near.
+pub(super) fn pool_named(generation: &Generation, name: &str) -> anyhow::Result<PoolId> {
+    let pools = &generation.steering.model.pools;
+    if let Some(index) = pools.iter().position(|pool| pool.name == name) {
+        return Ok(PoolId(index as u32));
+    }
+    match suggest::nearest(name, pools.iter().map(|pool| &*pool.name)) {
+        Some(near) => bail!("there is no pool `{name}`; did you mean `{near}`?"),
+        None => bail!("there is no pool `{name}`"),
     }
 }
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::check::Graph;
 use super::diagnostic::Diagnostic;
 use super::duration;
-use super::monitor::Monitor;
+use super::monitor::{Monitor, MonitorKind};
 use super::place::Match;
 use super::policy::{Geo, OnDown, Policy, PolicyKind};
 use super::pool::Pool;
@@ -29,6 +29,7 @@ impl Lints<'_> {
     pub(super) fn collect(&self) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         self.unused(&mut found);
+        self.monitors.iter().flatten().for_each(|monitor| idle_rules(monitor, &mut found));
         for policy in self.graph.policies.iter().flatten() {
             if let PolicyKind::Geo(geo) = &policy.kind {
                 no_default(policy, geo, &mut found);
@@ -139,6 +140,30 @@ impl Lints<'_> {
     fn pools_of(&self, record: &Record) -> impl Iterator<Item = &Pool> {
         let pools = self.graph.pools_below(record.target.target);
         pools.into_iter().filter_map(|index| self.graph.pools[index].as_ref())
+    }
+}
+
+/// Keys that can change nothing beside others.
+fn idle_rules(monitor: &Monitor, found: &mut Vec<Diagnostic>) {
+    if let Some(backoff) = monitor.backoff.as_ref().filter(|b| b.value <= monitor.interval) {
+        let interval = duration::show(monitor.interval);
+        let message = format!("`backoff` is not longer than `interval` ({interval})");
+        let d = Diagnostic::lint("no-backoff", message).at(&backoff.span, "");
+        let help = "the interval cannot grow; make `backoff` several times as long, or remove it";
+        found.push(d.help(help));
+    }
+    let fails_from = match &monitor.kind {
+        MonitorKind::Http(http) => http.expect.latency,
+        MonitorKind::Tcp(tcp) => tcp.latency,
+    };
+    let fails_from = fails_from.unwrap_or(monitor.timeout);
+    if let Some(warn) = monitor.warn.as_ref().filter(|warn| warn.latency.value >= fails_from) {
+        let message = format!(
+            "nothing is ever warned of: a check that takes {} fails",
+            duration::show(fails_from)
+        );
+        let d = Diagnostic::lint("no-warning", message).at(&warn.latency.span, "");
+        found.push(d.help("warn earlier than `timeout` and `expect.latency`"));
     }
 }
 

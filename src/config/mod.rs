@@ -19,6 +19,7 @@ pub mod place;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod rhythm;
 pub mod secret;
 pub mod server;
 pub mod source;
@@ -62,6 +63,7 @@ pub use policy::{
 };
 pub use pool::{Balance, Location, Pool, PoolState};
 pub use record::{OnAllDown, Record};
+pub use rhythm::{Damping, Warn};
 pub use schema::schema;
 pub use secret::Secret;
 pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};

@@ -4,10 +4,9 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::diagnostic::Diagnostic;
-use super::duration;
 use super::load::Load;
 use super::reader::Reader;
+use super::rhythm::{Damping, Rhythm, SHORTEST, Warn};
 use super::source::{Located, Span};
 use super::spec::monitor::{
     HeaderExpectSpec, HttpExpectSpec, HttpSpec, MonitorSpec, OnExpirySpec, TcpSpec,
@@ -33,6 +32,14 @@ pub struct Monitor {
     pub fall: u32,
     /// Successes in a row that turn down into up: 1 to 100.
     pub rise: u32,
+    /// The longest interval while a member stays down: 100 ms to 1 d. `None`: it does not grow.
+    pub backoff: Option<Located<Duration>>,
+    /// How a member that goes down often is held down; `None`: it is not.
+    pub damping: Option<Damping>,
+    /// Whether a member that went down stays down until a person resumes it.
+    pub manual_resume: bool,
+    /// When a member is warned of; `None`: never.
+    pub warn: Option<Warn>,
 }
 
 impl Monitor {
@@ -140,10 +147,8 @@ pub struct Tcp {
     pub latency: Option<Duration>,
 }
 
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
 /// Octets of a request's body, at most.
 const LONGEST_BODY: usize = 64 * 1024;
-const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Monitor {
     pub(super) fn resolve(
@@ -164,13 +169,7 @@ impl Monitor {
         https: bool,
         reader: &mut Reader<'_>,
     ) -> Monitor {
-        let rhythm = Rhythm::resolve(
-            spec.interval.as_ref(),
-            spec.timeout.as_ref(),
-            spec.fall.as_ref(),
-            spec.rise.as_ref(),
-            reader,
-        );
+        let rhythm = Rhythm::resolve(spec.rhythm(), reader);
         let method = method(spec.method.as_ref(), reader);
         let tls = tls(&spec, https, reader);
         let expect = spec.expect.unwrap_or_default();
@@ -203,67 +202,11 @@ impl Monitor {
     }
 
     fn tcp(name: &Located<String>, spec: TcpSpec, reader: &mut Reader<'_>) -> Monitor {
-        let rhythm = Rhythm::resolve(
-            spec.interval.as_ref(),
-            spec.timeout.as_ref(),
-            spec.fall.as_ref(),
-            spec.rise.as_ref(),
-            reader,
-        );
+        let rhythm = Rhythm::resolve(spec.rhythm(), reader);
         let latency = spec.expect.as_ref().and_then(|expect| expect.latency.as_ref());
         let latency = latency.map(|latency| self::latency(latency, rhythm.timeout, reader));
         let port = port(spec.port.as_ref(), reader);
         rhythm.monitor(name, MonitorKind::Tcp(Tcp { latency }), port)
-    }
-}
-
-/// When checks are made and what they count for.
-struct Rhythm {
-    interval: Duration,
-    timeout: Duration,
-    fall: u32,
-    rise: u32,
-}
-
-impl Rhythm {
-    fn resolve(
-        interval: Option<&Spanned<DurationText>>,
-        timeout: Option<&Spanned<DurationText>>,
-        fall: Option<&Spanned<i64>>,
-        rise: Option<&Spanned<i64>>,
-        reader: &mut Reader<'_>,
-    ) -> Rhythm {
-        let errors = reader.found.len();
-        let count = |value: i64| u32::try_from(value).unwrap_or(1);
-        let every = reader.duration("interval", interval, INTERVAL, Duration::from_secs(10));
-        // The default gives way to a shorter interval.
-        let default = Duration::from_secs(2).min(every);
-        let most = *INTERVAL.end();
-        let patience = reader.duration("timeout", timeout, SHORTEST..=most, default);
-        if let (Some(timeout), true) = (timeout, patience > every && reader.found.len() == errors) {
-            let d = Diagnostic::error(
-                "invalid-value",
-                format!("`timeout` is longer than `interval` ({})", duration::show(every)),
-            );
-            let mut d = d.at(&reader.span(&timeout.range), "");
-            if let Some(interval) = interval {
-                d = d.and(&reader.span(&interval.range), "the interval");
-            }
-            let help = "a check must end before the next one starts; shorten the timeout";
-            reader.found.push(d.help(help));
-        }
-        Rhythm {
-            interval: every,
-            timeout: patience.min(every),
-            fall: count(reader.integer("fall", fall, 1..=100, 3)),
-            rise: count(reader.integer("rise", rise, 1..=100, 2)),
-        }
-    }
-
-    fn monitor(self, name: &Located<String>, kind: MonitorKind, port: Option<u16>) -> Monitor {
-        let Rhythm { interval, timeout, fall, rise } = self;
-        let (name, span) = (name.value.clone(), name.span.clone());
-        Monitor { name, span, kind, port, interval, timeout, fall, rise }
     }
 }
 

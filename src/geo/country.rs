@@ -18,6 +18,8 @@ pub struct CountryInfo {
     pub centroid: Coordinates,
     /// The English name.
     pub name: &'static str,
+    /// How many people live there.
+    pub population: u64,
 }
 
 /// All countries, sorted by code.
@@ -39,7 +41,7 @@ static TABLE: LazyLock<Vec<CountryInfo>> = LazyLock::new(|| {
 });
 
 fn row(line: &'static str) -> Option<CountryInfo> {
-    let mut fields = line.splitn(5, ',');
+    let mut fields = line.splitn(6, ',');
     Some(CountryInfo {
         code: fields.next()?.parse().ok()?,
         continent: fields.next()?.parse().ok()?,
@@ -47,6 +49,7 @@ fn row(line: &'static str) -> Option<CountryInfo> {
             latitude: fields.next()?.parse().ok()?,
             longitude: fields.next()?.parse().ok()?,
         },
+        population: fields.next()?.parse().ok()?,
         name: fields.next()?,
     })
 }
@@ -63,6 +66,7 @@ mod tests {
             assert!(country.centroid.latitude.abs() <= 90.0, "{}", country.name);
             assert!(country.centroid.longitude.abs() <= 180.0, "{}", country.name);
         }
+        assert!(all().iter().map(|country| country.population).sum::<u64>() > 7_000_000_000);
         assert!(all().windows(2).all(|pair| pair[0].code < pair[1].code));
     }
 

@@ -1,23 +1,22 @@
 //! Runs the checks: who is asked when, what came of it, and who is told.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use super::check::{Check, Identity};
+use super::check::Check;
 use super::failure::{Failure, Timing, span};
 use super::jitter::Jitter;
 use super::load::Level;
-use super::probe::{HttpError, Lookups, Probe, Success, Tls};
+use super::probe::{Probe, Success};
+use super::roster::{Begun, Entry, Order, Roster, Shared, StartError};
 use super::schedule::Schedule;
+use super::state::Hold;
 use super::store::{Known, Record, Store};
 use super::verdict::{CheckId, Verdict};
-
-/// The longest that [`Checker::first_round`] waits.
-pub const FIRST_ROUND: Duration = Duration::from_secs(5);
 
 /// Changes that come this close together are written to the state file at once.
 const SAVE_DELAY: Duration = Duration::from_secs(1);
@@ -28,8 +27,9 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 /// Checks in flight at the same time, at least.
 const IN_FLIGHT: usize = 256;
 
-/// The weight of the newest check in the moving average of the server's latency.
-const NEWEST: f32 = 0.2;
+/// The weight of the newest check in the moving average of the server's latency. With 0.2 the
+/// scatter of ordinary checks moved one client in forty within an hour; see `tests/latency_calm.rs`.
+const NEWEST: f32 = 0.1;
 
 /// What came of one check.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +46,14 @@ pub struct Report {
     pub at: SystemTime,
     /// How long the check took, or why it failed.
     pub outcome: Result<Timing, Failure>,
+    /// What holds the target down although its checks may succeed.
+    pub hold: Option<Hold>,
+    /// How often the target went down lately: 1 for each time, fading. 0 without damping.
+    pub score: f64,
+    /// Whether the target is warned of.
+    pub is_warned: bool,
     /// The server's part of the latency in milliseconds: the moving average over successful
-    /// checks of [`Timing::server`], the newest with a weight of 0.2. `None` before the first,
+    /// checks of [`Timing::server`], the newest with a weight of 0.1. `None` before the first,
     /// and for checks without a response.
     pub server_ms: Option<f32>,
     /// How busy the target says it is, 0.0 to 1.0: the moving average of what was read, the newest
@@ -70,73 +76,12 @@ pub struct Options {
     pub store: Option<Arc<Store>>,
 }
 
-/// The checks could not be started.
-#[derive(Debug, thiserror::Error)]
-#[error("check of {target} by monitor `{monitor}` cannot be run: {reason}")]
-pub struct StartError {
-    /// The target.
-    pub target: String,
-    /// The monitor's name.
-    pub monitor: String,
-    /// What is wrong.
-    pub reason: String,
-}
-
 /// Checks under way. They end when it is dropped.
 #[derive(Debug)]
 pub struct Checker {
     roster: Roster,
     store: Option<Arc<Store>>,
     tasks: Vec<JoinHandle<()>>,
-}
-
-/// What is checked and what is known of it; a clone is the same one.
-///
-/// Changes while the checks run, in two steps, because the old generation answers until the new
-/// one is in force: [`Roster::begin`] adds what the new one needs, [`Roster::keep`] ends what is
-/// needed no more. A number is given once: what a [`Report`] says is never about another check.
-#[derive(Debug, Clone)]
-pub struct Roster {
-    shared: Arc<Shared>,
-    orders: mpsc::UnboundedSender<Order>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    /// Locked for moments only, never across a wait.
-    table: Mutex<Table>,
-    /// Told of every changed verdict.
-    changed: Notify,
-    /// Checks of which nothing is known yet.
-    waiting: watch::Sender<usize>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    next: u32,
-    entries: BTreeMap<CheckId, Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    check: Check,
-    record: Record,
-}
-
-/// A change of the roster, for the task that runs the checks.
-#[derive(Debug)]
-enum Order {
-    Begin(Vec<Begun>),
-    End(HashSet<CheckId>),
-}
-
-/// A check that is due at once.
-#[derive(Debug)]
-struct Begun {
-    check: CheckId,
-    probe: Arc<Probe>,
-    /// Whether its first result is waited for.
-    is_awaited: bool,
 }
 
 impl Checker {
@@ -155,13 +100,8 @@ impl Checker {
         reports: mpsc::Sender<Report>,
         options: Options,
     ) -> Result<Checker, StartError> {
-        let (orders, ordered) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            table: Mutex::default(),
-            changed: Notify::new(),
-            waiting: watch::Sender::new(0),
-        });
-        let roster = Roster { shared: Arc::clone(&shared), orders };
+        let (roster, ordered) = Roster::new();
+        let shared = Arc::clone(&roster.shared);
         roster.add(&checks, known, true)?;
         let round = Round {
             shared: Arc::clone(&shared),
@@ -225,126 +165,6 @@ impl Drop for Checker {
     }
 }
 
-impl Roster {
-    /// Begins those of `checks` that are not under way yet, all at once; the numbers of all, in
-    /// their order. A check goes on as it was when nothing about it changed. One whose interval,
-    /// timeout or thresholds changed begins anew from what is known of it.
-    ///
-    /// Makes connections ready, which takes a while for thousands: call it where waiting is
-    /// allowed.
-    ///
-    /// # Errors
-    /// When a check cannot be made ready. Nothing of the outside causes that.
-    pub fn begin(&self, checks: &[Check]) -> Result<Vec<CheckId>, StartError> {
-        let known = self.shared.known();
-        self.add(checks, &known, false)
-    }
-
-    /// Ends all checks but these.
-    pub fn keep(&self, wanted: &[CheckId]) {
-        let wanted: HashSet<CheckId> = wanted.iter().copied().collect();
-        let mut ended = HashSet::new();
-        self.shared.table().entries.retain(|check, _| {
-            let stays = wanted.contains(check);
-            if !stays {
-                ended.insert(*check);
-            }
-            stays
-        });
-        if !ended.is_empty() {
-            self.shared.changed.notify_one();
-            // Without the task nothing is checked any more anyway.
-            let _ = self.orders.send(Order::End(ended));
-        }
-    }
-
-    /// What is known of a check now; `None` when it has ended.
-    pub fn record(&self, check: CheckId) -> Option<Record> {
-        self.shared.table().entries.get(&check).map(|entry| entry.record)
-    }
-
-    /// Waits until every check has had a result since the start, or since it was begun without
-    /// anything being known of it; at most 5 s. How many have had none. The results of the others
-    /// are in the records then, and their reports sent.
-    pub async fn first_round(&self) -> usize {
-        let mut first = self.shared.waiting.subscribe();
-        // Late, or the checks have ended: either way the count is what it is.
-        let _ = tokio::time::timeout(FIRST_ROUND, first.wait_for(|waiting| *waiting == 0)).await;
-        *first.borrow()
-    }
-
-    /// Begins checks from what is `known`; the first result of all is waited for, or of those
-    /// of which nothing is.
-    fn add(
-        &self,
-        checks: &[Check],
-        known: &Known,
-        all_awaited: bool,
-    ) -> Result<Vec<CheckId>, StartError> {
-        let running: HashMap<Identity, (CheckId, Check)> = {
-            let table = self.shared.table();
-            let entries = table.entries.iter();
-            entries.map(|(id, e)| (e.check.identity(), (*id, e.check.clone()))).collect()
-        };
-        let same = |check: &Check| {
-            let (id, other) = running.get(&check.identity())?;
-            check.monitor.has_pace_of(&other.monitor).then_some(*id)
-        };
-        let same: Vec<Option<CheckId>> = checks.iter().map(same).collect();
-        let fresh = checks.iter().zip(&same).filter(|(_, same)| same.is_none());
-        let mut probes = probes(fresh.map(|(check, _)| check))?.into_iter();
-        let now = SystemTime::now();
-        let mut begun = Vec::new();
-        let mut numbers = Vec::with_capacity(checks.len());
-        let mut table = self.shared.table();
-        for (check, same) in checks.iter().zip(same) {
-            if let Some(same) = same {
-                numbers.push(same);
-                continue;
-            }
-            // There is one for each check that is not under way.
-            let Some(probe) = probes.next() else { continue };
-            let id = table.take_number();
-            let record = known.of(check, now);
-            let is_awaited = all_awaited || record.is_none();
-            let record = record.unwrap_or_else(|| Record::unknown(now));
-            table.entries.insert(id, Entry { check: check.clone(), record });
-            begun.push(Begun { check: id, probe, is_awaited });
-            numbers.push(id);
-        }
-        drop(table);
-        if !begun.is_empty() {
-            let awaited = begun.iter().filter(|begun| begun.is_awaited).count();
-            self.shared.waiting.send_modify(|waiting| *waiting += awaited);
-            // Without the task nothing is checked any more anyway.
-            let _ = self.orders.send(Order::Begin(begun));
-        }
-        Ok(numbers)
-    }
-}
-
-impl Table {
-    fn take_number(&mut self) -> CheckId {
-        let number = CheckId(self.next);
-        self.next = self.next.checked_add(1).expect("four billion checks were never begun");
-        number
-    }
-}
-
-impl Shared {
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn known(&self) -> Known {
-        let mut known = Known::default();
-        for Entry { check, record } in self.table().entries.values() {
-            known.insert(check.identity(), *record);
-        }
-        known
-    }
-}
-
 /// The task that runs the checks.
 struct Round {
     shared: Arc<Shared>,
@@ -398,6 +218,7 @@ impl Round {
                     }
                 }
             }
+            Order::Hasten(check) => self.schedule.hasten(check, Instant::now()),
             Order::End(ended) => {
                 self.schedule.remove(&ended);
                 for check in ended {
@@ -447,7 +268,8 @@ impl Round {
         }
     }
 
-    /// Brings the record up to date; `None` when the check has ended.
+    /// Brings the record up to date; the time to the next check, and what to report. `None` when
+    /// the check has ended.
     fn judge(
         &mut self,
         check: CheckId,
@@ -460,13 +282,14 @@ impl Round {
         };
         let mut table = self.shared.table();
         let Entry { check: Check { target, monitor }, record } = table.entries.get_mut(&check)?;
-        let before = record.state.verdict;
+        let before = record.state;
         match &outcome {
             Err(failure) if failure.is_local() => {
                 tracing::warn!(%target, monitor = monitor.name, %failure, "check not run");
             }
             outcome => {
-                record.state = record.state.next(outcome.is_ok(), monitor.thresholds, at);
+                let finding = monitor.rules.finding(outcome);
+                record.state = before.next(finding, monitor.thresholds, &monitor.rules, at);
                 record.at = Some(at);
             }
         }
@@ -497,22 +320,26 @@ impl Round {
             }
             record.expiring = expiring;
         }
-        let changed = record.state.verdict != before;
-        if changed {
+        let state = record.state;
+        let changed = state.verdict != before.verdict;
+        if changed || state.is_warned != before.is_warned {
             self.shared.changed.notify_one();
         }
         let report = Report {
             check,
-            verdict: record.state.verdict,
+            verdict: state.verdict,
             changed,
-            since: record.state.since,
+            since: state.since,
             at,
             outcome,
+            hold: state.hold(&monitor.rules, at),
+            score: state.score(&monitor.rules, at),
+            is_warned: state.is_warned,
             server_ms: record.server_ms,
             load: record.load,
             expiring: record.expiring,
         };
-        Some((monitor.interval, report))
+        Some((state.pace(monitor.interval, &monitor.rules), report))
     }
 }
 
@@ -541,21 +368,6 @@ async fn save(shared: &Shared, store: &Arc<Store>, warn: bool) -> bool {
         Err(error) => tracing::warn!(%error, "health state not written"),
     }
     false
-}
-
-fn probes<'c>(checks: impl Iterator<Item = &'c Check>) -> Result<Vec<Arc<Probe>>, StartError> {
-    let lookups = Lookups::new();
-    let mut tls = Tls::new();
-    let mut ready = Vec::new();
-    for check in checks {
-        let failed = |e: HttpError| StartError {
-            target: check.target.to_string(),
-            monitor: check.monitor.name.clone(),
-            reason: e.to_string(),
-        };
-        ready.push(Arc::new(Probe::new(check, &lookups, &mut tls).map_err(failed)?));
-    }
-    Ok(ready)
 }
 
 /// Room for all probes that are in flight on average when every target hangs, and a quarter more.

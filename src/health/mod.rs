@@ -1,8 +1,9 @@
 //! Health: checks of members, the state machine behind each, and the table of verdicts.
 //!
 //! ```text
-//! schedule ─► probe (hyper, tokio) ─► state (rise, fall) ─► Report, to whoever listens
-//!                                          └► store: what is known survives a restart
+//! schedule ─► probe (hyper, tokio) ─► state (rise, fall, damping) ─► Report, to whoever listens
+//!     ▲                                    │└► roster: what is known now
+//!     └──────────── pace ──────────────────┘     └► store: survives a restart
 //! ```
 //!
 //! Knows nothing of pools, policies or messages: a check has a target and a monitor, and its
@@ -11,6 +12,7 @@
 pub mod check;
 pub mod checker;
 pub mod credentials;
+pub mod damping;
 pub mod failure;
 pub mod formula;
 pub mod jitter;
@@ -18,14 +20,17 @@ pub mod load;
 pub mod monitor;
 pub mod pattern;
 mod probe;
+pub mod roster;
+pub mod rules;
 pub mod schedule;
 pub mod state;
 pub mod store;
 pub mod verdict;
 
 pub use check::{Check, Host, Identity, Target, TargetError};
-pub use checker::{Checker, Options, Report, Roster, StartError};
+pub use checker::{Checker, Options, Report};
 pub use credentials::{Credentials, CredentialsError};
+pub use damping::{Damping, Score};
 pub use failure::{Failure, Stage, Timing};
 pub use formula::{Formula, FormulaError};
 pub use load::{Load, LoadPage, Meter};
@@ -34,6 +39,8 @@ pub use monitor::{
     Request, RequestError, StatusRange, StatusRangeError, Trust,
 };
 pub use pattern::{Pattern, PatternError};
-pub use state::{State, Thresholds};
+pub use roster::{Roster, StartError};
+pub use rules::{Rules, Strain, Warn};
+pub use state::{Finding, Hold, State, Thresholds};
 pub use store::{Known, Record, Store, StoreError};
 pub use verdict::{CheckId, Verdict};

@@ -18,6 +18,7 @@ use super::check::host_name;
 use super::credentials::Credentials;
 use super::load::Load;
 use super::pattern::Pattern;
+use super::rules::Rules;
 use super::state::Thresholds;
 
 /// How a target is checked, and how often.
@@ -35,11 +36,25 @@ pub struct Monitor {
     pub thresholds: Thresholds,
     /// Where the target says how busy it is; only for kinds over HTTP.
     pub load: Option<Load>,
+    /// How the verdict follows them beyond that.
+    pub rules: Rules,
+}
+
+/// What may change about a monitor while what was found stays true.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace<'m> {
+    interval: Duration,
+    timeout: Duration,
+    thresholds: Thresholds,
+    rules: &'m Rules,
+    load: Option<&'m Load>,
+    credentials: Option<&'m Credentials>,
 }
 
 impl Monitor {
     /// A number that differs for monitors that ask or expect different things. Interval, timeout,
-    /// thresholds and where the load is read do not count: what was found stays true when they change.
+    /// thresholds, rules and where the load is read do not count: what was found stays true when
+    /// they change.
     pub fn fingerprint(&self) -> u64 {
         // FNV-1a, 64 bits: the same in every run, which std's hashers do not promise.
         let text = format!("{:?}", self.kind);
@@ -51,10 +66,19 @@ impl Monitor {
     /// Whether it asks as often as another one and believes as much of what it hears: what the
     /// fingerprint leaves out.
     pub fn has_pace_of(&self, other: &Monitor) -> bool {
-        let pace = |monitor: &Monitor| (monitor.interval, monitor.timeout, monitor.thresholds);
-        pace(self) == pace(other)
-            && self.load == other.load
-            && self.credentials() == other.credentials()
+        self.pace() == other.pace()
+    }
+
+    /// Everything about it that the fingerprint leaves out.
+    pub fn pace(&self) -> Pace<'_> {
+        Pace {
+            interval: self.interval,
+            timeout: self.timeout,
+            thresholds: self.thresholds,
+            rules: &self.rules,
+            load: self.load.as_ref(),
+            credentials: self.credentials(),
+        }
     }
 
     /// What is shown to a target that asks who this server is.
@@ -493,6 +517,7 @@ mod tests {
             timeout: Duration::from_secs(2),
             thresholds: Thresholds { fall: NonZeroU32::MIN, rise: NonZeroU32::MIN },
             load: None,
+            rules: Rules::default(),
         };
         let exchange = |path| Exchange {
             request: Request::new("GET", path, None, []).unwrap(),

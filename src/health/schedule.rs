@@ -36,6 +36,15 @@ impl Schedule {
         self.begun.retain(|check| !checks.contains(check));
     }
 
+    /// Makes a check due `now` if it waits; one in flight is not asked twice.
+    pub fn hasten(&mut self, check: CheckId, now: Instant) {
+        let before = self.waiting.len();
+        self.waiting.retain(|Reverse((_, other))| *other != check);
+        if self.waiting.len() < before {
+            self.waiting.push(Reverse((now, check)));
+        }
+    }
+
     /// When the next check is due; `None` while all are in flight.
     pub fn next_due(&self) -> Option<Instant> {
         self.waiting.peek().map(|Reverse((due, _))| *due)
@@ -71,7 +80,8 @@ mod tests {
     use std::num::NonZeroU32;
     use std::time::SystemTime;
 
-    use super::super::state::{State, Thresholds};
+    use super::super::rules::Rules;
+    use super::super::state::{Finding, State, Thresholds};
     use super::super::verdict::Verdict;
     use super::*;
 
@@ -85,6 +95,17 @@ mod tests {
         takes: impl Fn(CheckId) -> Duration,
         until: Duration,
     ) -> Vec<Vec<Duration>> {
+        starts_within(usize::MAX, count, interval, takes, until)
+    }
+
+    /// The same with `room` for so many probes at a time.
+    fn starts_within(
+        room: usize,
+        count: u32,
+        interval: Duration,
+        takes: impl Fn(CheckId) -> Duration,
+        until: Duration,
+    ) -> Vec<Vec<Duration>> {
         let begin = Instant::now();
         let mut schedule = Schedule::new(Jitter::new(1));
         (0..count).for_each(|check| schedule.add(CheckId(check), begin));
@@ -92,12 +113,15 @@ mod tests {
         let mut seen = vec![Vec::new(); count as usize];
         let mut now = begin;
         while now - begin < until {
-            while let Some(check) = schedule.take_due(now) {
+            while flying.len() < room
+                && let Some(check) = schedule.take_due(now)
+            {
                 seen[check.0 as usize].push(now - begin);
                 flying.push(Reverse((now + takes(check), check, now)));
             }
             let landing = flying.peek().map(|Reverse((end, ..))| *end);
-            let next = [landing, schedule.next_due()].into_iter().flatten().min();
+            let due = schedule.next_due().filter(|_| flying.len() < room);
+            let next = [landing, due].into_iter().flatten().min();
             now = next.expect("a check is waiting or in flight");
             while flying.peek().is_some_and(|Reverse((end, ..))| *end <= now) {
                 let Some(Reverse((end, check, started))) = flying.pop() else { break };
@@ -129,6 +153,17 @@ mod tests {
     }
 
     #[test]
+    fn a_check_that_waits_is_hastened_and_one_in_flight_is_not_asked_twice() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new(Jitter::new(1));
+        schedule.add(CheckId(0), now + 10 * SECOND);
+        schedule.hasten(CheckId(0), now);
+        assert_eq!(schedule.take_due(now), Some(CheckId(0)));
+        schedule.hasten(CheckId(0), now);
+        assert_eq!(schedule.next_due(), None);
+    }
+
+    #[test]
     fn a_probe_longer_than_its_interval_leaves_steps_out_and_never_piles_up() {
         let takes = Duration::from_millis(2500);
         let seen = starts(1, SECOND, |_| takes, 300 * SECOND);
@@ -136,6 +171,16 @@ mod tests {
             let gap = pair[1] - pair[0];
             assert!(gap > takes && gap <= takes + SECOND, "{gap:?}");
         }
+    }
+
+    #[test]
+    fn where_there_is_room_for_few_all_come_to_their_turn_equally_often() {
+        // Five times as much to do as there is room for, some of it twice as long.
+        let takes = |check: CheckId| SECOND * (1 + check.0 % 2) / 2;
+        let seen = starts_within(15, 100, SECOND, takes, 300 * SECOND);
+        let rounds: Vec<usize> = seen.iter().map(Vec::len).collect();
+        let (least, most) = (rounds.iter().min().unwrap(), rounds.iter().max().unwrap());
+        assert!(*least > 50 && *most <= least + least / 10, "{least} to {most}");
     }
 
     #[test]
@@ -157,7 +202,9 @@ mod tests {
             let mut changes = Vec::new();
             for time in check {
                 let success = !(stops..starts_again).contains(&time);
-                let next = state.next(success, thresholds, SystemTime::UNIX_EPOCH + time);
+                let finding = if success { Finding::Success } else { Finding::Failure };
+                let now = SystemTime::UNIX_EPOCH + time;
+                let next = state.next(finding, thresholds, &Rules::default(), now);
                 if next.verdict != state.verdict {
                     changes.push((next.verdict, time));
                 }

@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::check::{Check, Identity};
+use super::damping::Score;
 use super::state::State;
 use super::verdict::Verdict;
 
@@ -55,13 +56,26 @@ pub struct Known {
 }
 
 impl Known {
-    /// What is known of `check`, if it is at most [`MAX_AGE`] old.
+    /// What is known of `check`, if it is at most [`MAX_AGE`] old. That a target awaits a person's
+    /// word stays true however old it is; of such a one nothing else is believed.
     pub fn of(&self, check: &Check, now: SystemTime) -> Option<Record> {
         let record = self.records.get(&check.identity())?;
         let at = record.at?;
         // A time to come is as far from the truth as one gone by: the clock was set.
         let age = now.duration_since(at).unwrap_or_else(|e| e.duration());
-        (age <= MAX_AGE).then_some(*record)
+        if age <= MAX_AGE {
+            return Some(*record);
+        }
+        let state = State {
+            found: Verdict::Unknown,
+            awaits_resume: true,
+            ..State::settled(Verdict::Down, record.state.since)
+        };
+        record.state.awaits_resume.then_some(Record {
+            state,
+            at: record.at,
+            ..Record::unknown(now)
+        })
     }
 
     /// Adds what is known of one check, unless nothing is.
@@ -181,7 +195,23 @@ struct Entry {
     at: u64,
     contrary: u32,
     server_ms: Option<f32>,
-    // Files of earlier versions do not have these two.
+    // Files of older versions do not have what follows.
+    #[serde(default)]
+    found: Option<String>,
+    #[serde(default)]
+    misses: u32,
+    #[serde(default)]
+    score: f64,
+    #[serde(default)]
+    scored_at: u64,
+    #[serde(default)]
+    suppressed: bool,
+    #[serde(default)]
+    awaits_resume: bool,
+    #[serde(default)]
+    warned: bool,
+    #[serde(default)]
+    unlike: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     load: Option<f32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,15 +220,24 @@ struct Entry {
 
 impl Entry {
     fn of(identity: &Identity, record: &Record) -> Entry {
+        let state = &record.state;
         Entry {
             target: identity.target.clone(),
             monitor: identity.monitor.clone(),
             fingerprint: format!("{:016x}", identity.fingerprint),
-            verdict: record.state.verdict.as_str().into(),
-            since: millis(record.state.since),
+            verdict: state.verdict.as_str().into(),
+            since: millis(state.since),
             at: record.at.map_or(0, millis),
-            contrary: record.state.contrary,
+            contrary: state.contrary,
             server_ms: record.server_ms,
+            found: (state.found != state.verdict).then(|| state.found.as_str().into()),
+            misses: state.misses,
+            score: state.score.value,
+            scored_at: millis(state.score.at),
+            suppressed: state.is_suppressed,
+            awaits_resume: state.awaits_resume,
+            warned: state.is_warned,
+            unlike: state.unlike,
             load: record.load,
             expiring: record.expiring.map(millis),
         }
@@ -206,19 +245,35 @@ impl Entry {
 
     /// `None` if a value is not one this program writes.
     fn read(self) -> Option<(Identity, Record)> {
-        let verdict = match self.verdict.as_str() {
-            "up" => Verdict::Up,
-            "down" => Verdict::Down,
-            _ => return None,
+        let verdict = verdict(&self.verdict).filter(|verdict| *verdict != Verdict::Unknown)?;
+        let found = match &self.found {
+            Some(found) => self::verdict(found)?,
+            None => verdict,
         };
         let fingerprint = u64::from_str_radix(&self.fingerprint, 16).ok()?;
         let identity = Identity { target: self.target, monitor: self.monitor, fingerprint };
-        let state = State { verdict, since: time(self.since)?, contrary: self.contrary };
+        let value = Some(self.score).filter(|score| score.is_finite() && *score >= 0.0)?;
+        let state = State {
+            verdict,
+            since: time(self.since)?,
+            found,
+            contrary: self.contrary,
+            misses: self.misses,
+            score: Score { value, at: time(self.scored_at)? },
+            is_suppressed: self.suppressed,
+            awaits_resume: self.awaits_resume,
+            is_warned: self.warned,
+            unlike: self.unlike,
+        };
         let server_ms = self.server_ms.filter(|ms| ms.is_finite() && *ms >= 0.0);
         let load = self.load.filter(|load| (0.0..=1.0).contains(load));
         let expiring = self.expiring.and_then(time);
         Some((identity, Record { state, at: Some(time(self.at)?), server_ms, load, expiring }))
     }
+}
+
+fn verdict(word: &str) -> Option<Verdict> {
+    [Verdict::Unknown, Verdict::Up, Verdict::Down].into_iter().find(|v| v.as_str() == word)
 }
 
 fn millis(time: SystemTime) -> u64 {

@@ -83,9 +83,7 @@ impl Side<'_> {
         let member = |member: &Member| {
             let check = member.check.map(|check| {
                 let check = &self.checks[check.0 as usize];
-                let monitor = &check.monitor;
-                let pace = (monitor.interval, monitor.timeout, monitor.thresholds);
-                (check.identity(), pace)
+                (check.identity(), check.monitor.pace())
             });
             (format!("{}/{}", pool.name, member.name), format!("{} {check:?}", member.weight))
         };

@@ -1,8 +1,8 @@
 //! The control task: verdicts arrive, answers are published, generations follow one another.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -10,7 +10,7 @@ use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::MissedTickBehavior;
 
 use crate::engine::{Engine, Snapshot};
-use crate::health::{Check, CheckId, Report, Roster, Verdict};
+use crate::health::{Check, CheckId, Hold, Report, Roster, Verdict};
 use crate::server::build::Generation;
 use crate::server::event::Event;
 use crate::steering::control::{Change, Control, Steering};
@@ -33,6 +33,10 @@ pub(super) struct Desk {
     numbers: HashMap<CheckId, CheckId>,
     /// Why checks failed that are not (yet) those of a generation.
     failures: HashMap<CheckId, String>,
+    /// What holds targets down, as told last; by the roster's numbers.
+    holds: HashMap<CheckId, Hold>,
+    /// Checks whose targets are warned of, as told last; by the roster's numbers.
+    warned: HashSet<CheckId>,
     events: mpsc::Sender<Event>,
 }
 
@@ -67,14 +71,14 @@ impl Desk {
         let numbers = numbers_of(numbers);
         let verdicts = verdicts(roster, &numbers);
         let mut control = Control::new(generation.steering.clone(), verdicts);
-        measure(&mut control, roster, &numbers);
+        measure(&mut control, roster, &numbers, &generation.checks);
         control.evaluate_latency();
         let begin = control.settle();
         let engine = Engine {
             snapshot: generation.snapshot.clone(),
             live: Arc::new(control.live().clone()),
         };
-        let desk = Desk {
+        let mut desk = Desk {
             engine: Arc::new(ArcSwap::from_pointee(engine)),
             snapshot: generation.snapshot.clone(),
             retired: Retired::default(),
@@ -83,12 +87,15 @@ impl Desk {
             roster: roster.clone(),
             numbers,
             failures: HashMap::new(),
+            holds: HashMap::new(),
+            warned: HashSet::new(),
             events,
         };
-        for (begun, check) in &desk.numbers {
-            if desk.control.verdict(*check) == Verdict::Down {
-                desk.tell_verdict(*check, Verdict::Down, failures.remove(begun));
+        for (begun, check) in desk.numbers.clone() {
+            if desk.control.verdict(check) == Verdict::Down {
+                desk.tell_verdict(check, Verdict::Down, failures.remove(&begun));
             }
+            desk.tell_record(begun, check);
         }
         desk.tell_changes(begin);
         desk
@@ -144,7 +151,7 @@ impl Desk {
     }
 
     fn take(&mut self, report: Report) {
-        let reason = report.outcome.err().map(|failure| failure.to_string());
+        let reason = report.outcome.as_ref().err().map(ToString::to_string);
         let Some(check) = self.numbers.get(&report.check).copied() else {
             if let Some(reason) = reason {
                 self.failures.insert(report.check, reason);
@@ -159,6 +166,13 @@ impl Desk {
         if is_news {
             self.tell_verdict(check, report.verdict, reason);
         }
+        let rules = self.checks[check.0 as usize].monitor.rules;
+        self.control.set_left(check, rules.left(report.is_warned));
+        if self.warned.contains(&report.check) != report.is_warned {
+            let strain = report.outcome.ok().and_then(|timing| rules.strain(&timing));
+            self.tell_warning(report.check, check, strain.map(|strain| strain.to_string()));
+        }
+        self.tell_hold(report.check, check, report.hold);
     }
 
     /// Puts a generation in force, with what the checks know now.
@@ -167,7 +181,7 @@ impl Desk {
         let numbers = numbers_of(&numbers);
         let verdicts = verdicts(&self.roster, &numbers);
         let mut control = Control::succeed(&self.control, steering, verdicts);
-        measure(&mut control, &self.roster, &numbers);
+        measure(&mut control, &self.roster, &numbers, &checks);
         let changes = control.settle();
         let before = std::mem::replace(&mut self.numbers, numbers);
         self.control = control;
@@ -175,11 +189,14 @@ impl Desk {
         self.retired.snapshots.push(std::mem::replace(&mut self.snapshot, snapshot));
         self.swap();
         let mut failures = std::mem::take(&mut self.failures);
-        for (begun, check) in &self.numbers {
-            if !before.contains_key(begun) && self.control.verdict(*check) == Verdict::Down {
-                self.tell_verdict(*check, Verdict::Down, failures.remove(begun));
+        for (begun, check) in self.numbers.clone() {
+            if !before.contains_key(&begun) && self.control.verdict(check) == Verdict::Down {
+                self.tell_verdict(check, Verdict::Down, failures.remove(&begun));
             }
+            self.tell_record(begun, check);
         }
+        self.holds.retain(|begun, _| self.numbers.contains_key(begun));
+        self.warned.retain(|begun| self.numbers.contains_key(begun));
         self.tell_changes(changes);
         // Whoever asked may have gone; it is in force all the same.
         let _ = done.send(());
@@ -208,9 +225,47 @@ impl Desk {
     }
 
     fn tell_verdict(&self, check: CheckId, verdict: Verdict, reason: Option<String>) {
-        let check = &self.checks[check.0 as usize];
-        let (target, monitor) = (check.target.to_string(), check.monitor.name.clone());
+        let (target, monitor) = self.named(check);
         self.tell(Event::Verdict { target, monitor, verdict, reason });
+    }
+
+    /// Tells what is otherwise about a target than was told of it, as its record has it.
+    fn tell_record(&mut self, begun: CheckId, check: CheckId) {
+        let Some(record) = self.roster.record(begun) else { return };
+        let rules = self.checks[check.0 as usize].monitor.rules;
+        if self.warned.contains(&begun) != record.state.is_warned {
+            self.tell_warning(begun, check, None);
+        }
+        self.tell_hold(begun, check, record.state.hold(&rules, SystemTime::now()));
+    }
+
+    /// Tells what holds a target down when that is another thing than before.
+    fn tell_hold(&mut self, begun: CheckId, check: CheckId, hold: Option<Hold>) {
+        let Some(hold) = hold else {
+            self.holds.remove(&begun);
+            return;
+        };
+        if self.holds.insert(begun, hold).is_some_and(|before| before.is_like(&hold)) {
+            return;
+        }
+        let (target, monitor) = self.named(check);
+        self.tell(Event::Hold { target, monitor, hold: hold.told(SystemTime::now()) });
+    }
+
+    /// Tells that a target is warned of, or no longer: the other thing than before.
+    fn tell_warning(&mut self, begun: CheckId, check: CheckId, strain: Option<String>) {
+        let has_begun = self.warned.insert(begun);
+        if !has_begun {
+            self.warned.remove(&begun);
+        }
+        let (target, monitor) = self.named(check);
+        self.tell(Event::Warning { target, monitor, strain, begun: has_begun });
+    }
+
+    /// Target and monitor of a check.
+    fn named(&self, check: CheckId) -> (String, String) {
+        let check = &self.checks[check.0 as usize];
+        (check.target.to_string(), check.monitor.name.clone())
     }
 
     fn event(&self, change: Change) -> Event {
@@ -230,9 +285,10 @@ impl Desk {
     fn tell(&self, event: Event) {
         match &event {
             Event::Panic { begun: true, .. } => tracing::error!("{event}"),
-            Event::Verdict { verdict: Verdict::Down, .. } | Event::Pool { is_up: false, .. } => {
-                tracing::warn!("{event}");
-            }
+            Event::Verdict { verdict: Verdict::Down, .. }
+            | Event::Hold { .. }
+            | Event::Warning { begun: true, .. }
+            | Event::Pool { is_up: false, .. } => tracing::warn!("{event}"),
             _ => tracing::info!("{event}"),
         }
         // A listener that does not keep up misses events; the log has them all.
@@ -265,11 +321,19 @@ fn verdicts(roster: &Roster, numbers: &HashMap<CheckId, CheckId>) -> Vec<(CheckI
     numbers.iter().filter_map(known).collect()
 }
 
-/// What the checks measured of their targets.
-fn measure(control: &mut Control, roster: &Roster, numbers: &HashMap<CheckId, CheckId>) {
+/// What the checks measured of their targets, and warn of.
+fn measure(
+    control: &mut Control,
+    roster: &Roster,
+    numbers: &HashMap<CheckId, CheckId>,
+    checks: &[Check],
+) {
     for (begun, check) in numbers {
-        if let Some(ms) = roster.record(*begun).and_then(|record| record.server_ms) {
+        let Some(record) = roster.record(*begun) else { continue };
+        if let Some(ms) = record.server_ms {
             control.set_server_ms(*check, f64::from(ms));
         }
+        let rules = &checks[check.0 as usize].monitor.rules;
+        control.set_left(*check, rules.left(record.state.is_warned));
     }
 }

@@ -18,6 +18,26 @@ pub enum Event {
         /// Why the last check failed, if it did.
         reason: Option<String>,
     },
+    /// A target stays down although its checks may succeed.
+    Hold {
+        /// What is checked.
+        target: String,
+        /// The monitor.
+        monitor: String,
+        /// What holds it: `awaits resume`.
+        hold: String,
+    },
+    /// A target is warned of, or no longer.
+    Warning {
+        /// What is checked.
+        target: String,
+        /// The monitor.
+        monitor: String,
+        /// What the last check found, while it is warned of.
+        strain: Option<String>,
+        /// Whether the warning has begun.
+        begun: bool,
+    },
     /// A pool came up or went down.
     Pool {
         /// Its name.
@@ -43,6 +63,19 @@ impl fmt::Display for Event {
                     Some(reason) => write!(f, ": {reason}"),
                     None => Ok(()),
                 }
+            }
+            Event::Hold { target, monitor, hold } => {
+                write!(f, "{target} stays down (monitor {monitor}): {hold}")
+            }
+            Event::Warning { target, monitor, strain, begun: true } => {
+                write!(f, "{target} is warned of (monitor {monitor})")?;
+                match strain {
+                    Some(strain) => write!(f, ": {strain}"),
+                    None => Ok(()),
+                }
+            }
+            Event::Warning { target, monitor, begun: false, .. } => {
+                write!(f, "{target} is no longer warned of (monitor {monitor})")
             }
             Event::Pool { pool, is_up } => {
                 write!(f, "pool {pool} is {}", if *is_up { "up" } else { "down" })

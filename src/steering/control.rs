@@ -150,6 +150,8 @@ impl Binding {
 pub struct Control {
     steering: Arc<Steering>,
     verdicts: HashMap<CheckId, Verdict>,
+    /// What is left of the weight of members that are warned of, in percent.
+    left: HashMap<CheckId, u8>,
     check_ms: HashMap<CheckId, f64>,
     forced: HashMap<PoolId, PoolState>,
     standings: Vec<Standing>,
@@ -193,6 +195,7 @@ impl Control {
         let pools = steering.model.pools.len();
         let mut control = Control {
             verdicts: verdicts.into_iter().collect(),
+            left: HashMap::new(),
             check_ms: HashMap::new(),
             forced: HashMap::new(),
             standings: Vec::new(),
@@ -243,6 +246,19 @@ impl Control {
         &self.standings[pool.0 as usize]
     }
 
+    /// What each class of a record's clients is answered now for the first of its types, and what
+    /// stands in where nothing is up.
+    pub fn outcomes(&self, record: RecordId) -> Vec<(Outcome, Option<Panic>)> {
+        let number = self.steering.slots[record.0 as usize].answers as usize;
+        let binding = &self.steering.bindings[number];
+        let rtype = binding.columns().next().flatten();
+        let columns = binding.columns().count();
+        let classes = &self.steering.compiled.targets[binding.target].classes;
+        let decide =
+            |(class, plan): (usize, &PlanId)| self.decide(number, class * columns, *plan, rtype);
+        classes.iter().enumerate().map(decide).collect()
+    }
+
     /// The state that answers are resolved from.
     pub fn view(&self) -> View<'_> {
         View {
@@ -257,6 +273,16 @@ impl Control {
     /// Takes a check's verdict.
     pub fn set_verdict(&mut self, check: CheckId, verdict: Verdict) {
         if self.verdicts.insert(check, verdict) != Some(verdict) {
+            for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
+                self.restand(*pool);
+            }
+        }
+    }
+
+    /// Takes what is left of the weight of a check's members, in percent: 100 when they are not
+    /// warned of.
+    pub fn set_left(&mut self, check: CheckId, left: u8) {
+        if self.left.insert(check, left).unwrap_or(100) != left {
             for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
                 self.restand(*pool);
             }
@@ -354,7 +380,8 @@ impl Control {
     fn standing_of(&self, id: PoolId) -> Standing {
         let pool = self.steering.model.pool(id);
         let state = self.forced.get(&id).copied().unwrap_or(pool.state);
-        Standing::of(pool, state, |check| self.verdict(check))
+        let left = |check| self.left.get(&check).copied().unwrap_or(100);
+        Standing::of(pool, state, |check| self.verdict(check)).warned(pool, left)
     }
 
     fn restand(&mut self, id: PoolId) {
@@ -431,6 +458,27 @@ impl Control {
         self.groups = groups;
     }
 
+    /// What one cell of a binding answers, and what stands in where nothing is up.
+    fn decide(
+        &self,
+        number: usize,
+        cell: usize,
+        plan: PlanId,
+        rtype: Option<Type>,
+    ) -> (Outcome, Option<Panic>) {
+        let view = self.view();
+        let at = |resort| view.resolve(plan, Ask { rtype, resort });
+        match at(Resort::Healthy).or_else(|| at(Resort::Drained)) {
+            Some(resolved) => (Outcome::Resolved(resolved), None),
+            None => {
+                let last_known = self.last_known.get(&(number, cell));
+                let on_all_down = &self.steering.bindings[number].on_all_down;
+                let (outcome, panic) = all_down(&view, plan, rtype, on_all_down, last_known);
+                (outcome, Some(panic))
+            }
+        }
+    }
+
     /// The answers of one binding.
     fn answers(&self, number: usize) -> Found {
         let steering = &*self.steering;
@@ -442,25 +490,13 @@ impl Control {
         let mut known = Vec::new();
         for plan in &target.classes {
             for rtype in binding.columns() {
-                let ask = |resort| Ask { rtype, resort };
                 let is_first = view.is_first_up(*plan, rtype);
-                let found = view
-                    .resolve(*plan, ask(Resort::Healthy))
-                    .or_else(|| view.resolve(*plan, ask(Resort::Drained)));
-                let (outcome, panic) = match found {
-                    Some(resolved) => {
-                        if binding.on_all_down == OnAllDown::LastKnown {
-                            known.push((cells.len(), resolved.clone()));
-                        }
-                        (Outcome::Resolved(resolved), None)
-                    }
-                    None => {
-                        let last_known = self.last_known.get(&(number, cells.len()));
-                        let (outcome, panic) =
-                            all_down(&view, *plan, rtype, &binding.on_all_down, last_known);
-                        (outcome, Some(panic))
-                    }
-                };
+                let (outcome, panic) = self.decide(number, cells.len(), *plan, rtype);
+                if let (OnAllDown::LastKnown, None, Outcome::Resolved(resolved)) =
+                    (&binding.on_all_down, panic, &outcome)
+                {
+                    known.push((cells.len(), resolved.clone()));
+                }
                 panics |= panic.is_some();
                 cells.push((outcome, is_first, panic));
             }

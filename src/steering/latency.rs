@@ -6,7 +6,6 @@
 use ipnet::IpNet;
 
 use crate::geo::{Coordinates, Location};
-use crate::steering::matching::Specificity;
 use crate::steering::model::{LatencyTable, PoolId};
 
 /// Milliseconds that stay when there is no distance (fit to measured cloud-region medians).
@@ -17,8 +16,20 @@ const MS_PER_KM: f64 = 0.0155;
 /// share a class: the fit is no finer than that.
 const DISTANCE_STEP_MS: f64 = 5.0;
 
+/// The round trip in milliseconds that so many kilometres of great circle take.
+pub fn of_distance(km: f64) -> f64 {
+    BASE_MS + MS_PER_KM * km
+}
+
+/// A row that stands on so many measurements counts as much as what is known without it.
+const HALF_BELIEVED: f64 = 10.0;
+
 /// The network part in whole milliseconds for one client and pool: the most specific row, else
 /// from the distance; `None` when neither is known. `around` is as in [`Match::covers`](crate::steering::matching::Match::covers).
+///
+/// A row that says how many measurements it stands on is believed as far as that goes: with `n`
+/// of them it counts `n / (n + 10)`, and the rest is what the next broader row that matches says
+/// in the same way, in the end the distance.
 pub fn network_ms(
     table: &LatencyTable,
     location: &Location,
@@ -26,21 +37,23 @@ pub fn network_ms(
     pool: PoolId,
     at: Option<Coordinates>,
 ) -> Option<u16> {
-    let mut measured: Option<(Specificity, f64)> = None;
-    for row in table.rows.iter().filter(|row| row.pool == pool) {
-        let narrow = row.clients.specificity();
-        if measured.is_none_or(|(best, _)| narrow > best) && row.clients.covers(location, around) {
-            measured = Some((narrow, row.ms));
-        }
-    }
-    let ms = match measured {
-        Some((_, ms)) => ms,
-        None => {
-            let km = location.coordinates?.distance_km(at?);
-            ((BASE_MS + MS_PER_KM * km) / DISTANCE_STEP_MS).round() * DISTANCE_STEP_MS
-        }
+    let of_pool = table.rows.iter().filter(|row| row.pool == pool);
+    let mut rows: Vec<_> = of_pool.filter(|row| row.clients.covers(location, around)).collect();
+    rows.sort_by_key(|row| row.clients.specificity());
+    let from_distance = || {
+        let km = location.coordinates?.distance_km(at?);
+        Some((of_distance(km) / DISTANCE_STEP_MS).round() * DISTANCE_STEP_MS)
     };
-    Some(ms.round().clamp(0.0, f64::from(u16::MAX)) as u16)
+    let ms = rows.into_iter().fold(from_distance(), |broader, row| {
+        Some(match (broader, row.samples) {
+            (Some(broader), Some(samples)) => {
+                let belief = f64::from(samples) / (f64::from(samples) + HALF_BELIEVED);
+                broader + belief * (row.ms - broader)
+            }
+            _ => row.ms,
+        })
+    });
+    Some(ms?.round().clamp(0.0, f64::from(u16::MAX)) as u16)
 }
 
 /// The lowest of some pools' network parts, in milliseconds.
@@ -239,7 +252,7 @@ mod tests {
         };
         let dublin = Some(Coordinates { latitude: 53.3, longitude: -6.3 });
         let client = Some("192.0.2.1/32".parse().unwrap());
-        let row = |clients, ms| LatencyRow { clients, pool: PoolId(0), ms };
+        let row = |clients, ms| LatencyRow { clients, pool: PoolId(0), ms, samples: None };
         let mut table = LatencyTable::default();
         assert_eq!(network_ms(&table, &berlin, client, PoolId(0), dublin), Some(30));
         table.rows = vec![
@@ -249,5 +262,33 @@ mod tests {
         assert_eq!(network_ms(&table, &berlin, client, PoolId(0), dublin), Some(21));
         assert_eq!(network_ms(&table, &berlin, client, PoolId(1), dublin), Some(30));
         assert_eq!(network_ms(&table, &Location::default(), client, PoolId(1), dublin), None);
+    }
+
+    #[test]
+    fn few_measurements_move_the_estimate_a_little_and_many_make_it() {
+        let germany = Match::Country(crate::geo::Country(*b"DE"));
+        let berlin = Location {
+            country: Some(crate::geo::Country(*b"DE")),
+            coordinates: Some(Coordinates { latitude: 52.5, longitude: 13.4 }),
+            asn: Some(64500),
+            ..Location::default()
+        };
+        let dublin = Some(Coordinates { latitude: 53.3, longitude: -6.3 });
+        let estimate = |rows: &[(Match, f64, u32)], at| {
+            let rows = rows.iter().map(|(clients, ms, samples)| LatencyRow {
+                clients: clients.clone(),
+                pool: PoolId(0),
+                ms: *ms,
+                samples: Some(*samples),
+            });
+            let table = LatencyTable { rows: rows.collect() };
+            network_ms(&table, &berlin, None, PoolId(0), at)
+        };
+        // 30 by distance.
+        assert_eq!(estimate(&[(germany.clone(), 50.0, 10)], dublin), Some(40));
+        assert_eq!(estimate(&[(germany.clone(), 50.0, 100_000)], dublin), Some(50));
+        let narrow = (Match::Asn(64500), 60.0, 10);
+        assert_eq!(estimate(&[narrow.clone(), (germany.clone(), 50.0, 10)], dublin), Some(50));
+        assert_eq!(estimate(&[narrow], None), Some(60), "all that is known");
     }
 }

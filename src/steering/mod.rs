@@ -10,9 +10,11 @@
 //! a query    Live::serve: client -> class -> answer, and its scope
 //! explain    evaluate ─► trace
 //! transfer   fixed: one answer for everybody
+//! simulate   census: all clients by class and place, and where answers send them
 //! ```
 
 pub mod answers;
+pub mod census;
 pub mod compile;
 pub mod control;
 pub mod evaluate;

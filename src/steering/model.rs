@@ -205,6 +205,8 @@ pub struct LatencyRow {
     pub pool: PoolId,
     /// The round trip in milliseconds, finite and not negative.
     pub ms: f64,
+    /// How many measurements it stands on, 1 or more; without a word it is believed as it is.
+    pub samples: Option<u32>,
 }
 
 /// Where a geo rule sends its clients.

@@ -102,13 +102,11 @@ impl View<'_> {
             Plan::Pool(id) => self.resolve_pool(*id, ask),
             Plan::First(list) => list.iter().find_map(|plan| self.resolve(*plan, ask)),
             Plan::Share { spread, targets } => {
-                let up: Vec<_> = targets
-                    .iter()
-                    .filter_map(|(plan, weight, seed)| {
-                        Some((*weight, *seed, self.resolve(*plan, ask)?))
-                    })
-                    .collect();
-                share(*spread, up)
+                let up = targets.iter().filter_map(|(plan, weight, seed)| {
+                    let left = self.target_left(*plan, *seed, ask);
+                    Some(((*weight, left), *seed, self.resolve(*plan, ask)?))
+                });
+                share(*spread, up.collect())
             }
             Plan::Fastest { candidates, .. } => {
                 let resolved: Vec<_> =
@@ -218,17 +216,32 @@ impl View<'_> {
         };
         let spread = match pool.balance {
             Balance::RoundRobin => {
+                let members = self.standings[id.0 as usize].unwarned(members, ask.resort);
                 let items = members.into_iter().map(|index| Item::Member(id, index));
                 return Some(self.ring(self.distinct(items), pool.answers, source));
             }
             Balance::Weighted => Spread::Query,
             Balance::Sticky => Spread::Client,
         };
+        let standing = &self.standings[id.0 as usize];
         let members = members.into_iter().map(|index| {
             let member = &pool.members[index];
-            (member.weight, spread::seed(member.name.as_bytes()), single(index))
+            let weight = (member.weight, standing.left(index, ask.resort));
+            (weight, spread::seed(member.name.as_bytes()), single(index))
         });
         share(spread, members.collect())
+    }
+
+    /// What is left of the weight of a share's target, in percent: what is left of the pool that
+    /// it is. A policy keeps its weight, even one that comes down to a single pool; that one's
+    /// seed is not of the pool's name.
+    fn target_left(&self, plan: PlanId, seed: u64, ask: Ask) -> u8 {
+        match self.plans.plan(plan) {
+            Plan::Pool(id) if spread::seed(self.model.pool(*id).name.as_bytes()) == seed => {
+                self.standings[id.0 as usize].pool_left(self.model.pool(*id), ask.resort)
+            }
+            _ => 100,
+        }
     }
 
     /// A ring of distinct records. An alias stands alone in an answer (RFC 2181 section 10.1).
@@ -276,15 +289,18 @@ impl View<'_> {
             Plan::Pool(id) => match self.offer(*id, ask) {
                 Offer::Down => None,
                 Offer::NoData => Some(Gathered::Items(Vec::new())),
-                Offer::Members(members) => Some(Gathered::Items(
-                    self.distinct(members.into_iter().map(|index| Item::Member(*id, index))),
-                )),
+                Offer::Members(members) => {
+                    let members = self.standings[id.0 as usize].unwarned(members, ask.resort);
+                    let items = members.into_iter().map(|index| Item::Member(*id, index));
+                    Some(Gathered::Items(self.distinct(items)))
+                }
             },
             Plan::First(list) => list.iter().find_map(|plan| self.gather(*plan, ask)),
             Plan::Merge { targets, .. } => self.gather_all(targets, ask),
             Plan::Share { spread, targets } => {
                 let up = targets.iter().filter_map(|(plan, weight, seed)| {
-                    Some((*weight, *seed, self.gather(*plan, ask)?))
+                    let left = self.target_left(*plan, *seed, ask);
+                    Some(((*weight, left), *seed, self.gather(*plan, ask)?))
                 });
                 let up: Vec<_> = weighted(up.collect());
                 if up.is_empty() {
@@ -359,8 +375,11 @@ impl Gathered {
     }
 }
 
+/// A weight, and how much of it is left in percent.
+type Left = (u32, u8);
+
 /// A choice by weight among what is up, given as weight, hash seed and outcome.
-fn share(spread: Spread, up: Vec<(u32, u64, Resolved)>) -> Option<Resolved> {
+fn share(spread: Spread, up: Vec<(Left, u64, Resolved)>) -> Option<Resolved> {
     let mut up = weighted(up);
     if up.is_empty() {
         return None;
@@ -379,7 +398,11 @@ fn share(spread: Spread, up: Vec<(u32, u64, Resolved)>) -> Option<Resolved> {
 }
 
 /// Those with a weight; where none has one all, in equal shares.
-fn weighted<T>(mut up: Vec<(u32, u64, T)>) -> Vec<(u32, u64, T)> {
+fn weighted<T>(up: Vec<(Left, u64, T)>) -> Vec<(u32, u64, T)> {
+    let weights: Vec<Left> = up.iter().map(|(weight, ..)| *weight).collect();
+    let lowered = spread::lowered(&weights).into_iter().zip(up);
+    let mut up: Vec<_> =
+        lowered.map(|(weight, (_, seed, outcome))| (weight, seed, outcome)).collect();
     if up.iter().any(|(weight, ..)| *weight > 0) {
         up.retain(|(weight, ..)| *weight > 0);
     } else {

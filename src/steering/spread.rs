@@ -77,6 +77,25 @@ fn negative_log2(value: u64) -> f64 {
     f64::from(zeros) + 1.0 - log2
 }
 
+/// Weights of which some have only a share left, in percent; whole numbers in the same proportions.
+/// Where every one has all of itself they stay as they are.
+pub fn lowered(weights: &[(u32, u8)]) -> Vec<u32> {
+    if weights.iter().all(|(_, left)| *left == 100) {
+        return weights.iter().map(|(weight, _)| *weight).collect();
+    }
+    let parts: Vec<u64> =
+        weights.iter().map(|(w, left)| u64::from(*w) * u64::from(*left)).collect();
+    let common = parts.iter().copied().fold(0, greatest_common_divisor).max(1);
+    // Their sum must stay a u32: it is what draws are made from.
+    let sum: u64 = parts.iter().map(|part| part / common).sum();
+    let divisor = common * (sum / u64::from(u32::MAX / 2) + 1);
+    parts.into_iter().map(|part| part.div_ceil(divisor) as u32).collect()
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
 /// A small fast generator (wyrand): one for each thread, never for secrets.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -143,6 +162,22 @@ mod tests {
             .map(|client| char::from(b'0' + rendezvous(7, client, candidates.into_iter()) as u8))
             .collect();
         assert_eq!(won, "02212021120221212200001022111021");
+    }
+
+    #[test]
+    fn lowered_weights_keep_their_proportions() {
+        assert_eq!(lowered(&[(3, 100), (5, 100)]), [3, 5]);
+        assert_eq!(lowered(&[(1, 50), (1, 100)]), [1, 2]);
+        assert_eq!(lowered(&[(3, 37), (1, 100)]), [111, 100]);
+        assert_eq!(lowered(&[(7, 0), (1, 100), (0, 100)]), [0, 1, 0]);
+        assert_eq!(lowered(&[(0, 50), (0, 0)]), [0, 0]);
+        let many = lowered(&[(1_000_000, 99); 1000]);
+        assert_eq!(many, [1; 1000]);
+        let mut many = vec![(1_000_000, 100); 1000];
+        many[0] = (999_999, 37);
+        let many = lowered(&many);
+        assert!(many.iter().map(|w| u64::from(*w)).sum::<u64>() <= u64::from(u32::MAX));
+        assert!((f64::from(many[0]) / f64::from(many[1]) - 0.37).abs() < 1e-5);
     }
 
     #[test]

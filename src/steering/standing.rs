@@ -26,6 +26,9 @@ pub struct Standing {
     pub healthy: bool,
     /// For each member, whether its check leaves it up.
     pub members: Vec<bool>,
+    /// For each member, how much of its weight is left, in percent: less than 100 while it is
+    /// warned of.
+    pub left: Vec<u8>,
 }
 
 /// What a pool has for one type.
@@ -47,7 +50,15 @@ impl Standing {
         let up = counted.clone().filter(|member| checked(member)).count();
         let healthy = up >= pool.min_healthy || counted.count() == 0;
         let members = pool.members.iter().map(checked).collect();
-        Standing { state, healthy, members }
+        let left = vec![100; pool.members.len()];
+        Standing { state, healthy, members, left }
+    }
+
+    /// The same with warnings: what is `left` of the weight of a check's members, in percent.
+    #[must_use]
+    pub fn warned(mut self, pool: &Pool, left: impl Fn(CheckId) -> u8) -> Standing {
+        self.left = pool.members.iter().map(|member| member.check.map_or(100, &left)).collect();
+        self
     }
 
     /// Whether the pool may be given to clients at this resort.
@@ -81,6 +92,31 @@ impl Standing {
         }
         let up: Vec<usize> = members.filter(|index| self.answers(*index, resort)).collect();
         if up.is_empty() { Offer::Down } else { Offer::Members(up) }
+    }
+
+    /// What is left of a member's weight, in percent. Where the checks do not count, neither do
+    /// their warnings.
+    pub fn left(&self, member: usize, resort: Resort) -> u8 {
+        let is_heard = resort < Resort::Unchecked && self.state != PoolState::Up;
+        if is_heard { self.left[member] } else { 100 }
+    }
+
+    /// What is left of the pool's weight, in percent: less than 100 only while every member that
+    /// is up is warned of. The same for all types, as the decision for a pool is.
+    pub fn pool_left(&self, pool: &Pool, resort: Resort) -> u8 {
+        let up = (0..pool.members.len())
+            .filter(|index| pool.members[*index].data.is_counted() && self.answers(*index, resort));
+        up.map(|index| self.left(index, resort)).max().unwrap_or(100)
+    }
+
+    /// Those of some members that stand in one answer together: the ones that are not warned of,
+    /// or all where each is.
+    pub fn unwarned(&self, mut members: Vec<usize>, resort: Resort) -> Vec<usize> {
+        let is_fine = |index: &usize| self.left(*index, resort) == 100;
+        if members.iter().any(is_fine) {
+            members.retain(is_fine);
+        }
+        members
     }
 
     /// Whether a member is among the answers, as far as its check matters.
@@ -156,6 +192,24 @@ mod tests {
         });
         let standing = with_down(&pool, PoolState::Auto, &[0, 1]);
         assert_eq!(standing.offer(&pool, Resort::Healthy, Some(Type::HTTPS)), Offer::Down);
+    }
+
+    #[test]
+    fn a_warning_leaves_a_member_up_and_is_heard_only_where_its_check_is() {
+        let pool = pool(1, &["192.0.2.1", "192.0.2.2"]);
+        let left = |check: CheckId| if check.0 == 0 { 50 } else { 100 };
+        let healthy = Resort::Healthy;
+        let standing = with_down(&pool, PoolState::Auto, &[]).warned(&pool, left);
+        let all = Offer::Members(vec![0, 1]);
+        assert_eq!(standing.offer(&pool, healthy, Some(Type::A)), all);
+        assert_eq!(standing.unwarned(vec![0, 1], healthy), [1]);
+        assert_eq!(standing.unwarned(vec![0], healthy), [0]);
+        assert_eq!(standing.unwarned(vec![0, 1], Resort::Unchecked), [0, 1]);
+        assert_eq!(standing.pool_left(&pool, healthy), 100);
+        let alone = with_down(&pool, PoolState::Auto, &[1]).warned(&pool, left);
+        assert_eq!(alone.pool_left(&pool, healthy), 50);
+        let forced = with_down(&pool, PoolState::Up, &[]).warned(&pool, left);
+        assert_eq!(forced.left(0, healthy), 100);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A table holds ranges, not prefixes: for an address in a range of equal clients the widest
 //! prefix that stays inside the range follows from the range's two ends alone.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::geo::address::WRAPPED;
@@ -106,6 +107,31 @@ impl ClassTable {
         }
     }
 
+    /// The class of every IPv4 address.
+    pub fn v4(&self) -> RangeMap<u32, u32> {
+        self.v4.classes()
+    }
+
+    /// The class of every IPv6 address; `None` where clients are looked up by an IPv4 address
+    /// inside.
+    pub fn v6(&self) -> RangeMap<u128, Option<u32>> {
+        self.v6.classes().map(|class| (*class != WALL).then_some(*class))
+    }
+
+    /// For each class the first address that has it, IPv4 before IPv6, by class.
+    pub fn first_of_each_class(&self) -> BTreeMap<u32, IpAddr> {
+        let mut found = BTreeMap::new();
+        for range in &self.v4.ranges {
+            let address = || IpAddr::V4(range.first.into());
+            found.entry(range.class).or_insert_with(address);
+        }
+        for range in self.v6.ranges.iter().filter(|range| range.class != WALL) {
+            let address = || IpAddr::V6(range.first.into());
+            found.entry(range.class).or_insert_with(address);
+        }
+        found
+    }
+
     /// Joins neighbours by the group of their class. `group` is asked for classes of this table.
     pub fn groups(&self, group: impl Fn(u32) -> u32) -> Groups {
         let first = group(self.v4.ranges[0].class);
@@ -162,6 +188,14 @@ impl<A: Indexed> Family<A> {
     }
 
     #[inline]
+    fn classes(&self) -> RangeMap<A, u32> {
+        let mut map = RangeMap::uniform(self.ranges[0].class);
+        for range in &self.ranges[1..] {
+            map.push(range.first, range.class);
+        }
+        map
+    }
+
     fn find(&self, address: A) -> Place {
         let leading = address.leading(self.shift);
         // Ranges that start at or before the first address of this leading value, up to those

@@ -44,6 +44,7 @@ struct Builder {
     /// The node one label above, one for each node.
     parents: Vec<u32>,
     names: Vec<u8>,
+    cased: Vec<(u32, Name)>,
     records: Vec<Record>,
     /// The records by node and type, in the order of the files.
     entries: Vec<Entry>,
@@ -84,6 +85,7 @@ impl Builder {
             hashes: Vec::new(),
             parents: Vec::new(),
             names: Vec::new(),
+            cased: Vec::new(),
             records: Vec::new(),
             entries: Vec::new(),
             sets: Vec::new(),
@@ -141,6 +143,10 @@ impl Builder {
         for (zone, source) in sources.into_iter().enumerate() {
             for record in source.records {
                 if let Some(node) = self.node_for(zone as u32, &source.apex, &record) {
+                    let labels = record.owner.as_wire().len() - source.apex.as_wire().len();
+                    if record.owner.as_wire()[..labels].iter().any(u8::is_ascii_uppercase) {
+                        self.cased.push((node, record.owner.clone()));
+                    }
                     let index = self.records.len() as u32;
                     self.entries.push(Entry { node, rtype: record.rtype, record: index });
                     self.records.push(record);
@@ -290,7 +296,7 @@ impl Builder {
         let entries = &self.entries[entries];
         let Entry { node: index, rtype, .. } = *entries.first()?;
         let node = &self.nodes[index as usize];
-        let apex = self.zones[node.zone as usize].apex.to_lower();
+        let apex = self.zones[node.zone as usize].apex.clone();
         // Of these there is one; whether the file says so is checked before.
         let entries = match rtype {
             Type::SOA | Type::CNAME | Type::DNAME => &entries[..1],
@@ -402,11 +408,14 @@ impl Builder {
 
     fn zones(mut self) -> Zones {
         let members = self.members();
+        self.cased.sort_by_key(|cased| cased.0); // stable: the first in the file counts
+        self.cased.dedup_by_key(|cased| cased.0);
         Zones {
             members,
             table: self.table,
             nodes: self.nodes.into(),
             names: self.names.into(),
+            cased: self.cased.into(),
             sets: self.sets.into(),
             octets: self.octets.into(),
             patches: self.patches.into(),

@@ -16,7 +16,7 @@ pub(super) struct Template {
     /// Names whose addresses belong in the additional section, with their places as
     /// [`Target::at`] has them. A lone root is the owner for SVCB and HTTPS in service mode.
     pub(super) targets: Vec<(u16, Name)>,
-    /// Suffixes of names already written, in lower case, and where.
+    /// Suffixes of names already written, in their case, and where.
     written: HashMap<Vec<u8>, u16>,
 }
 
@@ -37,7 +37,7 @@ impl Template {
         self.written.clear();
     }
 
-    /// Appends a record. `apex` is the apex of its zone in lower case.
+    /// Appends a record. `apex` is the apex of its zone in the case of the file.
     pub(super) fn push(
         &mut self,
         rtype: Type,
@@ -90,11 +90,11 @@ impl Template {
     }
 
     /// Appends a name, from its first suffix on that stands in the message already as a pointer.
+    /// What differs in case is not the same: a transfer keeps the case (RFC 5936 section 3.4).
     fn push_name(&mut self, name: &[u8], apex: &[u8]) {
-        let lower = name.to_ascii_lowercase();
         let mut at = 0;
-        while lower[at] != 0 {
-            let suffix = &lower[at..];
+        while name[at] != 0 {
+            let suffix = &name[at..];
             let to = match self.written.get(suffix) {
                 _ if suffix == apex => Some(Patch::APEX),
                 Some(&place) => Some(place),
@@ -109,7 +109,7 @@ impl Template {
             if self.octets.len() < BEYOND_POINTERS {
                 self.written.insert(suffix.to_vec(), self.octets.len() as u16);
             }
-            let end = at + 1 + usize::from(lower[at]);
+            let end = at + 1 + usize::from(name[at]);
             self.octets.extend(&name[at..end]);
             at = end;
         }
@@ -150,7 +150,7 @@ mod tests {
     fn names_are_compressed_against_the_apex_and_each_other() {
         let apex = wire("example.");
         let mut template = Template::default();
-        for target in ["ns1.dns.Example.", "ns2.DNS.example.", "example.", "ns.other."] {
+        for target in ["ns1.dns.example.", "ns2.dns.example.", "example.", "ns.other."] {
             template.push(Type::NS, 60, &wire(target), &apex).unwrap();
         }
         let data = |at: usize, len: usize| &template.octets[at..at + len];
@@ -162,6 +162,17 @@ mod tests {
         let expected = [patch(20, Patch::APEX), patch(38, 16), patch(52, Patch::APEX)];
         assert_eq!(template.patches, expected);
         assert_eq!(template.count, 4);
+    }
+
+    #[test]
+    fn names_in_another_case_keep_it() {
+        let mut template = Template::default();
+        for target in ["a.dns.example.", "b.DNS.example.", "c.dns.Example."] {
+            template.push(Type::NS, 60, &wire(target), &wire("example.")).unwrap();
+        }
+        assert!(template.octets.ends_with(&wire("c.dns.Example.")));
+        let patches: Vec<u16> = template.patches.iter().map(|patch| patch.to).collect();
+        assert_eq!(patches, [Patch::APEX, Patch::APEX]);
     }
 
     #[test]

@@ -141,9 +141,12 @@ fn is_within(name: &[u8], suffix: &[u8]) -> bool {
 }
 
 impl Entry {
-    /// The name of the records, in lower case.
+    /// The name of the records; its labels below the apex are in the case of the file.
     pub fn owner<'z>(&self, zones: &'z Zones) -> &'z [u8] {
-        zones.name_of(&zones.nodes[self.node as usize])
+        match zones.cased.binary_search_by_key(&self.node, |cased| cased.0) {
+            Ok(found) => zones.cased[found].1.as_wire(),
+            Err(_) => zones.name_of(&zones.nodes[self.node as usize]),
+        }
     }
 
     /// Whether the other's records have the same name.
@@ -224,6 +227,17 @@ mod tests {
                 "www.example. steered 0",
                 "x.d.example. TXT x1",
             ]
+        );
+    }
+
+    #[test]
+    fn owners_keep_the_case_of_the_file_the_first_one_of_several() {
+        let text =
+            format!("$ORIGIN Example.\n{SOA}WwW 60 A 192.0.2.1\nwww 60 TXT x\nup 60 TXT x\n");
+        let walked = walked(&zones(&[&text], &[]), 0);
+        assert_eq!(
+            walked[2..5],
+            ["WwW.Example. A x1", "WwW.Example. TXT x1", "up.example. TXT x1"]
         );
     }
 

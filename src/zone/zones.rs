@@ -20,6 +20,9 @@ pub struct Zones {
     pub(super) nodes: Box<[Node]>,
     /// The names of the nodes in lower case, one behind the other.
     pub(super) names: Box<[u8]>,
+    /// Names in the case of the files, of those nodes alone whose labels below the apex have a
+    /// capital letter; by node. For transfers, which keep the case (RFC 5936 section 3.4).
+    pub(super) cased: Box<[(u32, Name)]>,
     /// The RRsets, those of one node together, by type.
     pub(super) sets: Box<[Set]>,
     /// The templates.
@@ -252,6 +255,7 @@ impl Default for Zones {
         Zones {
             table: Table::new(),
             nodes: Box::default(),
+            cased: Box::default(),
             names: Box::default(),
             sets: Box::default(),
             octets: Box::default(),

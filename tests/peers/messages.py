@@ -176,6 +176,16 @@ def edns():
     yield "keepalive of 2", with_opt(opt(option(11, b"\0\1")))
     yield "chain", with_opt(opt(option(13, name("www"))))
     yield "key tag", with_opt(opt(option(14, b"\x4f\x66")))
+    several = option(3) + option(10, b"12345678") + option(11) + option(12, bytes(9))
+    subnet = option(8, b"\0\1\x18\0\xc0\0\2")
+    for owner in ["www", "nowhere", "host.sub", "a.test."]:
+        for rtype in (1, 6):
+            yield f"many options {owner} {rtype}", with_opt(
+                opt(several + subnet + option(65001, b"x")), owner=owner, rtype=rtype)
+        for kind, one in [("NSID", option(3)), ("cookie", option(10, b"12345678")),
+                          ("bad cookie", option(10, b"1234567890123456")), ("subnet", subnet),
+                          ("keepalive", option(11)), ("padding", option(12, bytes(9)))]:
+            yield f"{kind} {owner}", with_opt(opt(one), owner=owner)
     yield "padding", with_opt(opt(option(12, bytes(64))))
     yield "padding not zero", with_opt(opt(option(12, b"\1" * 64)))
     yield "extended error in query", with_opt(opt(option(15, b"\0\1why")))
@@ -221,7 +231,13 @@ def names():
     """Names at and beyond the limits, in odd case, with pointers and reserved label types."""
     long_label = "x" * 63
     yield "a label of 63", header() + question(long_label)
-    yield "mixed case", header() + question("wWw.ExAmPlE.cOm.")
+    for owner in ["wWw.ExAmPlE.cOm.", "NoWhere.eXample.com.", "HOST.sUb.Example.coM.",
+                  "X.wILd.example.COM.", "Alias.eXAMPLE.com.", "a.Test.", "b.OLD.example.com."]:
+        yield f"mixed case {owner}", header() + question(owner)
+        yield (f"mixed case {owner} +edns", header(counts=(1, 0, 0, 1)) + question(owner) + opt())
+        yield f"mixed case {owner} NOTIFY", header(4 << 11) + question(owner, 6)
+        yield (f"mixed case {owner} version 1",
+               header(counts=(1, 0, 0, 1)) + question(owner) + opt(version=1))
     ask = struct.pack("!HH", 1, 1)
     most = b"".join(b"\x3f" + b"a" * 63 for _ in range(3)) + b"\x31" + b"b" * 49
     yield "a name of 255", header() + most + name("@") + ask

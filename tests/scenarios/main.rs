@@ -2,130 +2,118 @@
 //! format stands in README.md beside them.
 #![allow(clippy::unwrap_used)] // also outside #[test] functions everything here is a test
 
-#[path = "../encrypted/clients.rs"]
 mod clients;
-mod reply;
+mod expected;
+mod message;
+mod query;
 mod scenario;
+#[allow(dead_code)] // connections that last are in `clients`
+#[path = "../encrypted/clients.rs"]
+mod single;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::net::SocketAddr;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64URL_NOPAD;
+use tokio::task::JoinSet;
 
-use clients::NAME;
-use reply::Told;
+use clients::{Clients, TRANSPORTS};
 use scenario::Scenario;
+use single::NAME;
 use support::certificates::Authority;
 use support::program::{CONFIG, Files, Serving};
 
 const SERVER: &str = r#"
-[server]
-zones = ["../zones/*.zone"]
 [tls]
 certificate = "certificate.pem"
 key = "key.pem"
 listen_dot = ["127.0.0.1:0"]
 listen_doh = ["127.0.0.1:0"]
 listen_doq = ["127.0.0.1:0"]
-[geoip]
-databases = []
 "#;
 
-#[tokio::test]
-async fn lookups_over_every_transport() {
-    run("lookup.scenario").await;
-}
-
-#[tokio::test]
-async fn what_rfcs_say_over_every_transport() {
-    run("rfcs.scenario").await;
-}
-
-#[tokio::test]
-async fn steered_answers_over_every_transport() {
-    run("steered.scenario").await;
-}
-
-/// Serves a file and asks all its questions.
-async fn run(file: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(file);
-    let scenario = Scenario::read(&path);
-    let server = Server::start(&scenario);
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_question_gets_its_answer_over_every_transport() {
+    let mut files: JoinSet<Vec<String>> = paths().into_iter().map(run).collect();
     let mut wrong = Vec::new();
-    for case in &scenario.cases {
-        let query = case.query();
-        for (transport, reply) in server.ask(&query).await {
-            let told = Told::read(&query, &reply);
-            if let Err(found) = case.compare(&told, transport == "UDP") {
-                wrong.push(format!("{file}:{}: {transport}: {found}", case.line));
+    while let Some(of_file) = files.join_next().await {
+        wrong.extend(of_file.unwrap_or_else(|panic| vec![panic.to_string()]));
+    }
+    wrong.sort();
+    assert!(wrong.is_empty(), "{}\n{} are wrong", wrong.join("\n"), wrong.len());
+}
+
+#[test]
+fn every_question_names_its_rfc_and_there_are_374_from_36_of_them() {
+    let (mut count, mut rfcs) = (0, BTreeSet::new());
+    for path in paths() {
+        let scenario = Scenario::read(&path);
+        if !scenario.policies.is_empty() {
+            continue;
+        }
+        for case in scenario.cases {
+            assert!(!case.rfc.is_empty(), "{}:{}: by which RFC?", path.display(), case.line);
+            count += 1;
+            let mut words = case.rfc.split(&[' ', ',']).map(str::to_owned);
+            while let Some(word) = words.next() {
+                rfcs.extend(if word == "RFC" { words.next() } else { None });
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count >= 374 && rfcs.len() >= 36, "{count} of {} RFCs: {rfcs:?}", rfcs.len());
+}
+
+fn paths() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let paths = fs::read_dir(here).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|ending| ending == "scenario")).collect()
+}
+
+/// Serves a file and asks all its questions; says what was answered wrong.
+async fn run(path: PathBuf) -> Vec<String> {
+    let scenario = Scenario::read(&path);
+    let (_files, serving, authority) = serve(&scenario);
+    let mut clients = Clients::new(&serving, authority);
+    let mut wrong = Vec::new();
+    for case in &scenario.cases {
+        let asked = case.query.octets();
+        for transport in TRANSPORTS.into_iter().filter(|over| case.query.is_for(over)) {
+            let result = if case.expected.is_silence {
+                let is_silent = clients.is_silent(transport, &asked).await;
+                if is_silent { Ok(()) } else { Err("not silent".to_owned()) }
+            } else {
+                let replies = clients.ask(transport, &asked, case.query.is_transfer()).await;
+                case.expected.compare(&case.query, &asked, &replies, transport == "udp")
+            };
+            if let Err(found) = result {
+                let file = path.file_name().unwrap().display();
+                wrong.push(format!("{file}:{}: {transport}: {found} ({})", case.line, case.rfc));
+            }
+        }
+    }
+    wrong
 }
 
 /// The program, which serves one scenario over all transports.
-struct Server {
-    _files: Files,
-    serving: Serving,
-    authority: Authority,
-    dot: SocketAddr,
-    doh: SocketAddr,
-    doq: SocketAddr,
-}
-
-impl Server {
-    fn start(scenario: &Scenario) -> Server {
-        let authority = Authority::new("ours");
-        let (certificate, key) = authority.files(NAME);
-        let mut files = Files::new()
-            .with(CONFIG, format!("{SERVER}{}", scenario.server))
-            .with("config/certificate.pem", certificate)
-            .with("config/key.pem", key)
-            .with("config/policies/scenario.toml", &scenario.policies);
-        for (zone, text) in &scenario.zones {
-            files = files.with(&format!("zones/{zone}.zone"), text);
-        }
-        let serving = files.serve();
-        let address = |protocol: &str| {
-            let line = serving.log(&["answering for ", protocol]);
-            let (_, rest) = line.rsplit_once(" on ").unwrap();
-            rest.split(',').next().unwrap().parse().unwrap()
-        };
-        let (dot, doh) = (address(", DNS over TLS"), address(", DNS over HTTPS"));
-        let doq = address(", DNS over QUIC");
-        Server { _files: files, serving, authority, dot, doh, doq }
+fn serve(scenario: &Scenario) -> (Files, Serving, Authority) {
+    let authority = Authority::new("ours");
+    let (certificate, key) = authority.files(NAME);
+    // Keys of [server] come before the first table.
+    let at = scenario.server.find("\n[").map_or(scenario.server.len(), |at| at + 1);
+    let at = if scenario.server.starts_with('[') { 0 } else { at };
+    let (keys, tables) = scenario.server.split_at(at);
+    let geoip = if tables.contains("[geoip") { "" } else { "[geoip]\ndatabases = []\n" };
+    let config = format!("[server]\nzones = [\"../zones/*.zone\"]\n{keys}{SERVER}{geoip}{tables}");
+    let mut files = Files::new()
+        .with(CONFIG, config)
+        .with("config/certificate.pem", certificate)
+        .with("config/key.pem", key)
+        .with("config/policies/scenario.toml", &scenario.policies);
+    for (zone, text) in &scenario.zones {
+        files = files.with(&format!("zones/{zone}.zone"), text);
     }
-
-    /// The reply over each transport.
-    async fn ask(&self, query: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-        let plain = self.serving.address();
-        let mut tls = clients::tls(self.dot, self.authority.client(b"dot")).await.unwrap();
-        let https = clients::https(self.doh, self.authority.client(b"h2"));
-        let quic = clients::quic(self.doq, self.authority.client(b"doq")).await.unwrap();
-        vec![
-            ("UDP", clients::udp(plain, query).await),
-            ("TCP", clients::tcp(plain, query).await),
-            ("TLS", clients::ask(&mut tls, query).await.expect("a reply")),
-            ("HTTPS, POST", clients::post(&https, self.doh.port(), query).await.unwrap()),
-            ("HTTPS, GET", get(&https, self.doh.port(), query).await),
-            ("QUIC", unframed(clients::ask_quic(&quic, query).await.unwrap())),
-        ]
-    }
-}
-
-async fn get(client: &reqwest::Client, port: u16, query: &[u8]) -> Vec<u8> {
-    let query = BASE64URL_NOPAD.encode(query);
-    let address = format!("https://{NAME}:{port}/dns-query?dns={query}");
-    let response = client.get(address).send().await.unwrap().error_for_status().unwrap();
-    response.bytes().await.unwrap().to_vec()
-}
-
-/// The one message that stands behind its length.
-fn unframed(octets: Vec<u8>) -> Vec<u8> {
-    let (len, message) = octets.split_first_chunk().expect("a length");
-    assert_eq!(usize::from(u16::from_be_bytes(*len)), message.len());
-    message.to_vec()
+    let serving = files.serve();
+    (files, serving, authority)
 }

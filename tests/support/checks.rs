@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use meridian::health::{
     Check, Checker, Exchange, Expect, Failure, Kind, Known, Monitor, Options, Report, Request,
-    Target, Thresholds, Timing,
+    Rules, Target, Thresholds, Timing,
 };
 use tokio::sync::mpsc;
 
@@ -25,6 +25,7 @@ pub fn monitor(kind: Kind) -> Monitor {
         timeout: LONG,
         thresholds: thresholds(3, 2),
         load: None,
+        rules: Rules::default(),
     }
 }
 

@@ -187,7 +187,9 @@ fn tell(event: &Event, address: SocketAddr) -> io::Result<()> {
             writeln!(out, "  check of {target} failed: {reason}")?;
         }
         Event::Verdict { .. } => {}
-        Event::Panic { .. } => writeln!(out, "  {event}")?,
+        Event::Hold { .. } | Event::Warning { .. } | Event::Panic { .. } => {
+            writeln!(out, "  {event}")?;
+        }
     }
     out.flush()
 }

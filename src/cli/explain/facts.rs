@@ -124,14 +124,31 @@ pub(super) struct MemberFacts {
     pub(super) by: String,
     /// Seconds since the last check.
     pub(super) checked_seconds_ago: Option<u64>,
+    /// What its checks say beyond up and down.
+    #[serde(flatten)]
+    pub(super) course: Course,
+    /// Whether it may stand in the answer to this question.
+    pub(super) is_offered: bool,
+}
+
+/// What the checks of a member say beyond up and down.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Course {
     /// How busy it says it is, 0.0 to 1.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) load: Option<f32>,
+    /// What holds it down although its checks may succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hold: Option<String>,
+    /// How often it went down lately, where damping is on: 0.0 is never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) score: Option<f64>,
+    /// What is left of its weight in percent, while it is up and warned of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) weight_left: Option<u8>,
     /// What is worth a look although the check succeeds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) warnings: Vec<String>,
-    /// Whether it may stand in the answer to this question.
-    pub(super) is_offered: bool,
 }
 
 /// The engine's own answer.
@@ -333,20 +350,14 @@ impl Case<'_> {
                 .iter()
                 .map(|member| {
                     let (state, by, age) = self.verdict(&trace.name, member.check);
-                    // A time is there where a check decides, and nothing stronger.
-                    let record = age.and(member.check);
-                    let record = record
-                        .and_then(|check| Some((check, self.records[check.0 as usize].as_ref()?)));
+                    let course = age.and(member.check).map(|check| self.course(check));
                     MemberFacts {
                         name: member.name.clone(),
                         rtype: member.rtype.clone(),
                         state,
                         by,
                         checked_seconds_ago: age,
-                        load: record.and_then(|(_, record)| record.load),
-                        warnings: record
-                            .map(|(check, record)| self.warnings(check, record))
-                            .unwrap_or_default(),
+                        course: course.unwrap_or_default(),
                         is_offered: member.is_offered,
                     }
                 })
@@ -354,15 +365,25 @@ impl Case<'_> {
         }
     }
 
-    fn warnings(&self, check: CheckId, record: &health::Record) -> Vec<String> {
+    fn course(&self, check: CheckId) -> Course {
+        let Some(record) = &self.records[check.0 as usize] else { return Course::default() };
+        let monitor = &self.generation.checks[check.0 as usize].monitor;
+        let rules = &monitor.rules;
+        let state = &record.state;
+        let is_warned = state.is_warned && state.verdict.is_usable() && rules.warn.is_some();
         let left = |at: SystemTime| at.duration_since(self.now).unwrap_or_default().as_secs();
         let expiring = record
             .expiring
             .map(|at| format!("certificate expires in {}", health::failure::span(left(at))));
-        let has_load = self.generation.checks[check.0 as usize].monitor.load.is_some();
-        let unread = has_load && record.load.is_none();
-        let unread = unread.then(|| "load not known: the log says why".to_owned());
-        expiring.into_iter().chain(unread).collect()
+        let is_unread = monitor.load.is_some() && record.load.is_none();
+        let unread = is_unread.then(|| "load not known: the log says why".to_owned());
+        Course {
+            load: record.load,
+            hold: state.hold(rules, self.now).map(|hold| hold.told(self.now)),
+            score: rules.damping.map(|_| state.score(rules, self.now)),
+            weight_left: is_warned.then(|| rules.left(true)),
+            warnings: expiring.into_iter().chain(unread).collect(),
+        }
     }
 
     /// A member's state, who says so, and how many seconds ago it was checked.

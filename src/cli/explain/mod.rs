@@ -12,15 +12,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::bail;
-
 use super::arguments::Explain;
 use super::report;
-use crate::config::suggest;
 use crate::health::{CheckId, Store};
-use crate::server::Generation;
 use crate::steering::control::Control;
-use crate::steering::model::{PoolId, PoolState};
+use crate::steering::model::PoolState;
 
 /// No such name is served.
 const NO_SUCH_NAME: u8 = 1;
@@ -40,12 +36,15 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
             .filter_map(|(check, record)| Some((check, record.as_ref()?.state.verdict))),
     );
     for (check, record) in (0..).map(CheckId).zip(&records) {
-        if let Some(ms) = record.and_then(|record| record.server_ms) {
+        let Some(record) = record else { continue };
+        if let Some(ms) = record.server_ms {
             control.set_server_ms(check, f64::from(ms));
         }
+        let rules = &generation.checks[check.0 as usize].monitor.rules;
+        control.set_left(check, rules.left(record.state.is_warned));
     }
     for name in &arguments.down {
-        control.force(pool_named(&generation, name)?, Some(PoolState::Down));
+        control.force(report::pool_named(&generation, name)?, Some(PoolState::Down));
     }
     control.evaluate_latency();
     control.settle();
@@ -58,15 +57,4 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
         text::write(&facts, out)?;
     }
     Ok(if facts.exists { ExitCode::SUCCESS } else { ExitCode::from(NO_SUCH_NAME) })
-}
-
-fn pool_named(generation: &Generation, name: &str) -> anyhow::Result<PoolId> {
-    let pools = &generation.steering.model.pools;
-    if let Some(index) = pools.iter().position(|pool| pool.name == name) {
-        return Ok(PoolId(index as u32));
-    }
-    match suggest::nearest(name, pools.iter().map(|pool| &*pool.name)) {
-        Some(near) => bail!("there is no pool `{name}`; did you mean `{near}`?"),
-        None => bail!("there is no pool `{name}`"),
-    }
 }

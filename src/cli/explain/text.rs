@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::facts::{ConsideredFacts, Facts, MemberFacts, TargetFacts};
+use super::facts::{ConsideredFacts, Course, Facts, MemberFacts, TargetFacts};
 use crate::steering::trace::Fate;
 
 /// Writes the whole explanation.
@@ -122,10 +122,20 @@ fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<
     if let Some(seconds) = facts.checked_seconds_ago {
         write!(out, ", last checked {seconds} s ago")?;
     }
-    if let Some(load) = facts.load {
+    let Course { load, hold, score, weight_left, warnings } = &facts.course;
+    if let Some(load) = load {
         write!(out, ", load {load:.2}")?;
     }
-    for warning in &facts.warnings {
+    match (hold, score) {
+        (Some(hold), _) => write!(out, "; {hold}")?,
+        // One that has all but faded is no news.
+        (None, Some(score)) if *score >= 0.05 => write!(out, "; damping score {score:.1}")?,
+        (None, _) => {}
+    }
+    if let Some(left) = weight_left {
+        write!(out, "; warned of, {left} % of its weight left")?;
+    }
+    for warning in warnings {
         write!(out, "; {warning}")?;
     }
     writeln!(out)

@@ -8,6 +8,7 @@ pub mod monitor;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod rhythm;
 pub mod server;
 pub mod transfer;
 pub mod value;
@@ -20,6 +21,7 @@ pub use monitor::MonitorSpec;
 pub use policy::PolicySpec;
 pub use pool::PoolSpec;
 pub use record::RecordSpec;
+pub use rhythm::{DampingSpec, RhythmSpec, WarnSpec};
 pub use server::ServerFile;
 pub use value::{DurationText, Entries, IntegerOrString, NotYet, Scalar, Spanned, StringOr, Words};
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::de::DeValue;
 
 use super::load::LoadSpec;
+use super::rhythm::with_rhythm;
 use super::{DurationText, Entries, IntegerOrString, Scalar, Spanned, StringOr, schema_by_kind};
 use crate::config::decode::{Misfit, decode, take_kind};
 
@@ -54,54 +55,44 @@ pub const KINDS: &[&str] = &["http", "https", "tcp"];
 /// The kinds that are documented and not yet supported.
 pub const KINDS_NOT_YET: &[&str] = &["tls", "grpc", "dns", "exec", "push"];
 
-/// A monitor that asks for a page over HTTP or HTTPS.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpSpec {
-    /// Where to connect; 80 for http, 443 for https. A member's own port comes before it.
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: Option<Spanned<i64>>,
-    /// The path, with its query string.
-    #[schemars(extend("default" = "/"))]
-    pub path: Option<Spanned<String>>,
-    /// The method.
-    #[schemars(extend("default" = "GET"))]
-    pub method: Option<Spanned<String>>,
-    /// Host header, and for https the name in the certificate; by default the member's own
-    /// address or name.
-    pub host: Option<Spanned<String>>,
-    /// Further headers of the request.
-    pub headers: Option<Entries<Spanned<String>>>,
-    /// From the start of one check to the start of the next; 10 % jitter is added.
-    #[schemars(extend("default" = "10s"))]
-    pub interval: Option<Spanned<DurationText>>,
-    /// How long a check may take; at most `interval`.
-    #[schemars(extend("default" = "2s"))]
-    pub timeout: Option<Spanned<DurationText>>,
-    /// Failures in a row that turn up into down.
-    #[schemars(range(min = 1, max = 100), extend("default" = 3))]
-    pub fall: Option<Spanned<i64>>,
-    /// Successes in a row that turn down into up.
-    #[schemars(range(min = 1, max = 100), extend("default" = 2))]
-    pub rise: Option<Spanned<i64>>,
-    /// What the answer must be.
-    pub expect: Option<HttpExpectSpec>,
-    /// Whether the certificate must be valid; only for https.
-    #[schemars(extend("default" = true))]
-    pub verify_tls: Option<Spanned<bool>>,
-    /// PEM file of certificate authorities trusted besides the public ones; only for https.
-    pub ca: Option<Spanned<String>>,
-    /// PEM file of the certificate that is shown to a member that asks for one; only for https.
-    pub client_certificate: Option<Spanned<String>>,
-    /// PEM file of its private key.
-    pub client_key: Option<Spanned<String>>,
-    /// The body of the request; not with GET and HEAD.
-    pub send: Option<Spanned<String>>,
-    /// Whether HTTP/2 is spoken: always, never, or with "auto" over TLS where the member does.
-    #[schemars(extend("default" = "auto", "enum" = [true, false, "auto"]))]
-    pub http2: Option<Spanned<Scalar>>,
-    /// Where the member says how busy it is.
-    pub load: Option<Spanned<LoadSpec>>,
+with_rhythm! {
+    /// A monitor that asks for a page over HTTP or HTTPS.
+    #[derive(Debug, Default, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct HttpSpec {
+        /// Where to connect; 80 for http, 443 for https. A member's own port comes before it.
+        #[schemars(range(min = 1, max = 65535))]
+        pub port: Option<Spanned<i64>>,
+        /// The path, with its query string.
+        #[schemars(extend("default" = "/"))]
+        pub path: Option<Spanned<String>>,
+        /// The method.
+        #[schemars(extend("default" = "GET"))]
+        pub method: Option<Spanned<String>>,
+        /// Host header, and for https the name in the certificate; by default the member's own
+        /// address or name.
+        pub host: Option<Spanned<String>>,
+        /// Further headers of the request.
+        pub headers: Option<Entries<Spanned<String>>>,
+        /// What the answer must be.
+        pub expect: Option<HttpExpectSpec>,
+        /// Whether the certificate must be valid; only for https.
+        #[schemars(extend("default" = true))]
+        pub verify_tls: Option<Spanned<bool>>,
+        /// PEM file of certificate authorities trusted besides the public ones; only for https.
+        pub ca: Option<Spanned<String>>,
+        /// PEM file of the certificate that is shown to a member that asks for one; only for https.
+        pub client_certificate: Option<Spanned<String>>,
+        /// PEM file of its private key.
+        pub client_key: Option<Spanned<String>>,
+        /// The body of the request; not with GET and HEAD.
+        pub send: Option<Spanned<String>>,
+        /// Whether HTTP/2 is spoken: always, never, or with "auto" over TLS where the member does.
+        #[schemars(extend("default" = "auto", "enum" = [true, false, "auto"]))]
+        pub http2: Option<Spanned<Scalar>>,
+        /// Where the member says how busy it is.
+        pub load: Option<Spanned<LoadSpec>>,
+    }
 }
 
 /// What the answer to an HTTP check must be. All of it must hold.
@@ -149,27 +140,17 @@ pub enum OnExpirySpec {
     Fail,
 }
 
-/// A monitor that opens a TCP connection.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TcpSpec {
-    /// Where to connect. A member's own port comes before it; one of the two must be there.
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: Option<Spanned<i64>>,
-    /// From the start of one check to the start of the next; 10 % jitter is added.
-    #[schemars(extend("default" = "10s"))]
-    pub interval: Option<Spanned<DurationText>>,
-    /// How long a check may take; at most `interval`.
-    #[schemars(extend("default" = "2s"))]
-    pub timeout: Option<Spanned<DurationText>>,
-    /// Failures in a row that turn up into down.
-    #[schemars(range(min = 1, max = 100), extend("default" = 3))]
-    pub fall: Option<Spanned<i64>>,
-    /// Successes in a row that turn down into up.
-    #[schemars(range(min = 1, max = 100), extend("default" = 2))]
-    pub rise: Option<Spanned<i64>>,
-    /// What the connection must be like.
-    pub expect: Option<TcpExpectSpec>,
+with_rhythm! {
+    /// A monitor that opens a TCP connection.
+    #[derive(Debug, Default, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    pub struct TcpSpec {
+        /// Where to connect. A member's own port comes before it; one of the two must be there.
+        #[schemars(range(min = 1, max = 65535))]
+        pub port: Option<Spanned<i64>>,
+        /// What the connection must be like.
+        pub expect: Option<TcpExpectSpec>,
+    }
 }
 
 /// What a TCP connection must be like.

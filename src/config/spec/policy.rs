@@ -174,7 +174,8 @@ pub struct LatencySpec {
     /// Pools and policies; all need a location or rows in the table.
     #[schemars(length(min = 1))]
     pub targets: Spanned<Vec<Spanned<String>>>,
-    /// CSV file with the columns match, pool, ms: what is known of the network's latency.
+    /// CSV file with the columns match, pool, ms and, if its heading says so, samples: what is
+    /// known of the network's latency.
     pub table: Option<Spanned<String>>,
 }
 

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config, Located, MemberData, MonitorKind};
 use crate::health::{
-    Authorities, Check, CheckId, Credentials, CredentialsError, Exchange, Expect, Expiry,
-    HeaderMatch, Http2, Kind, Monitor, Pattern, Request, StatusRange, Target, Thresholds, Trust,
+    Authorities, Check, CheckId, Credentials, CredentialsError, Damping, Exchange, Expect, Expiry,
+    HeaderMatch, Http2, Kind, Monitor, Pattern, Request, Rules, StatusRange, Target, Thresholds,
+    Trust, Warn,
 };
 
 /// All checks, and which check watches which member.
@@ -139,6 +140,7 @@ fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
         timeout,
         thresholds: Thresholds { fall: count(monitor.fall), rise: count(monitor.rise) },
         load,
+        rules: rules(monitor),
     })
 }
 
@@ -162,6 +164,23 @@ fn credentials(client: &config::ClientCertificate) -> Result<Credentials, Box<Di
         let message = format!("{}: {error}", super::shown(&file.value));
         Box::new(Diagnostic::error("bad-client-certificate", message).at(&file.span, ""))
     })
+}
+
+fn rules(monitor: &config::Monitor) -> Rules {
+    Rules {
+        backoff: monitor.backoff.as_ref().map(|backoff| backoff.value),
+        damping: monitor.damping.as_ref().map(|damping| Damping {
+            half_life: damping.half_life,
+            suppress: damping.suppress,
+            reuse: damping.reuse,
+            max_hold: damping.max_hold,
+        }),
+        manual_resume: monitor.manual_resume,
+        warn: monitor
+            .warn
+            .as_ref()
+            .map(|warn| Warn { latency: warn.latency.value, weight: warn.weight }),
+    }
 }
 
 fn trust(tls: &config::Tls) -> Result<Trust, Box<Diagnostic>> {
@@ -199,5 +218,17 @@ mod tests {
         let config = config::read(&files, "m.toml".as_ref()).expect("the files are right").config;
         let built = monitor(&config.monitors[0]).expect("it builds");
         assert_eq!(built.timeout, Duration::from_millis(300));
+    }
+
+    #[test]
+    fn damping_that_is_switched_on_has_the_defaults_of_the_checks() {
+        let files = Memory::from_iter([
+            ("m.toml", "[server]\nzones = []\npolicies = [\"p.toml\"]\n"),
+            ("p.toml", "[monitor.m]\nkind = \"tcp\"\nport = 80\ndamping = true\n"),
+        ]);
+        let config = config::read(&files, "m.toml".as_ref()).expect("the files are right").config;
+        let built = monitor(&config.monitors[0]).expect("it builds");
+        let expected = Rules { damping: Some(Damping::default()), ..Rules::default() };
+        assert_eq!(built.rules, expected);
     }
 }

@@ -220,6 +220,7 @@ fn kind(kind: &PolicyKind) -> Kind {
                             clients: place(&row.place.value)?,
                             pool: PoolId(row.pool as u32),
                             ms: row.milliseconds,
+                            samples: row.samples,
                         })
                     })
                     .collect(),

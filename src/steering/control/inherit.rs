@@ -2,13 +2,17 @@
 //! the files did not move.
 //!
 //! Indexes mean nothing across generations: pools, members and policies are found again by their
-//! names, classes of clients by what they prefer.
+//! names, classes of clients by what they prefer. Where that has changed, as it does with every new
+//! latency table, a client of the class is looked up in the generation before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Change, Control};
-use crate::steering::model::{Model, OnAllDown, PoolId};
+use crate::steering::compile::CompiledTarget;
+use crate::steering::latency::Choice;
+use crate::steering::model::{Model, OnAllDown, PolicyId, PoolId};
 use crate::steering::plan::{Plan, PlanId, Plans};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::standing::Resort;
@@ -31,8 +35,9 @@ impl Control {
         let plans = Signatures::new(&self.steering.compiled.plans, model);
         let held: HashMap<u64, _> =
             before.choices.iter().map(|(node, choice)| (old_plans.of(*node), *choice)).collect();
+        let by_client = self.choices_by_client(before);
         for (node, choice) in &mut self.choices {
-            if let Some(held) = held.get(&plans.of(*node)) {
+            if let Some(held) = held.get(&plans.of(*node)).or_else(|| by_client.get(node)) {
                 *choice = *held;
             }
         }
@@ -58,6 +63,38 @@ impl Control {
             }
         }
         self.last_known = last_known;
+    }
+
+    /// What the first client of each class had in the generation before, for latency policies
+    /// that still have the targets they had.
+    fn choices_by_client(&self, before: &Control) -> HashMap<PlanId, Choice> {
+        let (now, then) = (&*self.steering, &*before.steering);
+        let old_targets = then.compiled.targets.iter();
+        let by_name: HashMap<&str, &CompiledTarget> =
+            old_targets.map(|old| (then.model.target_name(old.target), old)).collect();
+        let mut held = HashMap::new();
+        for target in now.compiled.targets.iter().filter(|target| target.is_dynamic) {
+            let Some(old) = by_name.get(now.model.target_name(target.target)) else { continue };
+            let clients = match &target.table {
+                Some(table) => table.first_of_each_class(),
+                None => BTreeMap::from([(0, IpAddr::V4(Ipv4Addr::UNSPECIFIED))]),
+            };
+            for (class, client) in clients {
+                let old_class = old.table.as_ref().map_or(0, |table| table.find(client).class);
+                let was = fastest_under(&then.compiled.plans, old.classes[old_class as usize]);
+                let is = fastest_under(&now.compiled.plans, target.classes[class as usize]);
+                for (node, policy) in is {
+                    let same = |(_, old): &&(PlanId, PolicyId)| {
+                        has_same_targets((&now.model, policy), (&then.model, *old))
+                    };
+                    let choice = was.iter().find(same).and_then(|(old, _)| before.choices.get(old));
+                    if let Some(choice) = choice {
+                        held.entry(node).or_insert(*choice);
+                    }
+                }
+            }
+        }
+        held
     }
 
     fn place(&self, (number, cell): (usize, usize), plans: &Signatures) -> Place<'_> {
@@ -105,6 +142,35 @@ impl Control {
         let records = bindings.filter(|(_, panics)| **panics).flat_map(|(b, _)| &b.records);
         records.map(|id| &self.steering.model.records[id.0 as usize].owner).collect()
     }
+}
+
+/// The latency choices that a plan leads to, with their policies.
+fn fastest_under(plans: &Plans, id: PlanId) -> Vec<(PlanId, PolicyId)> {
+    let under = |targets: &[PlanId]| {
+        targets.iter().flat_map(|target| fastest_under(plans, *target)).collect()
+    };
+    match plans.plan(id) {
+        Plan::Pool(_) | Plan::Nothing => Vec::new(),
+        Plan::First(targets) | Plan::Merge { targets, .. } => under(targets),
+        Plan::Share { targets, .. } => {
+            targets.iter().flat_map(|(target, ..)| fastest_under(plans, *target)).collect()
+        }
+        Plan::Fastest { policy, candidates } => {
+            let inner = candidates.iter().flat_map(|(target, _)| fastest_under(plans, *target));
+            std::iter::once((id, *policy)).chain(inner).collect()
+        }
+    }
+}
+
+/// Whether two policies of one name choose among targets of the same names, in the same order.
+fn has_same_targets(now: (&Model, PolicyId), then: (&Model, PolicyId)) -> bool {
+    let names = |(model, id): (&Model, PolicyId)| -> Vec<String> {
+        let policy = model.policy(id);
+        let targets = policy.targets();
+        let targets = targets.iter().map(|target| model.target_name(*target));
+        std::iter::once(&*policy.name).chain(targets).map(str::to_owned).collect()
+    };
+    names(now) == names(then)
 }
 
 /// The pools of one generation in another one.

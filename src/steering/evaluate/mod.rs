@@ -151,11 +151,20 @@ impl Walk<'_> {
     fn pool(&self, id: PoolId) -> (Found, Trace) {
         let pool = self.model().pool(id);
         let standing = &self.view.standings[id.0 as usize];
-        let offer = standing.offer(pool, self.resort, Some(self.asker.rtype));
+        let mut offer = standing.offer(pool, self.resort, Some(self.asker.rtype));
+        if let (Offer::Members(members), Balance::RoundRobin) = (&mut offer, pool.balance) {
+            *members = standing.unwarned(std::mem::take(members), self.resort);
+        }
         let mut counted = pool.members.iter().zip(&standing.members).collect::<Vec<_>>();
         counted.retain(|(member, _)| member.data.is_counted());
         let up = counted.iter().filter(|(_, up)| **up).count();
         let mut note = format!("{up} of {} up, needs {}", counted.len(), pool.min_healthy);
+        let is_warned =
+            |index: &usize| standing.members[*index] && standing.left(*index, self.resort) < 100;
+        let warned = (0..pool.members.len()).filter(is_warned).count();
+        if warned > 0 {
+            note += &format!(", {warned} warned of");
+        }
         if standing.state != Default::default() {
             note = format!("state \"{}\" is in force; {note}", state_word(standing.state));
         }
@@ -187,7 +196,11 @@ impl Walk<'_> {
         let found = match offer {
             Offer::Down => None,
             Offer::NoData => Some(Resolved::NoData),
-            Offer::Members(members) => Some(pool_answer(pool, id, members)),
+            Offer::Members(members) => {
+                let left = members.iter().map(|index| standing.left(*index, self.resort));
+                let left: Vec<u8> = left.collect();
+                Some(pool_answer(pool, id, members, &left))
+            }
         };
         (found, trace)
     }
@@ -263,29 +276,20 @@ impl Walk<'_> {
         spread: Spread,
     ) -> (Found, String, Vec<Considered>) {
         let looked: Vec<_> = targets.iter().map(|(target, _)| self.target(*target)).collect();
-        let weight_up = targets
-            .iter()
-            .zip(&looked)
-            .any(|((_, weight), (found, _))| *weight > 0 && found.is_some());
-        let effective = |weight: u32, found: &Found| match (found, weight_up) {
-            (None, _) => 0,
-            (Some(_), true) => weight,
-            (Some(_), false) => 1,
-        };
-        let total: u64 = targets
-            .iter()
-            .zip(&looked)
-            .map(|((_, weight), (found, _))| u64::from(effective(*weight, found)))
-            .sum();
+        let weights = self.weights(targets, |index| looked[index].0.is_some());
+        let total: u64 = weights.iter().copied().map(u64::from).sum();
         let mut branches = Vec::new();
         let mut considered = Vec::new();
-        for ((target, weight), (found, trace)) in targets.iter().zip(looked) {
-            let share = effective(*weight, &found);
+        for (((target, weight), (found, trace)), share) in targets.iter().zip(looked).zip(weights) {
             let fate = match &found {
                 None => Fate::PassedOver(self.why_not(&trace)),
                 Some(_) => Fate::Shares(f64::from(share) / total as f64),
             };
-            considered.push(Considered { by: format!("weight {weight}"), fate, trace });
+            let by = match self.left(*target) {
+                100 => format!("weight {weight}"),
+                left => format!("weight {weight}, warned: {left} % of it left"),
+            };
+            considered.push(Considered { by, fate, trace });
             if let (Some(resolved), 1..) = (found, share) {
                 let seed = spread::seed(self.model().target_name(*target).as_bytes());
                 branches.push((Candidate { seed, weight: share }, resolved));
@@ -296,6 +300,30 @@ impl Walk<'_> {
             Spread::Client => "the same for the same client network, by weighted hash",
         };
         (by_share(spread, branches), note.to_owned(), considered)
+    }
+
+    /// The weights in force of a weighted policy's targets: 0 for what is not up; where nothing
+    /// that is up has a weight, equal ones.
+    fn weights(&self, targets: &[(Target, u32)], is_up: impl Fn(usize) -> bool) -> Vec<u32> {
+        let up = targets.iter().enumerate().map(|(index, (target, weight))| {
+            if is_up(index) { (*weight, self.left(*target)) } else { (0, 100) }
+        });
+        let weights = spread::lowered(&up.collect::<Vec<_>>());
+        if weights.iter().any(|weight| *weight > 0) {
+            return weights;
+        }
+        (0..targets.len()).map(|index| u32::from(is_up(index))).collect()
+    }
+
+    /// What is left of a target's weight, in percent.
+    fn left(&self, target: Target) -> u8 {
+        match target {
+            Target::Pool(id) => {
+                let standing = &self.view.standings[id.0 as usize];
+                standing.pool_left(self.model().pool(id), self.resort)
+            }
+            Target::Policy(_) => 100,
+        }
     }
 
     fn geo(
@@ -470,23 +498,23 @@ fn by_share(spread: Spread, mut branches: Vec<(Candidate, Resolved)>) -> Found {
     }
 }
 
-fn pool_answer(pool: &Pool, id: PoolId, members: Vec<usize>) -> Resolved {
+/// `left` is what is left of each member's weight, in percent.
+fn pool_answer(pool: &Pool, id: PoolId, members: Vec<usize>, left: &[u8]) -> Resolved {
     let spread = match pool.balance {
         Balance::RoundRobin => return all_of(pool, id, members),
         Balance::Weighted => Spread::Query,
         Balance::Sticky => Spread::Client,
     };
-    let any = members.iter().any(|index| pool.members[*index].weight > 0);
-    let branches = members
-        .into_iter()
-        .filter(|index| !any || pool.members[*index].weight > 0)
-        .map(|index| {
-            let member = &pool.members[index];
-            let seed = spread::seed(member.name.as_bytes());
-            let candidate = Candidate { seed, weight: member.weight.max(1) };
-            (candidate, all_of(pool, id, vec![index]))
-        })
-        .map(|(candidate, resolved)| (candidate, only_one(resolved)));
+    let weights = members.iter().map(|index| pool.members[*index].weight);
+    let weights = spread::lowered(&weights.zip(left.iter().copied()).collect::<Vec<_>>());
+    let any = weights.iter().any(|weight| *weight > 0);
+    let branches = members.into_iter().zip(weights).filter(|(_, weight)| !any || *weight > 0).map(
+        |(index, weight)| {
+            let seed = spread::seed(pool.members[index].name.as_bytes());
+            let candidate = Candidate { seed, weight: weight.max(1) };
+            (candidate, only_one(all_of(pool, id, vec![index])))
+        },
+    );
     by_share(spread, branches.collect()).unwrap_or(Resolved::NoData)
 }
 

@@ -43,7 +43,9 @@ impl Walk<'_> {
                 return match standing.offer(pool, self.resort, Some(self.asker.rtype)) {
                     Offer::Down => None,
                     Offer::NoData => Some(Resolved::NoData),
-                    Offer::Members(members) => Some(all_of(pool, id, members)),
+                    Offer::Members(members) => {
+                        Some(all_of(pool, id, standing.unwarned(members, self.resort)))
+                    }
                 };
             }
             Target::Policy(id) => id,
@@ -54,20 +56,16 @@ impl Walk<'_> {
                 .filter_map(|target| self.members(*target))
                 .reduce(|left, right| self.join(left, right)),
             Kind::Weighted { targets, spread } => {
-                let up: Vec<_> = targets
-                    .iter()
-                    .filter_map(|(target, weight)| {
+                let found: Vec<_> =
+                    targets.iter().map(|(target, _)| self.members(*target)).collect();
+                let weights = self.weights(targets, |index| found[index].is_some());
+                let branches = targets.iter().zip(found).zip(weights).filter_map(
+                    |(((target, _), found), weight)| {
                         let seed = spread::seed(self.model().target_name(*target).as_bytes());
-                        Some((Candidate { seed, weight: *weight }, self.members(*target)?))
-                    })
-                    .collect();
-                let any = up.iter().any(|(candidate, _)| candidate.weight > 0);
-                let branches: Vec<_> = up
-                    .into_iter()
-                    .filter(|(candidate, _)| candidate.weight > 0 || !any)
-                    .map(|(c, found)| (Candidate { weight: c.weight.max(1), ..c }, found))
-                    .collect();
-                by_share(*spread, branches)
+                        (weight > 0).then_some((Candidate { seed, weight }, found?))
+                    },
+                );
+                by_share(*spread, branches.collect())
             }
             // The others choose one target; the trace names it.
             _ => self.chosen(id).and_then(|target| match target {

@@ -1,0 +1,248 @@
+//! What is checked now: the list that a reload changes, and what is known of each target.
+//!
+//! Knows which checks there are and their records, not when they run; the task of the
+//! [`Checker`](super::Checker) hears of changes by its orders.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::check::{Check, Identity};
+use super::probe::{HttpError, Lookups, Probe, Tls};
+use super::store::{Known, Record};
+use super::verdict::CheckId;
+
+/// The longest that [`Roster::first_round`] waits.
+pub const FIRST_ROUND: Duration = Duration::from_secs(5);
+
+/// What is checked and what is known of it; a clone is the same one.
+///
+/// Changes while the checks run, in two steps, because the old generation answers until the new
+/// one is in force: [`Roster::begin`] adds what the new one needs, [`Roster::keep`] ends what is
+/// needed no more. A number is given once: what a [`Report`](super::Report)
+/// says is never about another check.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    pub(super) shared: Arc<Shared>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// The checks could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("check of {target} by monitor `{monitor}` cannot be run: {reason}")]
+pub struct StartError {
+    /// The target.
+    pub target: String,
+    /// The monitor's name.
+    pub monitor: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl Roster {
+    /// One without checks, and where its changes are told.
+    pub(super) fn new() -> (Roster, mpsc::UnboundedReceiver<Order>) {
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            table: Mutex::default(),
+            changed: Notify::new(),
+            waiting: watch::Sender::new(0),
+        });
+        (Roster { shared, orders }, ordered)
+    }
+
+    /// Begins those of `checks` that are not under way yet, all at once; the numbers of all, in
+    /// their order. A check goes on as it was when nothing about it changed. One whose interval,
+    /// timeout or thresholds changed begins anew from what is known of it.
+    ///
+    /// Makes connections ready, which takes a while for thousands: call it where waiting is
+    /// allowed.
+    ///
+    /// # Errors
+    /// When a check cannot be made ready. Nothing of the outside causes that.
+    pub fn begin(&self, checks: &[Check]) -> Result<Vec<CheckId>, StartError> {
+        let known = self.shared.known();
+        self.add(checks, &known, false)
+    }
+
+    /// Ends all checks but these.
+    pub fn keep(&self, wanted: &[CheckId]) {
+        let wanted: HashSet<CheckId> = wanted.iter().copied().collect();
+        let mut ended = HashSet::new();
+        self.shared.table().entries.retain(|check, _| {
+            let stays = wanted.contains(check);
+            if !stays {
+                ended.insert(*check);
+            }
+            stays
+        });
+        if !ended.is_empty() {
+            self.shared.changed.notify_one();
+            // Without the task nothing is checked any more anyway.
+            let _ = self.orders.send(Order::End(ended));
+        }
+    }
+
+    /// What is known of a check now; `None` when it has ended.
+    pub fn record(&self, check: CheckId) -> Option<Record> {
+        self.shared.table().entries.get(&check).map(|entry| entry.record)
+    }
+
+    /// A person's word that a target which is held down may come back: nothing holds it any more,
+    /// its score is forgotten, and it is checked at once. It comes up with the next
+    /// good check once it is found up. Whether it was held; `None` when the check has ended.
+    pub fn resume(&self, check: CheckId) -> Option<bool> {
+        let mut table = self.shared.table();
+        let record = &mut table.entries.get_mut(&check)?.record;
+        let was_held = record.state.is_held();
+        record.state = record.state.resumed(SystemTime::now());
+        drop(table);
+        if was_held {
+            self.shared.changed.notify_one();
+            // Without the task nothing is checked any more anyway.
+            let _ = self.orders.send(Order::Hasten(check));
+        }
+        Some(was_held)
+    }
+
+    /// Waits until every check has had a result since the start, or since it was begun without
+    /// anything being known of it; at most 5 s. How many have had none. The results of the others
+    /// are in the records then, and their reports sent.
+    pub async fn first_round(&self) -> usize {
+        let mut first = self.shared.waiting.subscribe();
+        // Late, or the checks have ended: either way the count is what it is.
+        let _ = tokio::time::timeout(FIRST_ROUND, first.wait_for(|waiting| *waiting == 0)).await;
+        *first.borrow()
+    }
+
+    /// Begins checks from what is `known`; the first result of all is waited for, or of those
+    /// of which nothing is.
+    pub(super) fn add(
+        &self,
+        checks: &[Check],
+        known: &Known,
+        all_awaited: bool,
+    ) -> Result<Vec<CheckId>, StartError> {
+        let running: HashMap<Identity, (CheckId, Check)> = {
+            let table = self.shared.table();
+            let entries = table.entries.iter();
+            entries.map(|(id, e)| (e.check.identity(), (*id, e.check.clone()))).collect()
+        };
+        let same = |check: &Check| {
+            let (id, other) = running.get(&check.identity())?;
+            check.monitor.has_pace_of(&other.monitor).then_some(*id)
+        };
+        let same: Vec<Option<CheckId>> = checks.iter().map(same).collect();
+        let fresh = checks.iter().zip(&same).filter(|(_, same)| same.is_none());
+        let mut probes = probes(fresh.map(|(check, _)| check))?.into_iter();
+        let now = SystemTime::now();
+        let mut begun = Vec::new();
+        let mut numbers = Vec::with_capacity(checks.len());
+        let mut table = self.shared.table();
+        for (check, same) in checks.iter().zip(same) {
+            if let Some(same) = same {
+                numbers.push(same);
+                continue;
+            }
+            // There is one for each check that is not under way.
+            let Some(probe) = probes.next() else { continue };
+            let id = table.take_number();
+            let record = known.of(check, now);
+            let is_awaited = all_awaited || record.is_none();
+            let record = record.unwrap_or(Record::unknown(now));
+            table.entries.insert(id, Entry { check: check.clone(), record });
+            begun.push(Begun { check: id, probe, is_awaited });
+            numbers.push(id);
+        }
+        drop(table);
+        if !begun.is_empty() {
+            let awaited = begun.iter().filter(|begun| begun.is_awaited).count();
+            self.shared.waiting.send_modify(|waiting| *waiting += awaited);
+            // Without the task nothing is checked any more anyway.
+            let _ = self.orders.send(Order::Begin(begun));
+        }
+        Ok(numbers)
+    }
+}
+
+/// What the roster and the task that runs the checks have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Locked for moments only, never across a wait.
+    table: Mutex<Table>,
+    /// Told of every changed verdict.
+    pub(super) changed: Notify,
+    /// Checks of which nothing is known yet.
+    pub(super) waiting: watch::Sender<usize>,
+}
+
+/// The checks under way, by number.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    next: u32,
+    pub(super) entries: BTreeMap<CheckId, Entry>,
+}
+
+/// A check under way, and what is known of its target.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) check: Check,
+    pub(super) record: Record,
+}
+
+/// A change of the roster, for the task that runs the checks.
+#[derive(Debug)]
+pub(super) enum Order {
+    Begin(Vec<Begun>),
+    End(HashSet<CheckId>),
+    /// Is to be made at once.
+    Hasten(CheckId),
+}
+
+/// A check that is due at once.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) check: CheckId,
+    pub(super) probe: Arc<Probe>,
+    /// Whether its first result is waited for.
+    pub(super) is_awaited: bool,
+}
+
+impl Table {
+    fn take_number(&mut self) -> CheckId {
+        let number = CheckId(self.next);
+        self.next = self.next.checked_add(1).expect("four billion checks were never begun");
+        number
+    }
+}
+
+impl Shared {
+    pub(super) fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn known(&self) -> Known {
+        let mut known = Known::default();
+        for Entry { check, record } in self.table().entries.values() {
+            known.insert(check.identity(), *record);
+        }
+        known
+    }
+}
+
+fn probes<'c>(checks: impl Iterator<Item = &'c Check>) -> Result<Vec<Arc<Probe>>, StartError> {
+    let lookups = Lookups::new();
+    let mut tls = Tls::new();
+    let mut ready = Vec::new();
+    for check in checks {
+        let failed = |e: HttpError| StartError {
+            target: check.target.to_string(),
+            monitor: check.monitor.name.clone(),
+            reason: e.to_string(),
+        };
+        ready.push(Arc::new(Probe::new(check, &lookups, &mut tls).map_err(failed)?));
+    }
+    Ok(ready)
+}

@@ -1,0 +1,214 @@
+//! Census: all clients of the world, by class and place, and where answers send them.
+//!
+//! Compiled tables are counted range by range, so that the counts are exact; a million ranges take
+//! a moment. Knows nothing of how many people stand behind an address.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use crate::geo::{Atlas, LocationId, RangeMap};
+use crate::steering::answers::Outcome;
+use crate::steering::compile::CompiledTarget;
+use crate::steering::model::PoolId;
+use crate::steering::resolve::{Item, Resolved, Ring};
+use crate::steering::table::ClassTable;
+
+/// Clients of one place that are treated alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kin {
+    /// Their class.
+    pub class: u32,
+    /// Their place, in the atlas they were counted with.
+    pub location: LocationId,
+}
+
+/// How many addresses: of IPv4, and networks of 64 bits of IPv6.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Size {
+    /// IPv4 addresses.
+    pub v4: f64,
+    /// IPv6 networks of length 64.
+    pub v6: f64,
+}
+
+/// Where an answer sends clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outlet {
+    /// To members of a pool.
+    Pool(PoolId),
+    /// To the addresses of `on_all_down`.
+    Substitute,
+    /// Nowhere: NODATA or SERVFAIL.
+    Nothing,
+}
+
+/// Address space that no client on the Internet has (RFC 6890, RFC 5771, RFC 1112): first address
+/// and length.
+const UNUSED_V4: [(u32, u8); 9] = [
+    (0x0000_0000, 8),
+    (0x0a00_0000, 8),
+    (0x6440_0000, 10),
+    (0x7f00_0000, 8),
+    (0xa9fe_0000, 16),
+    (0xac10_0000, 12),
+    (0xc0a8_0000, 16),
+    (0xc612_0000, 15),
+    (0xe000_0000, 3),
+];
+
+/// Global unicast (RFC 4291 section 2.4), all that has been given out.
+const USED_V6: (u128, u8) = (0x2000 << 112, 3);
+
+/// Counts the clients of a target.
+pub fn count(target: &CompiledTarget, atlas: &Atlas) -> HashMap<Kin, Size, RandomState> {
+    let (v4, v6) = classes(target.table.as_deref());
+    sizes(&v4.join(atlas.v4(), kin), &v6.join(atlas.v6(), kin))
+}
+
+/// Counts the clients of each place.
+pub fn count_places(atlas: &Atlas) -> HashMap<LocationId, Size, RandomState> {
+    let place = |class: &Option<u32>, location: &LocationId| class.map(|_| *location);
+    let (v4, v6) = classes(None);
+    sizes(&v4.join(atlas.v4(), place), &v6.join(atlas.v6(), place))
+}
+
+/// Counts the clients of two targets together, such as one before and after a change: each client
+/// by what it is in the one and in the other.
+pub fn count_pairs(
+    old: (&CompiledTarget, &Atlas),
+    new: (&CompiledTarget, &Atlas),
+) -> HashMap<(Kin, Kin), Size, RandomState> {
+    let both = |old: &Option<Kin>, new: &Option<Kin>| old.zip(*new);
+    let ((old4, old6), (new4, new6)) =
+        (classes(old.0.table.as_deref()), classes(new.0.table.as_deref()));
+    let (old4, new4) = (old4.join(old.1.v4(), kin), new4.join(new.1.v4(), kin));
+    let (old6, new6) = (old6.join(old.1.v6(), kin), new6.join(new.1.v6(), kin));
+    sizes(&old4.join(&new4, both), &old6.join(&new6, both))
+}
+
+/// The share of clients, from 0 to 1, that an answer sends to each outlet.
+pub fn outlets(outcome: &Outcome) -> HashMap<Outlet, f64, RandomState> {
+    let mut found = HashMap::default();
+    match outcome {
+        Outcome::ServFail => {
+            found.insert(Outlet::Nothing, 1.0);
+        }
+        Outcome::Resolved(resolved) => spread(resolved, 1.0, &mut found),
+    }
+    found
+}
+
+fn spread(resolved: &Resolved, share: f64, found: &mut HashMap<Outlet, f64, RandomState>) {
+    match resolved {
+        Resolved::NoData => *found.entry(Outlet::Nothing).or_default() += share,
+        Resolved::Ring(Ring { items, .. }) => {
+            // Each is equally often first, and clients take the first.
+            let each = share / items.len() as f64;
+            for item in items {
+                let outlet = match item {
+                    Item::Member(pool, _) => Outlet::Pool(*pool),
+                    Item::Address(_) => Outlet::Substitute,
+                };
+                *found.entry(outlet).or_default() += each;
+            }
+        }
+        Resolved::Draw(parts) => {
+            let all: f64 = parts.iter().map(|(weight, _)| draw_weight(*weight, parts)).sum();
+            for (weight, part) in parts {
+                spread(part, share * draw_weight(*weight, parts) / all, found);
+            }
+        }
+        Resolved::Hash(parts) => {
+            let weights: Vec<u32> = parts.iter().map(|(candidate, _)| candidate.weight).collect();
+            let equal = weights.iter().all(|weight| *weight == 0);
+            let weight = |weight: u32| if equal { 1.0 } else { f64::from(weight) };
+            let all: f64 = weights.iter().map(|w| weight(*w)).sum();
+            for (candidate, part) in parts {
+                spread(part, share * weight(candidate.weight) / all, found);
+            }
+        }
+    }
+}
+
+/// Equal shares where nobody has a weight.
+fn draw_weight(weight: u32, parts: &[(u32, Resolved)]) -> f64 {
+    if parts.iter().all(|(weight, _)| *weight == 0) { 1.0 } else { f64::from(weight) }
+}
+
+fn kin(class: &Option<u32>, location: &LocationId) -> Option<Kin> {
+    class.map(|class| Kin { class, location: *location })
+}
+
+/// The classes of all addresses that clients have, by a target's table; `None` for the others.
+fn classes(
+    table: Option<&ClassTable>,
+) -> (RangeMap<u32, Option<u32>>, RangeMap<u128, Option<u32>>) {
+    let (v4, v6) = match table {
+        Some(table) => (table.v4(), table.v6()),
+        None => (RangeMap::uniform(0), RangeMap::uniform(Some(0))),
+    };
+    let unused = UNUSED_V4.map(|(first, length)| (first, length, false));
+    let used_v4 = RangeMap::from_prefixes(true, unused);
+    let used_v6 = RangeMap::from_prefixes(false, [(USED_V6.0, USED_V6.1, true)]);
+    (
+        v4.join(&used_v4, |class, used| used.then_some(*class)),
+        v6.join(&used_v6, |class, used| class.filter(|_| *used)),
+    )
+}
+
+fn sizes<K: std::hash::Hash + Eq + Copy>(
+    v4: &RangeMap<u32, Option<K>>,
+    v6: &RangeMap<u128, Option<K>>,
+) -> HashMap<K, Size, RandomState> {
+    let mut sizes: HashMap<K, Size, RandomState> = HashMap::default();
+    for range in v4.iter() {
+        if let Some(key) = range.value {
+            sizes.entry(*key).or_default().v4 += f64::from(range.last - range.first) + 1.0;
+        }
+    }
+    for range in v6.iter() {
+        if let Some(key) = range.value {
+            let networks = ((range.last - range.first) >> 64) as f64;
+            sizes.entry(*key).or_default().v6 += networks + 1.0;
+        }
+    }
+    sizes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steering::resolve::Source;
+
+    fn ring(pools: &[u32]) -> Resolved {
+        let items = pools.iter().map(|pool| Item::Member(PoolId(*pool), 0)).collect();
+        Resolved::Ring(Ring { items, take: 1, source: Source::Pool(PoolId(0)) })
+    }
+
+    #[test]
+    fn draws_and_rings_send_their_shares() {
+        let draw = Resolved::Draw(vec![(3, ring(&[0])), (1, ring(&[0, 1])), (0, ring(&[2]))]);
+        let found = outlets(&Outcome::Resolved(draw));
+        assert_eq!(found[&Outlet::Pool(PoolId(0))], 0.875);
+        assert_eq!(found[&Outlet::Pool(PoolId(1))], 0.125);
+        let nobody = Resolved::Draw(vec![(0, ring(&[0])), (0, Resolved::NoData)]);
+        assert_eq!(outlets(&Outcome::Resolved(nobody))[&Outlet::Nothing], 0.5);
+        assert_eq!(outlets(&Outcome::ServFail)[&Outlet::Nothing], 1.0);
+    }
+
+    #[test]
+    fn private_and_unassigned_addresses_have_no_clients() {
+        let target = CompiledTarget {
+            target: crate::steering::model::Target::Pool(PoolId(0)),
+            table: None,
+            classes: Vec::new(),
+            is_dynamic: false,
+        };
+        let found = count(&target, &Atlas::compile(&[], &[]));
+        let all = found[&Kin { class: 0, location: LocationId(0) }];
+        let unused: f64 = UNUSED_V4.iter().map(|(_, length)| f64::from(32 - length).exp2()).sum();
+        assert_eq!(all.v4, 32.0_f64.exp2() - unused);
+        assert_eq!(all.v6, 61.0_f64.exp2());
+    }
+}
