@@ -36,7 +36,7 @@ pub use formula::{Formula, FormulaError};
 pub use load::{Load, LoadPage, Meter};
 pub use monitor::{
     Authorities, AuthoritiesError, Exchange, Expect, Expiry, HeaderMatch, Http2, Kind, Monitor,
-    Request, RequestError, StatusRange, StatusRangeError, Trust,
+    Pace, Request, RequestError, StatusRange, StatusRangeError, Trust,
 };
 pub use pattern::{Pattern, PatternError};
 pub use roster::{Roster, StartError};
