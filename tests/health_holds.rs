@@ -151,7 +151,7 @@ async fn resuming_does_not_wait_for_the_next_interval() {
     let now = SystemTime::now();
     let state = State { awaits_resume: true, ..State::settled(Verdict::Down, now) };
     let mut known = Known::default();
-    known.insert(check.identity(), Record { state, at: Some(now), server_ms: None });
+    known.insert(check.identity(), Record { state, at: Some(now), ..Record::unknown(now) });
     let (checker, mut reports) = start_known(vec![check], &known);
     let held = reports.recv().await.unwrap();
     assert_eq!((held.verdict, held.outcome.is_ok()), (Verdict::Down, true));

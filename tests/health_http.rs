@@ -5,7 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use meridian::health::{Check, Exchange, Expect, Failure, Kind, Monitor, Request, Stage, Target};
+use meridian::health::{
+    Check, Exchange, Expect, Failure, Http2, Kind, Monitor, Pattern, Request, Stage, Target,
+};
 use std::sync::Arc;
 use support::checks::{LONG, SHORT, check, exchange, expecting, failure, monitor, outcome, until};
 use support::hostile::{Behaviour, Refusing, Server};
@@ -277,6 +279,47 @@ async fn the_server_sees_method_path_host_and_headers() {
     assert!(seen.contains(&host), "{seen}");
     assert!(seen.contains("\r\nx-probe: meridian\r\n"), "{seen}");
     assert!(seen.contains("\r\nuser-agent: meridian/"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_body_is_sent_with_its_length() {
+    let server = Server::start(Behaviour::good()).await;
+    let request = Request::new("POST", "/health", None, [("Content-Type", "application/json")]);
+    let request = request.unwrap().with_body(r#"{"deep":true}"#);
+    outcome(http(&server, Exchange { request, expect: Expect::default() })).await.unwrap();
+    let seen = server.requests().remove(0);
+    assert!(seen.starts_with("POST /health HTTP/1.1\r\n"), "{seen}");
+    assert!(seen.contains("\r\ncontent-length: 13\r\n"), "{seen}");
+    assert!(seen.contains("\r\ncontent-type: application/json\r\n"), "{seen}");
+}
+
+#[tokio::test]
+async fn http2_in_clear_text_is_spoken_with_prior_knowledge() {
+    let new = Server::start(Behaviour::Http2).await;
+    let wanting = |http2| {
+        let Exchange { request, expect } = exchange();
+        Exchange { request: request.with_http2(http2), expect }
+    };
+    outcome(http(&new, wanting(Http2::Always))).await.unwrap();
+    assert_eq!(new.requests(), [format!("GET http://{}/health HTTP/2.0", new.address)]);
+    let failure = failure(http(&new, wanting(Http2::Auto))).await;
+    assert!(matches!(failure, Failure::Protocol(_) | Failure::Closed(_)), "{failure:?}");
+    until(|| new.open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_body_without_a_match_is_a_failure_that_shows_its_start() {
+    let server = Server::start(Behaviour::status(200, "up: 0 of 14")).await;
+    let wanting = |text| {
+        let body_regex = Some(Pattern::parse(text).unwrap());
+        expecting(Expect { body_regex, ..Expect::default() })
+    };
+    assert!(outcome(http(&server, wanting("^up: [0-9]"))).await.is_ok());
+    let failure = failure(http(&server, wanting("^up: [1-9]"))).await;
+    assert_eq!(
+        failure.to_string(),
+        "body without a match of `^up: [1-9]`; it begins `up: 0 of 14`"
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ mod support;
 use std::sync::Arc;
 
 use meridian::health::{
-    Authorities, Check, Exchange, Expect, Failure, Kind, Monitor, Request, Stage, Target, Trust,
+    Authorities, Check, Credentials, CredentialsError, Exchange, Expect, Expiry, Failure, Http2,
+    Kind, Monitor, Request, Stage, Target, Trust,
 };
 use support::certificates::{Authority, self_signed};
 use support::checks::{SHORT, check, exchange, failure, monitor, outcome};
@@ -137,6 +138,78 @@ async fn http2_is_spoken_where_the_server_does() {
     outcome(https(&server, named(NAME), trusting(&authority))).await.unwrap();
     let uri = format!("https://{NAME}:{}/health", server.address.port());
     assert_eq!(server.requests(), [format!("GET {uri} HTTP/2.0")]);
+}
+
+#[tokio::test]
+async fn http2_may_be_forbidden_or_demanded() {
+    let authority = Authority::new("ours");
+    let mut config = authority.server(NAME);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let both = Server::start_tls(Behaviour::good(), config).await;
+    let wanting = |http2| {
+        let Exchange { request, expect } = named(NAME);
+        Exchange { request: request.with_http2(http2), expect }
+    };
+    outcome(https(&both, wanting(Http2::Never), trusting(&authority))).await.unwrap();
+    assert!(both.requests()[0].starts_with("GET /health HTTP/1.1\r\n"));
+    outcome(https(&both, wanting(Http2::Always), trusting(&authority))).await.unwrap();
+    assert!(both.requests()[1].ends_with("HTTP/2.0"));
+    let old = Server::start_tls(Behaviour::good(), authority.server(NAME)).await;
+    let failure = failure(https(&old, wanting(Http2::Always), trusting(&authority))).await;
+    assert_eq!(
+        failure.to_string(),
+        "not proper HTTP: HTTP/2 wanted, which the target does not speak"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_a_target_that_asks_for_one() {
+    let authority = Authority::new("ours");
+    let config = authority.server_for_known_clients(NAME);
+    let server = Server::start_tls(Behaviour::good(), config).await;
+    let (certificate, key) = authority.files("meridian.example");
+    let credentials = Credentials::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let Exchange { request, expect } = named(NAME);
+    let known = Exchange { request: request.with_credentials(credentials), expect };
+    outcome(https(&server, known, trusting(&authority))).await.unwrap();
+    let nobody = failure(https(&server, named(NAME), trusting(&authority))).await;
+    assert!(nobody.to_string().contains("CertificateRequired"), "{nobody}");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let authority = Authority::new("ours");
+    let ((certificate, _), (_, key)) = (authority.files("a.example"), authority.files("a.example"));
+    let from = |certificate: &str, key: &str| {
+        Credentials::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap_err()
+    };
+    assert_eq!(from(&certificate, &key), CredentialsError::Unlike);
+    assert!(matches!(from("", &key), CredentialsError::Certificate(_)));
+    assert!(matches!(from(&certificate, ""), CredentialsError::Key(_)));
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_too_soon_is_told_or_a_failure() {
+    let authority = Authority::new("ours");
+    let config = authority.server_valid(NAME, 2020, 2100);
+    let server = Server::start_tls(Behaviour::good(), config).await;
+    // Longer than until 2100; the monitor's bound is what makes it soon.
+    let check = |days, is_failure| {
+        let Exchange { request, expect } = named(NAME);
+        let expect = Expect { expiry: Some(Expiry { days, is_failure }), ..expect };
+        https(&server, Exchange { request, expect }, trusting(&authority))
+    };
+    let (checker, mut reports) = support::checks::start(vec![check(40_000, false)]);
+    let report = reports.recv().await.unwrap();
+    assert!(report.outcome.is_ok());
+    let in_2100 = std::time::UNIX_EPOCH + std::time::Duration::from_secs(4_102_444_800);
+    assert_eq!(report.expiring, Some(in_2100));
+    assert_eq!(checker.records()[0].expiring, Some(in_2100));
+    checker.stop().await;
+    let text = failure(check(40_000, true)).await.to_string();
+    assert!(text.starts_with("certificate expires in 2"), "{text}");
+    assert!(text.ends_with(" days, wanted at least 40000 days"), "{text}");
+    assert!(outcome(check(14, true)).await.is_ok());
 }
 
 #[tokio::test]

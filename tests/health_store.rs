@@ -25,7 +25,8 @@ fn member(last: u8) -> Check {
 fn record(verdict: Verdict, at: SystemTime) -> Record {
     let since = at - Duration::from_secs(3600);
     let state = State { contrary: 1, ..State::settled(verdict, since) };
-    Record { state, at: Some(at), server_ms: Some(12.5) }
+    let expiring = Some(since + Duration::from_secs(86_400));
+    Record { state, at: Some(at), server_ms: Some(12.5), load: Some(0.75), expiring }
 }
 
 /// Now, as exactly as the file holds it.
@@ -227,7 +228,7 @@ fn a_file_of_an_older_version_is_read() {
     let read = Store::new(directory.path()).load().of(&check, at).unwrap();
     let expected = record(Verdict::Down, at);
     let state = State { score: Score::zero(SystemTime::UNIX_EPOCH), ..expected.state };
-    assert_eq!(read, Record { state, ..expected });
+    assert_eq!(read, Record { state, load: None, expiring: None, ..expected });
 }
 
 #[test]

@@ -478,6 +478,76 @@ async fn pools_that_share_an_address_share_its_check() {
     assert_eq!(log.matches(&format!("{target}:{} is down", server.address.port())).count(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_about_to_expire_is_told_in_the_log_and_in_explain_and_the_region_stays_up() {
+    let authority = Authority::new("ours");
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    // At most a year ahead, and never behind.
+    let next_year = 1971 + (since_1970.as_secs() / 31_556_952) as i32;
+    let config = authority.server_valid("www.example.com", 2020, next_year);
+    let server = Server::start_tls(Behaviour::status(200, r#"{"load": 0.25}"#), config).await;
+    let (certificate, key) = authority.files("meridian.example");
+    let policies = format!(
+        "[monitor.web]\nkind = \"https\"\nhost = \"www.example.com\"\nca = \"ca.pem\"\n\
+         client_certificate = \"client.pem\"\nclient_key = \"client.key\"\n\
+         load = {{ json = \"/load\" }}\n\
+         expect = {{ certificate_days = 400, header = {{ content-length = {{ present = true }} }} }}\n\
+         {}[record.\"www.example.com\"]\nuse = \"east\"\n",
+        pool("east", "192.0.2.10", server.address)
+    );
+    let files = files(&policies)
+        .with("config/policies/ca.pem", authority.pem())
+        .with("config/policies/client.pem", certificate)
+        .with("config/policies/client.key", key);
+    let mut serving = files.serve();
+    let line = serving.log(&["WARN", "certificate expires in "]);
+    assert!(line.contains(&server.address.to_string()), "{line}");
+    assert_eq!(one(&serving, "www.example.com"), "192.0.2.10");
+    assert_eq!(serving.process.stop(), Some(0));
+    let explained = files.run(&["explain", "www.example.com", "--client", "192.0.2.1"]).stdout;
+    let member = explained.lines().find(|line| line.contains("192.0.2.10 up:")).unwrap();
+    assert!(member.contains(", load 0.25; certificate expires in "), "{member}");
+}
+
+#[test]
+fn a_client_key_of_another_certificate_is_refused_at_load() {
+    let authority = Authority::new("ours");
+    let ((certificate, _), (_, key)) = (authority.files("a.example"), authority.files("a.example"));
+    let policies = "[monitor.web]\nkind = \"https\"\nclient_certificate = \"client.pem\"\n\
+                    client_key = \"client.key\"\n[pool.p]\nmonitor = \"web\"\n\
+                    members = [\"192.0.2.1\"]\n[record.\"www.example.com\"]\nuse = \"p\"\n";
+    let files = files(policies)
+        .with("config/policies/client.pem", certificate)
+        .with("config/policies/client.key", key);
+    let checked = files.run(&["check"]);
+    assert_eq!(checked.code, 2);
+    assert!(
+        checked.stderr.contains("the key is not that of the certificate"),
+        "{}",
+        checked.stderr
+    );
+    assert!(checked.stderr.contains("services.toml:4:14"), "{}", checked.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_cannot_be_read_is_told_once_and_shown_in_explain() {
+    let server = Server::start(Behaviour::status(200, r#"{"load": 45.2}"#)).await;
+    let monitor = format!("{MONITOR}load = {{ json = \"/load\" }}\n");
+    let policies = format!(
+        "{monitor}{}[record.\"www.example.com\"]\nuse = \"east\"\nttl = 2\n",
+        pool("east", "192.0.2.10", server.address)
+    );
+    let files = files(&policies);
+    let mut serving = files.serve();
+    serving.log(&["WARN", "load not read", "45.2", "divide a percentage by 100"]);
+    until("it is checked again", || server.requests().len() > 2);
+    assert_eq!(serving.process.stderr.all().matches("load not read").count(), 1);
+    assert_eq!(serving.process.stop(), Some(0));
+    let explained = files.run(&["explain", "www.example.com", "--client", "192.0.2.1"]).stdout;
+    let member = explained.lines().find(|line| line.contains("192.0.2.10 up:")).unwrap();
+    assert!(member.ends_with("; load not known: the log says why"), "{member}");
+}
+
 /// A failover from one checked region to one that is not.
 fn pair(monitor: &str, check: SocketAddr) -> String {
     format!(

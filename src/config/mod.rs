@@ -11,6 +11,7 @@ pub mod diagnostic;
 pub mod files;
 pub mod latency;
 pub mod listen;
+pub mod load;
 pub mod member;
 pub mod monitor;
 pub mod names;
@@ -50,8 +51,11 @@ pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};
 pub use listen::Encrypted;
+pub use load::{Load, Meter};
 pub use member::{Member, MemberData};
-pub use monitor::{Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls};
+pub use monitor::{
+    ClientCertificate, Expiry, HeaderMatch, Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls,
+};
 pub use names::{Target, TargetRef};
 pub use place::Match;
 pub use policy::{

@@ -4,11 +4,14 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::load::Load;
 use super::reader::Reader;
 use super::rhythm::{Damping, Rhythm, SHORTEST, Warn};
 use super::source::{Located, Span};
-use super::spec::monitor::{HttpExpectSpec, HttpSpec, MonitorSpec, TcpSpec};
-use super::spec::{DurationText, Entries, IntegerOrString, Scalar, Spanned};
+use super::spec::monitor::{
+    HeaderExpectSpec, HttpExpectSpec, HttpSpec, MonitorSpec, OnExpirySpec, TcpSpec,
+};
+use super::spec::{DurationText, Entries, IntegerOrString, Scalar, Spanned, StringOr};
 
 /// How a member is checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +71,12 @@ pub struct Http {
     pub host: Option<String>,
     /// Further headers of the request, never `Host`.
     pub headers: Vec<(String, String)>,
+    /// The body of the request.
+    pub send: Option<String>,
+    /// Whether HTTP/2 is spoken; `None`: over TLS where the member does.
+    pub http2: Option<bool>,
+    /// Where the member says how busy it is.
+    pub load: Option<Load>,
     /// What the answer must be.
     pub expect: HttpExpect,
 }
@@ -79,6 +88,17 @@ pub struct Tls {
     pub verify: bool,
     /// PEM file of certificate authorities trusted besides the public ones.
     pub ca: Option<Located<PathBuf>>,
+    /// What is shown to a member that asks for it.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A client certificate: two PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those that signed it.
+    pub certificate: Located<PathBuf>,
+    /// Its private key.
+    pub key: Located<PathBuf>,
 }
 
 /// What the answer to an HTTP check must be; all of it must hold.
@@ -88,12 +108,36 @@ pub struct HttpExpect {
     pub status: Vec<RangeInclusive<u16>>,
     /// Text that must stand somewhere in the body.
     pub body: Option<String>,
+    /// A regular expression that matches somewhere in the body; not yet read.
+    pub body_regex: Option<Located<String>>,
     /// JSON Pointers (RFC 6901) into the body, and the values that must be there.
     pub json: Vec<(String, serde_json::Value)>,
-    /// Names of headers, and what their values must be.
-    pub header: Vec<(String, String)>,
+    /// Names of headers, and what they must be.
+    pub header: Vec<(String, HeaderMatch)>,
+    /// How long the certificate must still be valid; only for https.
+    pub expiry: Option<Expiry>,
     /// Longest time for the whole check, connecting included: 1 ms to the timeout.
     pub latency: Option<Duration>,
+}
+
+/// What a header of an answer must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderMatch {
+    /// Exactly this value.
+    Is(String),
+    /// A value that a regular expression matches; not yet read.
+    Regex(Located<String>),
+    /// There or not there, with any value.
+    Present(bool),
+}
+
+/// How long a certificate must still be valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// Days: 1 to 1000.
+    pub days: u16,
+    /// Whether less is a failure and not just a warning.
+    pub is_failure: bool,
 }
 
 /// A check that opens a connection.
@@ -102,6 +146,9 @@ pub struct Tcp {
     /// Longest time until the connection stands: 1 ms to the timeout.
     pub latency: Option<Duration>,
 }
+
+/// Octets of a request's body, at most.
+const LONGEST_BODY: usize = 64 * 1024;
 
 impl Monitor {
     pub(super) fn resolve(
@@ -122,25 +169,33 @@ impl Monitor {
         https: bool,
         reader: &mut Reader<'_>,
     ) -> Monitor {
-        reader.not_yet("load", spec.load.as_ref(), None);
         let rhythm = Rhythm::resolve(spec.rhythm(), reader);
         let method = method(spec.method.as_ref(), reader);
+        let tls = tls(&spec, https, reader);
         let expect = spec.expect.unwrap_or_default();
         if method == "HEAD" {
             let json = expect.json.as_ref().and_then(|Entries(entries)| entries.first());
-            let body = expect.body.as_ref().map(|body| &body.range);
+            let body = expect.body.as_ref().or(expect.body_regex.as_ref());
+            let body = body.map(|body| &body.range);
             if let Some(range) = body.or(json.map(|(key, _)| &key.range)) {
                 let help = "use the method GET, or expect a status or a header";
                 reader.invalid(range, "the answer to HEAD has no body", help);
             }
         }
+        let expect = HttpExpect::resolve(expect, rhythm.timeout, tls.as_ref(), reader);
+        let send = send(spec.send, &method, reader);
+        let has_body = method != "HEAD";
+        let load = spec.load;
         let http = Http {
-            tls: tls(&spec.verify_tls, &spec.ca, https, reader),
+            tls,
             path: path(spec.path.as_ref(), reader),
             method,
             host: spec.host.as_ref().map(|host| self::host(host, reader)),
             headers: headers(spec.headers, reader),
-            expect: HttpExpect::resolve(expect, rhythm.timeout, reader),
+            send,
+            http2: http2(spec.http2.as_ref(), reader),
+            load: load.and_then(|load| Load::resolve(load, https, has_body, reader)),
+            expect,
         };
         let port = port(spec.port.as_ref(), reader).or(Some(if https { 443 } else { 80 }));
         rhythm.monitor(name, MonitorKind::Http(Box::new(http)), port)
@@ -170,7 +225,7 @@ fn method(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
     value.clone()
 }
 
-fn path(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
+pub(super) fn path(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
     let Some(Spanned { value, range }) = value else { return "/".to_owned() };
     let visible = value.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
     if !value.starts_with('/') || !visible {
@@ -197,9 +252,7 @@ fn headers(
 ) -> Vec<(String, String)> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     for (name, value) in headers.map(|Entries(entries)| entries).unwrap_or_default() {
-        if !is_token(&name.value) {
-            let message = format!("`{}` is not the name of a header", name.value);
-            reader.invalid(&name.range, message, "");
+        if !header_name(&name, reader) {
         } else if name.value.eq_ignore_ascii_case("host") {
             reader.invalid(&name.range, "`Host` has a key of its own", "use `host`");
         } else if pairs.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name.value)) {
@@ -215,23 +268,55 @@ fn headers(
     pairs
 }
 
+/// Whether it is the name of a header, or a report that it is none.
+pub(super) fn header_name(name: &Spanned<String>, reader: &mut Reader<'_>) -> bool {
+    let is_name = is_token(&name.value);
+    if !is_name {
+        let message = format!("`{}` is not the name of a header", name.value);
+        reader.invalid(&name.range, message, "");
+    }
+    is_name
+}
+
 /// Whether it is a token as RFC 9110 section 5.6.2 has it.
 fn is_token(text: &str) -> bool {
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(fine)
 }
 
-fn tls(
-    verify: &Option<Spanned<bool>>,
-    ca: &Option<Spanned<String>>,
-    https: bool,
-    reader: &mut Reader<'_>,
-) -> Option<Tls> {
+fn send(send: Option<Spanned<String>>, method: &str, reader: &mut Reader<'_>) -> Option<String> {
+    let Spanned { value, range } = send?;
+    if matches!(method, "GET" | "HEAD") {
+        let message = format!("a request with the method {method} has no body");
+        reader.invalid(&range, message, "set method = \"POST\", or remove `send`");
+    } else if value.len() > LONGEST_BODY {
+        let message = format!("`send` has at most {} KiB", LONGEST_BODY / 1024);
+        reader.invalid(&range, message, "");
+    }
+    Some(value)
+}
+
+fn http2(value: Option<&Spanned<Scalar>>, reader: &mut Reader<'_>) -> Option<bool> {
+    match value.map(|spanned| (&spanned.value, &spanned.range))? {
+        (Scalar::Boolean(is_spoken), _) => Some(*is_spoken),
+        (Scalar::String(word), _) if word == "auto" => None,
+        (_, range) => {
+            reader.invalid(range, "`http2` is true, false or \"auto\"", "");
+            None
+        }
+    }
+}
+
+fn tls(spec: &HttpSpec, https: bool, reader: &mut Reader<'_>) -> Option<Tls> {
+    let HttpSpec { verify_tls: verify, ca, client_certificate, client_key, .. } = spec;
     let verifies = verify.as_ref().is_none_or(|verify| verify.value);
     if !https {
         let unused =
             verify.as_ref().filter(|verify| !verify.value).map(|v| ("verify_tls", &v.range));
-        if let Some((key, range)) = unused.or(ca.as_ref().map(|ca| ("ca", &ca.range))) {
+        let files =
+            [("ca", ca), ("client_certificate", client_certificate), ("client_key", client_key)];
+        let files = files.iter().find_map(|(key, file)| Some((*key, &file.as_ref()?.range)));
+        if let Some((key, range)) = unused.or(files) {
             let message = format!("`{key}` has no meaning for kind `http`");
             reader.invalid(range, message, "use kind = \"https\", or remove it");
         }
@@ -241,24 +326,44 @@ fn tls(
         let help = "remove `ca`, or set `verify_tls` to true";
         reader.invalid(&ca.range, "`ca` is not used when `verify_tls` is false", help);
     }
-    let ca = ca.as_ref().map(|ca| {
-        if ca.value.is_empty() {
-            reader.invalid(&ca.range, "`ca` is empty", "write the path of a PEM file");
+    let ca = ca.as_ref().map(|ca| pem("ca", ca, reader));
+    let client = match (client_certificate, client_key) {
+        (Some(certificate), Some(key)) => Some(ClientCertificate {
+            certificate: pem("client_certificate", certificate, reader),
+            key: pem("client_key", key, reader),
+        }),
+        (None, None) => None,
+        (Some(alone), None) => {
+            reader.invalid(&alone.range, "a certificate needs its key", "add `client_key`");
+            None
         }
-        Located { value: reader.path(&ca.value), span: reader.span(&ca.range) }
-    });
-    Some(Tls { verify: verifies, ca })
+        (None, Some(alone)) => {
+            reader.invalid(&alone.range, "a key needs its certificate", "add `client_certificate`");
+            None
+        }
+    };
+    Some(Tls { verify: verifies, ca, client })
+}
+
+fn pem(key: &str, file: &Spanned<String>, reader: &mut Reader<'_>) -> Located<PathBuf> {
+    if file.value.is_empty() {
+        let message = format!("`{key}` is empty");
+        reader.invalid(&file.range, message, "write the path of a PEM file");
+    }
+    Located { value: reader.path(&file.value), span: reader.span(&file.range) }
 }
 
 impl HttpExpect {
-    fn resolve(spec: HttpExpectSpec, timeout: Duration, reader: &mut Reader<'_>) -> HttpExpect {
+    fn resolve(
+        spec: HttpExpectSpec,
+        timeout: Duration,
+        tls: Option<&Tls>,
+        reader: &mut Reader<'_>,
+    ) -> HttpExpect {
+        let expiry = Expiry::resolve(&spec, tls, reader);
         let mut json = Vec::new();
         for (pointer, value) in spec.json.map(|Entries(entries)| entries).unwrap_or_default() {
-            if !(pointer.value.is_empty() || pointer.value.starts_with('/')) {
-                let message = format!("`{}` is not a JSON Pointer", pointer.value);
-                let help = format!("write \"/{}\"", pointer.value.replace('.', "/"));
-                reader.invalid(&pointer.range, message, &help);
-            }
+            reader.json_pointer(&pointer);
             let expected = match value.value {
                 Scalar::String(text) => text.into(),
                 Scalar::Integer(integer) => integer.into(),
@@ -273,11 +378,81 @@ impl HttpExpect {
         HttpExpect {
             status: status(spec.status, reader),
             body: spec.body.map(|body| body.value),
+            body_regex: spec.body_regex.map(|regex| regex_of(regex, reader)),
             json,
-            header: headers(spec.header, reader),
+            header: header_matches(spec.header, reader),
+            expiry,
             latency: spec.latency.map(|latency| self::latency(&latency, timeout, reader)),
         }
     }
+}
+
+impl Expiry {
+    fn resolve(
+        spec: &HttpExpectSpec,
+        tls: Option<&Tls>,
+        reader: &mut Reader<'_>,
+    ) -> Option<Expiry> {
+        let Some(days) = &spec.certificate_days else {
+            if let Some(word) = &spec.on_expiry {
+                let help = "add `certificate_days`";
+                reader.invalid(&word.range, "`on_expiry` needs a number of days", help);
+            }
+            return None;
+        };
+        match tls {
+            None => {
+                let message = "`certificate_days` has no meaning for kind `http`";
+                reader.invalid(&days.range, message, "use kind = \"https\", or remove it");
+            }
+            Some(Tls { verify: false, .. }) => {
+                let message = "certificates are not looked at when `verify_tls` is false";
+                let help = "remove `verify_tls`, and name the authority with `ca`";
+                reader.invalid(&days.range, message, help);
+            }
+            Some(_) => {}
+        }
+        let number = reader.integer("certificate_days", Some(days), 1..=1000, 1);
+        let is_failure =
+            spec.on_expiry.as_ref().is_some_and(|word| word.value == OnExpirySpec::Fail);
+        Some(Expiry { days: u16::try_from(number).unwrap_or(1), is_failure })
+    }
+}
+
+fn regex_of(regex: Spanned<String>, reader: &mut Reader<'_>) -> Located<String> {
+    if regex.value.is_empty() {
+        reader.invalid(&regex.range, "the regular expression is empty", "remove it");
+    }
+    Located { value: regex.value, span: reader.span(&regex.range) }
+}
+
+fn header_matches(
+    spec: Option<Entries<Spanned<StringOr<HeaderExpectSpec>>>>,
+    reader: &mut Reader<'_>,
+) -> Vec<(String, HeaderMatch)> {
+    let entries = spec.map(|Entries(entries)| entries).unwrap_or_default();
+    let mut texts = Vec::new();
+    let mut matches = Vec::new();
+    for (name, Spanned { value, range }) in entries {
+        let (text, wanted) = match value {
+            StringOr::String(text) => (text.clone(), HeaderMatch::Is(text)),
+            StringOr::Table(HeaderExpectSpec { regex: Some(regex), present: None }) => {
+                (String::new(), HeaderMatch::Regex(regex_of(regex, reader)))
+            }
+            StringOr::Table(HeaderExpectSpec { regex: None, present: Some(present) }) => {
+                (String::new(), HeaderMatch::Present(present.value))
+            }
+            StringOr::Table(_) => {
+                let help = "give exactly one of them, or a value as a string";
+                reader.invalid(&range, "a header is expected by `regex` or `present`", help);
+                continue;
+            }
+        };
+        matches.push((name.value.clone(), wanted));
+        texts.push((name, Spanned { value: text, range }));
+    }
+    headers(Some(Entries(texts)), reader);
+    matches
 }
 
 fn latency(value: &Spanned<DurationText>, timeout: Duration, reader: &mut Reader<'_>) -> Duration {

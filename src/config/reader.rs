@@ -98,6 +98,15 @@ impl<'a> Reader<'a> {
         default
     }
 
+    /// Reports what is no JSON Pointer (RFC 6901).
+    pub(super) fn json_pointer(&mut self, pointer: &Spanned<String>) {
+        if !(pointer.value.is_empty() || pointer.value.starts_with('/')) {
+            let message = format!("`{}` is not a JSON Pointer", pointer.value);
+            let help = format!("write \"/{}\"", pointer.value.replace('.', "/"));
+            self.invalid(&pointer.range, message, &help);
+        }
+    }
+
     /// A path, relative to the file it is written in.
     pub(super) fn path(&self, value: &str) -> PathBuf {
         self.source.path().parent().unwrap_or_else(|| "".as_ref()).join(value)

@@ -81,6 +81,11 @@ impl Target {
         Ok(Target { host, port })
     }
 
+    /// The same host at another port, 1 to 65535.
+    pub(super) fn at(&self, port: u16) -> Target {
+        Target { host: self.host.clone(), port }
+    }
+
     /// The host.
     pub fn host(&self) -> &Host {
         &self.host

@@ -8,9 +8,10 @@ use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
 use super::check::Check;
-use super::failure::{Failure, Timing};
+use super::failure::{Failure, Timing, span};
 use super::jitter::Jitter;
-use super::probe::Probe;
+use super::load::Level;
+use super::probe::{Probe, Success};
 use super::roster::{Begun, Entry, Order, Roster, Shared, StartError};
 use super::schedule::Schedule;
 use super::state::Hold;
@@ -55,6 +56,12 @@ pub struct Report {
     /// checks of [`Timing::server`], the newest with a weight of 0.1. `None` before the first,
     /// and for checks without a response.
     pub server_ms: Option<f32>,
+    /// How busy the target says it is, 0.0 to 1.0: the moving average of what was read, the newest
+    /// with a weight of 0.3. `None` while it is not known: where it is not asked for, and after
+    /// three checks in a row that gave none.
+    pub load: Option<f32>,
+    /// When the target's certificate expires, if that is sooner than the monitor wants.
+    pub expiring: Option<SystemTime>,
 }
 
 /// How a checker works.
@@ -103,6 +110,7 @@ impl Checker {
             flying: JoinSet::new(),
             unchecked: HashSet::new(),
             probes: HashMap::new(),
+            levels: HashMap::new(),
             wanted_in_flight: options.in_flight,
             in_flight: 0,
             orders: ordered,
@@ -161,8 +169,10 @@ impl Drop for Checker {
 struct Round {
     shared: Arc<Shared>,
     probes: HashMap<CheckId, Arc<Probe>>,
+    /// Loads, of the checks that read one.
+    levels: HashMap<CheckId, Level>,
     schedule: Schedule,
-    flying: JoinSet<Result<Timing, Failure>>,
+    flying: JoinSet<Result<Success, Failure>>,
     /// Those in flight: which check, and when it took off.
     running: HashMap<Id, (CheckId, Instant)>,
     /// As in [`Options::in_flight`].
@@ -213,6 +223,7 @@ impl Round {
                 self.schedule.remove(&ended);
                 for check in ended {
                     self.probes.remove(&check);
+                    self.levels.remove(&check);
                     self.note_first(check);
                 }
             }
@@ -235,7 +246,10 @@ impl Round {
         }
     }
 
-    fn land(&mut self, landed: Result<(Id, Result<Timing, Failure>), JoinError>) -> Option<Report> {
+    fn land(
+        &mut self,
+        landed: Result<(Id, Result<Success, Failure>), JoinError>,
+    ) -> Option<Report> {
         let (id, outcome) = match landed {
             Ok(landed) => landed,
             // A panic, which no target can cause by design; if one does, its check goes on.
@@ -257,11 +271,15 @@ impl Round {
     /// Brings the record up to date; the time to the next check, and what to report. `None` when
     /// the check has ended.
     fn judge(
-        &self,
+        &mut self,
         check: CheckId,
-        outcome: Result<Timing, Failure>,
+        outcome: Result<Success, Failure>,
     ) -> Option<(Duration, Report)> {
         let at = SystemTime::now();
+        let (outcome, expiring, load) = match outcome {
+            Ok(Success { timing, expiring, load }) => (Ok(timing), expiring, load),
+            Err(failure) => (Err(failure), None, None),
+        };
         let mut table = self.shared.table();
         let Entry { check: Check { target, monitor }, record } = table.entries.get_mut(&check)?;
         let before = record.state;
@@ -277,6 +295,30 @@ impl Round {
         }
         if let Ok(Timing { server: Some(server), .. }) = &outcome {
             record.server_ms = Some(smooth(record.server_ms, *server));
+        }
+        if monitor.load.is_some() && !outcome.as_ref().is_err_and(Failure::is_local) {
+            let known = Level::known(record.load);
+            let level = self.levels.entry(check).or_insert(known);
+            let was_read = level.misses() == 0;
+            match &load {
+                Some(Err(reason)) if was_read => {
+                    tracing::warn!(%target, monitor = monitor.name, reason, "load not read");
+                }
+                Some(Ok(_)) if !was_read => {
+                    tracing::info!(%target, monitor = monitor.name, "load read again");
+                }
+                _ => {}
+            }
+            *level = level.next(load.and_then(Result::ok));
+            record.load = level.average();
+        }
+        if outcome.is_ok() {
+            if let Some(expires) = expiring.filter(|_| expiring != record.expiring) {
+                let left = expires.duration_since(at).unwrap_or_default();
+                let text = format!("certificate expires in {}", span(left.as_secs()));
+                tracing::warn!(%target, monitor = monitor.name, "{text}");
+            }
+            record.expiring = expiring;
         }
         let state = record.state;
         let changed = state.verdict != before.verdict;
@@ -294,6 +336,8 @@ impl Round {
             score: state.score(&monitor.rules, at),
             is_warned: state.is_warned,
             server_ms: record.server_ms,
+            load: record.load,
+            expiring: record.expiring,
         };
         Some((state.pace(monitor.interval, &monitor.rules), report))
     }

@@ -83,6 +83,14 @@ pub enum Failure {
     /// The certificate is not valid for this host now.
     #[error("certificate: {0}")]
     Certificate(String),
+    /// The certificate is valid, and not for long enough.
+    #[error("certificate expires in {left}, wanted at least {days} days")]
+    Expiring {
+        /// How long it still is valid.
+        left: String,
+        /// The monitor's bound.
+        days: u16,
+    },
     /// TLS failed for another reason.
     #[error("TLS: {0}")]
     Tls(String),
@@ -115,19 +123,27 @@ pub enum Failure {
         wanted: String,
     },
     /// A header is missing or says something else.
-    #[error("header {name}: {}, wanted `{wanted}`", found_text(.found))]
+    #[error("header {name}: {}, wanted {wanted}", found_text(.found))]
     Header {
         /// The header's name.
         name: String,
         /// Its value, if there is one.
         found: Option<String>,
-        /// The value wanted.
+        /// What was wanted, in words.
         wanted: String,
     },
     /// The text wanted is not in the body.
     #[error("body without `{wanted}`; it begins `{start}`")]
     Body {
         /// The text wanted.
+        wanted: String,
+        /// The start of the body.
+        start: String,
+    },
+    /// The expression wanted matches nowhere in the body.
+    #[error("body without a match of `{wanted}`; it begins `{start}`")]
+    BodyRegex {
+        /// The expression.
         wanted: String,
         /// The start of the body.
         start: String,
@@ -190,6 +206,15 @@ impl Failure {
     }
 }
 
+/// Seconds in the largest unit that says enough.
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        172_800.. => format!("{} days", seconds / 86_400),
+        7_200.. => format!("{} hours", seconds / 3_600),
+        _ => format!("{seconds} seconds"),
+    }
+}
+
 /// The start of what a target sent, in one printable line.
 pub(super) fn shown(octets: &[u8]) -> String {
     // Four octets make at most one character, so these are enough for all that is shown.
@@ -243,7 +268,7 @@ mod tests {
         assert_eq!(status.to_string(), "503 for GET /health, wanted 200-299");
         let late = Failure::TimedOut { after: Duration::from_secs(2), stage: Stage::Head };
         assert_eq!(late.to_string(), "timed out after 2s waiting for the response head");
-        let header = Failure::Header { name: "x-a".into(), found: None, wanted: "b".into() };
+        let header = Failure::Header { name: "x-a".into(), found: None, wanted: "`b`".into() };
         assert_eq!(header.to_string(), "header x-a: missing, wanted `b`");
     }
 }

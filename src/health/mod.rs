@@ -1,7 +1,7 @@
 //! Health: checks of members, the state machine behind each, and the table of verdicts.
 //!
 //! ```text
-//! schedule ─► probe (reqwest, tokio) ─► state (rise, fall, damping) ─► Report, to whoever listens
+//! schedule ─► probe (hyper, tokio) ─► state (rise, fall, damping) ─► Report, to whoever listens
 //!     ▲                                    │└► roster: what is known now
 //!     └──────────── pace ──────────────────┘     └► store: survives a restart
 //! ```
@@ -11,10 +11,14 @@
 
 pub mod check;
 pub mod checker;
+pub mod credentials;
 pub mod damping;
 pub mod failure;
+pub mod formula;
 pub mod jitter;
+pub mod load;
 pub mod monitor;
+pub mod pattern;
 mod probe;
 pub mod roster;
 pub mod rules;
@@ -25,12 +29,16 @@ pub mod verdict;
 
 pub use check::{Check, Host, Identity, Target, TargetError};
 pub use checker::{Checker, Options, Report};
+pub use credentials::{Credentials, CredentialsError};
 pub use damping::{Damping, Score};
 pub use failure::{Failure, Stage, Timing};
+pub use formula::{Formula, FormulaError};
+pub use load::{Load, LoadPage, Meter};
 pub use monitor::{
-    Authorities, AuthoritiesError, Exchange, Expect, Kind, Monitor, Request, RequestError,
-    StatusRange, StatusRangeError, Trust,
+    Authorities, AuthoritiesError, Exchange, Expect, Expiry, HeaderMatch, Http2, Kind, Monitor,
+    Pace, Request, RequestError, StatusRange, StatusRangeError, Trust,
 };
+pub use pattern::{Pattern, PatternError};
 pub use roster::{Roster, StartError};
 pub use rules::{Rules, Strain, Warn};
 pub use state::{Finding, Hold, State, Thresholds};

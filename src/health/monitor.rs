@@ -7,13 +7,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use hyper::Method;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::http::uri::PathAndQuery;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::check::host_name;
+use super::credentials::Credentials;
+use super::load::Load;
+use super::pattern::Pattern;
 use super::rules::Rules;
 use super::state::Thresholds;
 
@@ -30,13 +34,27 @@ pub struct Monitor {
     pub timeout: Duration,
     /// How many results in a row change the verdict.
     pub thresholds: Thresholds,
+    /// Where the target says how busy it is; only for kinds over HTTP.
+    pub load: Option<Load>,
     /// How the verdict follows them beyond that.
     pub rules: Rules,
 }
 
+/// What may change about a monitor while what was found stays true.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace<'m> {
+    interval: Duration,
+    timeout: Duration,
+    thresholds: Thresholds,
+    rules: &'m Rules,
+    load: Option<&'m Load>,
+    credentials: Option<&'m Credentials>,
+}
+
 impl Monitor {
     /// A number that differs for monitors that ask or expect different things. Interval, timeout,
-    /// thresholds and rules do not count: what was found stays true when they change.
+    /// thresholds, rules and where the load is read do not count: what was found stays true when
+    /// they change.
     pub fn fingerprint(&self) -> u64 {
         // FNV-1a, 64 bits: the same in every run, which std's hashers do not promise.
         let text = format!("{:?}", self.kind);
@@ -52,8 +70,23 @@ impl Monitor {
     }
 
     /// Everything about it that the fingerprint leaves out.
-    pub fn pace(&self) -> (Duration, Duration, Thresholds, Rules) {
-        (self.interval, self.timeout, self.thresholds, self.rules)
+    pub fn pace(&self) -> Pace<'_> {
+        Pace {
+            interval: self.interval,
+            timeout: self.timeout,
+            thresholds: self.thresholds,
+            rules: &self.rules,
+            load: self.load.as_ref(),
+            credentials: self.credentials(),
+        }
+    }
+
+    /// What is shown to a target that asks who this server is.
+    fn credentials(&self) -> Option<&Credentials> {
+        match &self.kind {
+            Kind::Https(exchange, _) => exchange.request.credentials.as_ref(),
+            _ => None,
+        }
     }
 }
 
@@ -150,6 +183,25 @@ pub struct Request {
     pub(super) host: Option<String>,
     /// Headers beside those every request has.
     pub(super) headers: HeaderMap,
+    /// The body.
+    pub(super) body: String,
+    /// Which HTTP is spoken.
+    pub(super) http2: Http2,
+    /// What is shown to a target that asks who this server is.
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// Whether HTTP/2 is spoken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Http2 {
+    /// Over TLS where the target speaks it (ALPN, RFC 7301); not in clear text.
+    #[default]
+    Auto,
+    /// Always; in clear text with prior knowledge (RFC 9113 section 3.3). A target that speaks
+    /// HTTP/1.1 only is a failure.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// Not a request that can be sent.
@@ -200,7 +252,8 @@ impl Request {
             return Err(RequestError::Connect);
         }
         let sound = |c: char| !c.is_whitespace() && !c.is_control() && c != '#';
-        if !path.starts_with('/') || !path.chars().all(sound) {
+        let is_path = path.parse::<PathAndQuery>().is_ok_and(|parsed| parsed.as_str() == path);
+        if !path.starts_with('/') || !path.chars().all(sound) || !is_path {
             return Err(RequestError::Path(path.into()));
         }
         let host = host.map(parse_host).transpose()?;
@@ -208,14 +261,47 @@ impl Request {
         for (name, value) in headers {
             map.append(header_name(name)?, header_value(name, value)?);
         }
-        Ok(Request { method: parsed, path: path.into(), host, headers: map })
+        let (method, path) = (parsed, path.into());
+        Ok(Request { method, path, host, headers: map, ..Request::default() })
+    }
+
+    /// A request for another page of the same target, with the same headers.
+    pub(super) fn for_load(&self, path: &str) -> Request {
+        let (method, path, body) = (Method::GET, path.into(), String::new());
+        Request { method, path, body, ..self.clone() }
+    }
+
+    /// With a body.
+    #[must_use]
+    pub fn with_body(self, body: &str) -> Request {
+        Request { body: body.into(), ..self }
+    }
+
+    /// Over another HTTP than by itself.
+    #[must_use]
+    pub fn with_http2(self, http2: Http2) -> Request {
+        Request { http2, ..self }
+    }
+
+    /// Showing a certificate to targets that ask for one. Only over TLS.
+    #[must_use]
+    pub fn with_credentials(self, credentials: Credentials) -> Request {
+        Request { credentials: Some(credentials), ..self }
     }
 }
 
 impl Default for Request {
     /// `GET /`.
     fn default() -> Request {
-        Request { method: Method::GET, path: "/".into(), host: None, headers: HeaderMap::new() }
+        Request {
+            method: Method::GET,
+            path: "/".into(),
+            host: None,
+            headers: HeaderMap::new(),
+            body: String::new(),
+            http2: Http2::Auto,
+            credentials: None,
+        }
     }
 }
 
@@ -230,10 +316,7 @@ fn parse_host(host: &str) -> Result<String, RequestError> {
     if let Ok(address) = host.parse::<std::net::IpAddr>() {
         return Ok(super::check::Host::Address(address).to_string());
     }
-    let name = host_name(host).ok_or_else(wrong)?;
-    // The URL parser has the last word: it refuses broken `xn--` labels.
-    Url::parse(&format!("http://{name}/")).map_err(|_| wrong())?;
-    Ok(name)
+    host_name(host).ok_or_else(wrong)
 }
 
 fn header_name(name: &str) -> Result<HeaderName, RequestError> {
@@ -252,16 +335,69 @@ pub struct Expect {
     pub status: Vec<StatusRange>,
     /// A text the body holds, within its first 256 KiB.
     pub body: Option<String>,
+    /// An expression that matches within the first 256 KiB of the body.
+    pub body_regex: Option<Pattern>,
     /// JSON pointers (RFC 6901) and the value at each; numbers compare by value.
     pub json: Vec<(String, Value)>,
-    /// Headers with exactly these values; a header sent twice may hold it in either.
-    pub headers: Vec<(HeaderName, String)>,
+    /// What headers must be.
+    pub headers: Vec<(HeaderName, HeaderMatch)>,
+    /// How long the certificate must still be valid. Only over TLS, with certificates looked at.
+    pub expiry: Option<Expiry>,
     /// The time the whole check may take, less than the timeout.
     pub latency: Option<Duration>,
 }
 
+/// What a header must be. One that is sent twice may be it in either place.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeaderMatch {
+    /// Exactly this value.
+    Is(String),
+    /// A value that an expression matches.
+    Matches(Pattern),
+    /// There, with any value.
+    Present,
+    /// Not there.
+    Absent,
+}
+
+impl fmt::Display for HeaderMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HeaderMatch::Is(value) => write!(f, "`{value}`"),
+            HeaderMatch::Matches(pattern) => write!(f, "a match of `{}`", pattern.as_str()),
+            HeaderMatch::Present => f.write_str("any value"),
+            HeaderMatch::Absent => f.write_str("none"),
+        }
+    }
+}
+
+/// How long a certificate, and those that signed it, must still be valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry {
+    /// Days from now.
+    pub days: u16,
+    /// Whether less is a failure; else it is told, and the check succeeds.
+    pub is_failure: bool,
+}
+
+impl Expiry {
+    /// How far ahead is looked.
+    pub(super) fn ahead(self) -> Duration {
+        Duration::from_secs(u64::from(self.days) * 86_400)
+    }
+}
+
 impl Expect {
-    /// Also expects these headers.
+    /// Also expects one header.
+    ///
+    /// # Errors
+    /// When its name is not the name of a header.
+    pub fn with_header(mut self, name: &str, wanted: HeaderMatch) -> Result<Expect, RequestError> {
+        self.headers.push((header_name(name)?, wanted));
+        Ok(self)
+    }
+
+    /// Also expects these headers, with exactly these values.
     ///
     /// # Errors
     /// When a name is not the name of a header.
@@ -270,7 +406,7 @@ impl Expect {
         headers: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Expect, RequestError> {
         for (name, value) in headers {
-            self.headers.push((header_name(name)?, value.into()));
+            self = self.with_header(name, HeaderMatch::Is(value.into()))?;
         }
         Ok(self)
     }
@@ -282,8 +418,10 @@ impl Default for Expect {
         Expect {
             status: vec![StatusRange { first: 200, last: 299 }],
             body: None,
+            body_regex: None,
             json: Vec::new(),
             headers: Vec::new(),
+            expiry: None,
             latency: None,
         }
     }
@@ -358,10 +496,10 @@ mod tests {
         assert_eq!(request("GET", "/health?full=1", Some("www.example.com")), Ok(()));
         assert_eq!(request("G T", "/", None), Err(RequestError::Method("G T".into())));
         assert_eq!(request("CONNECT", "/", None), Err(RequestError::Connect));
-        for path in ["", "health", "/a b", "/a#b", "/a\r\nX: y"] {
+        for path in ["", "health", "/a b", "/a#b", "/a\r\nX: y", "/a?<b>"] {
             assert_eq!(request("GET", path, None), Err(RequestError::Path(path.into())));
         }
-        for host in ["", "a b", "a:80", "xn--a"] {
+        for host in ["", "a b", "a:80", "a/b"] {
             assert_eq!(request("GET", "/", Some(host)), Err(RequestError::Host(host.into())));
         }
         let header = |name, value| Request::new("GET", "/", None, [(name, value)]).map(|_| ());
@@ -378,6 +516,7 @@ mod tests {
             interval: Duration::from_secs(interval),
             timeout: Duration::from_secs(2),
             thresholds: Thresholds { fall: NonZeroU32::MIN, rise: NonZeroU32::MIN },
+            load: None,
             rules: Rules::default(),
         };
         let exchange = |path| Exchange {

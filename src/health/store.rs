@@ -35,19 +35,24 @@ pub struct Record {
     pub at: Option<SystemTime>,
     /// The moving average of the server's part of the latency, in milliseconds.
     pub server_ms: Option<f32>,
+    /// The moving average of the load, 0.0 to 1.0.
+    pub load: Option<f32>,
+    /// When the target's certificate expires, if that is sooner than the monitor wants.
+    pub expiring: Option<SystemTime>,
+}
+
+impl Record {
+    /// What is known before the first check.
+    pub fn unknown(now: SystemTime) -> Record {
+        let state = State::unknown(now);
+        Record { state, at: None, server_ms: None, load: None, expiring: None }
+    }
 }
 
 /// What is known of many checks, by identity.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Known {
     records: BTreeMap<Identity, Record>,
-}
-
-impl Record {
-    /// The record of a target that was never checked.
-    pub fn unknown(now: SystemTime) -> Record {
-        Record { state: State::unknown(now), at: None, server_ms: None }
-    }
 }
 
 impl Known {
@@ -66,7 +71,11 @@ impl Known {
             awaits_resume: true,
             ..State::settled(Verdict::Down, record.state.since)
         };
-        record.state.awaits_resume.then_some(Record { state, at: record.at, server_ms: None })
+        record.state.awaits_resume.then_some(Record {
+            state,
+            at: record.at,
+            ..Record::unknown(now)
+        })
     }
 
     /// Adds what is known of one check, unless nothing is.
@@ -186,7 +195,7 @@ struct Entry {
     at: u64,
     contrary: u32,
     server_ms: Option<f32>,
-    /// Files of older versions end here.
+    // Files of older versions do not have what follows.
     #[serde(default)]
     found: Option<String>,
     #[serde(default)]
@@ -203,6 +212,10 @@ struct Entry {
     warned: bool,
     #[serde(default)]
     unlike: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    load: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expiring: Option<u64>,
 }
 
 impl Entry {
@@ -225,6 +238,8 @@ impl Entry {
             awaits_resume: state.awaits_resume,
             warned: state.is_warned,
             unlike: state.unlike,
+            load: record.load,
+            expiring: record.expiring.map(millis),
         }
     }
 
@@ -251,7 +266,9 @@ impl Entry {
             unlike: self.unlike,
         };
         let server_ms = self.server_ms.filter(|ms| ms.is_finite() && *ms >= 0.0);
-        Some((identity, Record { state, at: Some(time(self.at)?), server_ms }))
+        let load = self.load.filter(|load| (0.0..=1.0).contains(load));
+        let expiring = self.expiring.and_then(time);
+        Some((identity, Record { state, at: Some(time(self.at)?), server_ms, load, expiring }))
     }
 }
 

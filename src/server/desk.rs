@@ -171,6 +171,7 @@ impl Desk {
         if let Some(ms) = report.server_ms {
             self.control.set_server_ms(check, f64::from(ms));
         }
+        self.control.set_load(check, report.load.unwrap_or(f32::NAN));
         if is_news {
             self.tell_verdict(check, report.verdict, reason);
         }
@@ -344,6 +345,7 @@ fn measure(
         if let Some(ms) = record.server_ms {
             control.set_server_ms(*check, f64::from(ms));
         }
+        control.set_load(*check, record.load.unwrap_or(f32::NAN));
         let rules = &checks[check.0 as usize].monitor.rules;
         control.set_left(*check, rules.left(record.state.is_warned));
     }

@@ -7,7 +7,9 @@ use rcgen::{
     date_time_ymd,
 };
 use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// A certificate authority nobody has heard of.
@@ -42,6 +44,27 @@ impl Authority {
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem() + &self.issuer.pem(), key.serialize_pem())
+    }
+
+    /// A server with a certificate that is valid for `name` now, which wants one of this authority
+    /// from its clients.
+    pub fn server_for_known_clients(&self, name: &str) -> ServerConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
+        let (certificate, key) = self.files(name);
+        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes());
+        ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(
+                chain.map(Result::unwrap).collect(),
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+            )
+            .unwrap()
     }
 
     /// A client that believes this authority, and speaks one application protocol.

@@ -24,6 +24,7 @@ pub fn monitor(kind: Kind) -> Monitor {
         interval: Duration::from_secs(3600),
         timeout: LONG,
         thresholds: thresholds(3, 2),
+        load: None,
         rules: Rules::default(),
     }
 }

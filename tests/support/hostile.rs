@@ -28,6 +28,8 @@ pub enum Behaviour {
     Hang,
     /// Accepts and closes.
     Close,
+    /// Speaks HTTP/2 from the start, and answers 200 to everything.
+    Http2,
 }
 
 impl Behaviour {
@@ -223,6 +225,7 @@ async fn behave(
 ) -> io::Result<()> {
     match behaviour {
         Behaviour::Close => {}
+        Behaviour::Http2 => http2(stream, shared).await.map_err(io::Error::other)?,
         Behaviour::Hang => hang(&mut stream).await?,
         Behaviour::Greet(greeting) => {
             stream.write_all(&greeting).await?;

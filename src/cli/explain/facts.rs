@@ -134,6 +134,9 @@ pub(super) struct MemberFacts {
 /// What the checks of a member say beyond up and down.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Course {
+    /// How busy it says it is, 0.0 to 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) load: Option<f32>,
     /// What holds it down although its checks may succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hold: Option<String>,
@@ -143,6 +146,9 @@ pub(super) struct Course {
     /// What is left of its weight in percent, while it is up and warned of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) weight_left: Option<u8>,
+    /// What is worth a look although the check succeeds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) warnings: Vec<String>,
 }
 
 /// The engine's own answer.
@@ -361,13 +367,22 @@ impl Case<'_> {
 
     fn course(&self, check: CheckId) -> Course {
         let Some(record) = &self.records[check.0 as usize] else { return Course::default() };
-        let rules = &self.generation.checks[check.0 as usize].monitor.rules;
+        let monitor = &self.generation.checks[check.0 as usize].monitor;
+        let rules = &monitor.rules;
         let state = &record.state;
         let is_warned = state.is_warned && state.verdict.is_usable() && rules.warn.is_some();
+        let left = |at: SystemTime| at.duration_since(self.now).unwrap_or_default().as_secs();
+        let expiring = record
+            .expiring
+            .map(|at| format!("certificate expires in {}", health::failure::span(left(at))));
+        let is_unread = monitor.load.is_some() && record.load.is_none();
+        let unread = is_unread.then(|| "load not known: the log says why".to_owned());
         Course {
+            load: record.load,
             hold: state.hold(rules, self.now).map(|hold| hold.told(self.now)),
             score: rules.damping.map(|_| state.score(rules, self.now)),
             weight_left: is_warned.then(|| rules.left(true)),
+            warnings: expiring.into_iter().chain(unread).collect(),
         }
     }
 

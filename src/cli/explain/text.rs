@@ -122,7 +122,10 @@ fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<
     if let Some(seconds) = facts.checked_seconds_ago {
         write!(out, ", last checked {seconds} s ago")?;
     }
-    let Course { hold, score, weight_left } = &facts.course;
+    let Course { load, hold, score, weight_left, warnings } = &facts.course;
+    if let Some(load) = load {
+        write!(out, ", load {load:.2}")?;
+    }
     match (hold, score) {
         (Some(hold), _) => write!(out, "; {hold}")?,
         // One that has all but faded is no news.
@@ -131,6 +134,9 @@ fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<
     }
     if let Some(left) = weight_left {
         write!(out, "; warned of, {left} % of its weight left")?;
+    }
+    for warning in warnings {
+        write!(out, "; {warning}")?;
     }
     writeln!(out)
 }

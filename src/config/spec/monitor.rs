@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::de::DeValue;
 
+use super::load::LoadSpec;
 use super::rhythm::with_rhythm;
-use super::{DurationText, Entries, IntegerOrString, NotYet, Scalar, Spanned, schema_by_kind};
+use super::{DurationText, Entries, IntegerOrString, Scalar, Spanned, StringOr, schema_by_kind};
 use crate::config::decode::{Misfit, decode, take_kind};
 
 /// A `[monitor.NAME]` table, by its `kind`.
@@ -80,9 +81,17 @@ with_rhythm! {
         pub verify_tls: Option<Spanned<bool>>,
         /// PEM file of certificate authorities trusted besides the public ones; only for https.
         pub ca: Option<Spanned<String>>,
-        /// Where the member says how busy it is. Not yet supported.
-        #[schemars(extend("not" = {}))]
-        pub load: Option<Spanned<NotYet>>,
+        /// PEM file of the certificate that is shown to a member that asks for one; only for https.
+        pub client_certificate: Option<Spanned<String>>,
+        /// PEM file of its private key.
+        pub client_key: Option<Spanned<String>>,
+        /// The body of the request; not with GET and HEAD.
+        pub send: Option<Spanned<String>>,
+        /// Whether HTTP/2 is spoken: always, never, or with "auto" over TLS where the member does.
+        #[schemars(extend("default" = "auto", "enum" = [true, false, "auto"]))]
+        pub http2: Option<Spanned<Scalar>>,
+        /// Where the member says how busy it is.
+        pub load: Option<Spanned<LoadSpec>>,
     }
 }
 
@@ -95,12 +104,40 @@ pub struct HttpExpectSpec {
     pub status: Option<Spanned<Vec<Spanned<IntegerOrString>>>>,
     /// Text that stands somewhere in the body.
     pub body: Option<Spanned<String>>,
+    /// A regular expression that matches somewhere in the body.
+    pub body_regex: Option<Spanned<String>>,
     /// Values in a JSON body by their JSON Pointer (RFC 6901).
     pub json: Option<Entries<Spanned<Scalar>>>,
-    /// Values of headers of the answer.
-    pub header: Option<Entries<Spanned<String>>>,
+    /// Headers of the answer: a value, or `{ regex = "…" }` or `{ present = true }`.
+    pub header: Option<Entries<Spanned<StringOr<HeaderExpectSpec>>>>,
+    /// Days that the certificate must still be valid; only for https.
+    #[schemars(range(min = 1, max = 1000))]
+    pub certificate_days: Option<Spanned<i64>>,
+    /// What a certificate that expires sooner is: a warning in the log and in `explain`, or a
+    /// failure of the check.
+    #[schemars(extend("default" = "warn"))]
+    pub on_expiry: Option<Spanned<OnExpirySpec>>,
     /// Longest time for the whole check, connecting included.
     pub latency: Option<Spanned<DurationText>>,
+}
+
+/// What a header of an answer must be. Exactly one of the two.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderExpectSpec {
+    /// A regular expression that matches somewhere in the value.
+    pub regex: Option<Spanned<String>>,
+    /// Whether it must be there, with any value, or must not.
+    pub present: Option<Spanned<bool>>,
+}
+
+/// What a certificate is that expires too soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum OnExpirySpec {
+    Warn,
+    Fail,
 }
 
 with_rhythm! {

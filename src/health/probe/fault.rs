@@ -5,19 +5,16 @@ use std::io;
 
 use rustls::CertificateError;
 
-use crate::health::failure::{Failure, Stage};
+use crate::health::failure::{Failure, Stage, span};
 
 /// What went wrong, from the most telling error in the chain.
-pub(super) fn failure(error: &reqwest::Error, stage: Stage) -> Failure {
+pub(super) fn failure(error: &(dyn Error + 'static), stage: Stage) -> Failure {
     known(error, stage).unwrap_or_else(|| Failure::Protocol(innermost(error)))
 }
 
 fn known(error: &(dyn Error + 'static), stage: Stage) -> Option<Failure> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(failure) = error.downcast_ref::<Failure>() {
-            return Some(failure.clone());
-        }
         if let Some(error) = error.downcast_ref::<io::Error>() {
             // An io::Error's source is the source of the error within, not that error.
             let within = error.get_ref().and_then(|inner| known(inner, stage));
@@ -30,7 +27,8 @@ fn known(error: &(dyn Error + 'static), stage: Stage) -> Option<Failure> {
             if error.is_parse() {
                 return Some(Failure::Protocol(innermost(error)));
             }
-            if error.is_incomplete_message() {
+            // Cancelled is a request that could not be sent any more.
+            if error.is_incomplete_message() || error.is_canceled() {
                 return Some(Failure::Closed(stage));
             }
         }
@@ -75,14 +73,5 @@ fn of_certificate(error: &CertificateError) -> String {
         }
         CertificateError::BadSignature => "not signed by the authority it names".into(),
         other => other.to_string(),
-    }
-}
-
-/// Seconds in the largest unit that says enough.
-fn span(seconds: u64) -> String {
-    match seconds {
-        172_800.. => format!("{} days", seconds / 86_400),
-        7_200.. => format!("{} hours", seconds / 3_600),
-        _ => format!("{seconds} seconds"),
     }
 }

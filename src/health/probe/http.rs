@@ -1,130 +1,113 @@
 //! The check that asks over HTTP or HTTPS.
 
-use std::sync::Arc;
+use std::time::SystemTime;
 
-use reqwest::header::{HOST, HeaderValue};
-use reqwest::{Client, Response, Url, redirect, retry};
-use rustls::ClientConfig;
-
-use super::fault::failure;
 use super::judge;
-use super::marks::{Marks, Watched};
-use super::resolve::{Fixed, Lookup};
-use crate::health::check::Check;
-use crate::health::failure::{Failure, Timing};
-use crate::health::monitor::Exchange;
+use super::load::read;
+use super::marks::Marks;
+use super::page::{HttpError, Page};
+use super::resolve::Lookups;
+use super::success::Success;
+use super::tls::Tls;
+use crate::health::check::{Check, Target};
+use crate::health::failure::{Failure, span};
+use crate::health::load::{Load, LoadPage};
+use crate::health::monitor::{Exchange, Expiry, Request, Trust};
 
-/// Octets of a body that are read; what comes after them is not waited for.
-pub(super) const BODY_LIMIT: usize = 256 * 1024;
-
-const USER_AGENT: &str = concat!("meridian/", env!("CARGO_PKG_VERSION"));
-
-/// One request that can be sent again and again, each time over a connection of its own: a kept
-/// connection would hide a load balancer that no longer accepts.
+/// A page that must be as expected, and another one that may say how busy the target is.
 #[derive(Debug)]
 pub(super) struct Http {
-    client: Client,
+    page: Page,
     exchange: Exchange,
-    url: Url,
-}
-
-/// An HTTP check could not be made ready.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::health) enum HttpError {
-    #[error("no TLS: {0}")]
-    Tls(#[from] rustls::Error),
-    #[error("no HTTP client: {0}")]
-    Client(#[from] reqwest::Error),
-    #[error("`{0}` is not a URL")]
-    Url(String),
+    load: Option<Load>,
+    load_page: Option<Page>,
 }
 
 impl Http {
+    /// `trust` is `None` for a check in clear text.
     pub(super) fn new(
-        scheme: &str,
         check: &Check,
         exchange: &Exchange,
-        tls: ClientConfig,
-        lookup: Lookup,
-        marks: &Arc<Marks>,
+        trust: Option<&Trust>,
+        lookups: &Lookups,
+        tls: &mut Tls,
     ) -> Result<Http, HttpError> {
-        let mut exchange = exchange.clone();
-        let target = check.target.host().to_string();
-        let port = check.target.port();
-        // An address in the URL would be connected to, whatever the resolver says; so the URL
-        // has the target's then, and only the header the other.
-        let host = match &exchange.request.host {
-            Some(host) if is_address(host) => {
-                let value = HeaderValue::from_str(host);
-                if let Ok(value) = value
-                    && !exchange.request.headers.contains_key(HOST)
-                {
-                    exchange.request.headers.insert(HOST, value);
-                }
-                target
+        let mut page = |target: &Target, request: &Request, trust, expiry| {
+            let lookup = lookups.of(target);
+            match trust {
+                Some(trust) => Page::over_tls(target, lookup, request, (trust, expiry), tls),
+                None => Page::new(target, lookup, request),
             }
-            Some(host) => host.clone(),
-            None => target,
         };
-        let text = format!("{scheme}://{host}:{port}{}", exchange.request.path);
-        let url = Url::parse(&text).map_err(|_| HttpError::Url(text))?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(Fixed { lookup, marks: Arc::clone(marks) }))
-            .connector_layer(Watched(Arc::clone(marks)))
-            .pool_max_idle_per_host(0)
-            .pool_idle_timeout(None)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .no_proxy()
-            .user_agent(USER_AGENT)
-            .build()?;
-        Ok(Http { client, exchange, url })
+        let load = check.monitor.load.clone();
+        let load_page = match load.as_ref().and_then(|load| load.page.as_ref()) {
+            Some(LoadPage { path, port, is_clear }) => {
+                let target = port.map_or(check.target.clone(), |port| check.target.at(port));
+                let request = exchange.request.for_load(path);
+                Some(page(&target, &request, trust.filter(|_| !is_clear), None)?)
+            }
+            None => None,
+        };
+        Ok(Http {
+            page: page(&check.target, &exchange.request, trust, exchange.expect.expiry)?,
+            exchange: exchange.clone(),
+            load,
+            load_page,
+        })
     }
 
-    pub(super) async fn run(&self, marks: &Marks) -> Result<Timing, Failure> {
-        let Exchange { request, expect } = &self.exchange;
-        let response = self
-            .client
-            .request(request.method.clone(), self.url.clone())
-            .headers(request.headers.clone())
-            .send()
-            .await
-            .map_err(|e| failure(&e, marks.stage()))?;
-        marks.head();
-        judge::head(&self.exchange, response.status().as_u16(), response.headers())?;
-        let keep = expect.body.is_some() || !expect.json.is_empty();
-        let (body, whole) = read(response, keep, marks).await?;
+    pub(super) async fn run(&self, marks: &Marks) -> Result<Success, Failure> {
+        let expect = &self.exchange.expect;
+        let load = self.load.as_ref().filter(|load| load.page.is_none());
+        let is_read = load.is_some()
+            || expect.body.is_some()
+            || expect.body_regex.is_some()
+            || !expect.json.is_empty();
+        let judge = |status, headers: &_| {
+            judge::head(&self.exchange, status, headers)?;
+            Ok(is_read)
+        };
+        let response = self.page.ask(marks, judge).await?;
         let timing = marks.timing();
-        judge::body(expect, &body, whole)?;
+        judge::body(expect, &response.body, response.is_whole)?;
         judge::latency(expect, timing.total)?;
-        Ok(timing)
+        let expiring = marks.expires();
+        judge_expiry(expect.expiry, expiring)?;
+        let load = load.map(|load| read(&load.meter, &response));
+        Ok(Success { timing, expiring, load })
+    }
+
+    /// Whether the load is said by a page of its own.
+    pub(super) fn has_load_page(&self) -> bool {
+        self.load_page.is_some()
+    }
+
+    /// The load that a page of its own says; `None` when there is no such page.
+    pub(super) async fn load(&self) -> Option<Result<f32, String>> {
+        let (load, page) = (self.load.as_ref()?, self.load_page.as_ref()?);
+        let path = load.page.as_ref().map_or("", |page| &page.path);
+        let judge = |status, _: &_| match status {
+            200..=299 => Ok(true),
+            _ => {
+                let (request, wanted) = (format!("GET {path}"), "200-299".to_owned());
+                Err(Failure::Status { status, request, wanted })
+            }
+        };
+        // The times are those of the check; the load has none.
+        let response = page.ask(&Marks::new(false), judge).await;
+        Some(match response {
+            Ok(response) => read(&load.meter, &response),
+            Err(failure) => Err(failure.to_string()),
+        })
     }
 }
 
-/// The body up to the limit, and whether that is all of it. It is read even when nobody looks at
-/// it (`keep` is false): a response that breaks off is no success.
-async fn read(
-    mut response: Response,
-    keep: bool,
-    marks: &Marks,
-) -> Result<(Vec<u8>, bool), Failure> {
-    let mut body = Vec::new();
-    let mut count = 0;
-    while let Some(chunk) = response.chunk().await.map_err(|e| failure(&e, marks.stage()))? {
-        let room = BODY_LIMIT - count;
-        let taken = chunk.len().min(room);
-        if keep {
-            body.extend_from_slice(&chunk[..taken]);
+fn judge_expiry(wanted: Option<Expiry>, expiring: Option<SystemTime>) -> Result<(), Failure> {
+    match (wanted, expiring) {
+        (Some(Expiry { days, is_failure: true }), Some(at)) => {
+            let left = at.duration_since(SystemTime::now()).unwrap_or_default();
+            Err(Failure::Expiring { left: span(left.as_secs()), days })
         }
-        count += taken;
-        if chunk.len() > room {
-            return Ok((body, false));
-        }
+        _ => Ok(()),
     }
-    Ok((body, true))
-}
-
-fn is_address(host: &str) -> bool {
-    host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok()
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, LOCATION};
+use hyper::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
-use super::http::BODY_LIMIT;
+use super::page::BODY_LIMIT;
 use crate::health::failure::{Failure, shown};
-use crate::health::monitor::{Exchange, Expect};
+use crate::health::monitor::{Exchange, Expect, HeaderMatch};
 
 /// Judges status and headers.
 pub(super) fn head(exchange: &Exchange, status: u16, headers: &HeaderMap) -> Result<(), Failure> {
@@ -25,12 +25,18 @@ pub(super) fn head(exchange: &Exchange, status: u16, headers: &HeaderMap) -> Res
         });
     }
     for (name, wanted) in &expect.headers {
-        let mut values = headers.get_all(name).iter();
-        if !values.any(|value| value.as_bytes() == wanted.as_bytes()) {
+        let mut values = headers.get_all(name).iter().map(|value| value.as_bytes());
+        let is_it = match wanted {
+            HeaderMatch::Is(wanted) => values.any(|value| value == wanted.as_bytes()),
+            HeaderMatch::Matches(pattern) => values.any(|value| pattern.matches(value)),
+            HeaderMatch::Present => values.next().is_some(),
+            HeaderMatch::Absent => values.next().is_none(),
+        };
+        if !is_it {
             return Err(Failure::Header {
                 name: name.to_string(),
                 found: headers.get(name).map(|value| shown(value.as_bytes())),
-                wanted: wanted.clone(),
+                wanted: wanted.to_string(),
             });
         }
     }
@@ -43,6 +49,11 @@ pub(super) fn body(expect: &Expect, body: &[u8], whole: bool) -> Result<(), Fail
         && !contains(body, wanted.as_bytes())
     {
         return Err(Failure::Body { wanted: wanted.clone(), start: shown(body) });
+    }
+    if let Some(pattern) = &expect.body_regex
+        && !pattern.matches(body)
+    {
+        return Err(Failure::BodyRegex { wanted: pattern.as_str().into(), start: shown(body) });
     }
     let Some((first, wanted)) = expect.json.first() else { return Ok(()) };
     let not_json =
@@ -87,10 +98,11 @@ fn same(a: &Value, b: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
+    use hyper::header::HeaderValue;
 
     use super::*;
     use crate::health::monitor::Request;
+    use crate::health::pattern::Pattern;
 
     fn exchange(expect: Expect) -> Exchange {
         let request = Request::new("GET", "/health", None, []).unwrap();
@@ -140,6 +152,34 @@ mod tests {
             "header content-type: `text/html`, wanted `application/json`"
         );
         assert!(head(&exchange, 200, &HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_header_may_be_wanted_with_any_value_by_expression_or_not_at_all() {
+        let judged = |wanted: HeaderMatch, found: &[(&'static str, &'static str)]| {
+            let expect = Expect::default().with_header("X-Region", wanted).unwrap();
+            head(&exchange(expect), 200, &headers(found)).map_err(|e| e.to_string())
+        };
+        let there = [("x-region", "eu-west-1")];
+        let pattern = || HeaderMatch::Matches(Pattern::parse("^eu-").unwrap());
+        assert_eq!(judged(HeaderMatch::Present, &there), Ok(()));
+        assert_eq!(judged(HeaderMatch::Absent, &[]), Ok(()));
+        assert_eq!(judged(pattern(), &[("x-region", "us-1"), ("x-region", "eu-1")]), Ok(()));
+        let missing = judged(HeaderMatch::Present, &[]).unwrap_err();
+        assert_eq!(missing, "header x-region: missing, wanted any value");
+        let there = judged(HeaderMatch::Absent, &there).unwrap_err();
+        assert_eq!(there, "header x-region: `eu-west-1`, wanted none");
+        let other = judged(pattern(), &[("x-region", "us-1")]).unwrap_err();
+        assert_eq!(other, "header x-region: `us-1`, wanted a match of `^eu-`");
+    }
+
+    #[test]
+    fn an_expression_must_match_somewhere_in_the_body() {
+        let pattern = Pattern::parse(r"^up: [1-9]\d* of").unwrap();
+        let expect = Expect { body_regex: Some(pattern), ..Expect::default() };
+        assert_eq!(body(&expect, b"up: 12 of 14\xff", true), Ok(()));
+        let other = body(&expect, b"up: 0 of 14", true).unwrap_err().to_string();
+        assert_eq!(other, r"body without a match of `^up: [1-9]\d* of`; it begins `up: 0 of 14`");
     }
 
     #[test]

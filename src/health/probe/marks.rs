@@ -1,16 +1,10 @@
 //! When a probe reached each of its stages.
 //!
-//! reqwest says neither when it began to connect nor when the connection stood. The resolver and
-//! the connector layer of a probe's client note both here; a probe never runs twice at once, so
-//! one set of marks is enough.
+//! A probe never runs twice at once, so one set of marks is enough; one that is given up is asked
+//! from outside how far it had come.
 
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Instant;
-
-use tower_layer::Layer;
-use tower_service::Service;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use crate::health::failure::{Stage, Timing};
 
@@ -27,13 +21,23 @@ struct Times {
     started: Instant,
     resolving: bool,
     connecting: Instant,
+    reached: Option<Instant>,
     connected: Option<Instant>,
     head: Option<Instant>,
+    expires: Option<SystemTime>,
 }
 
 impl Times {
     fn new(now: Instant) -> Times {
-        Times { started: now, resolving: false, connecting: now, connected: None, head: None }
+        Times {
+            started: now,
+            resolving: false,
+            connecting: now,
+            reached: None,
+            connected: None,
+            head: None,
+            expires: None,
+        }
     }
 }
 
@@ -59,6 +63,11 @@ impl Marks {
         times.connecting = Instant::now();
     }
 
+    /// TCP has connected.
+    pub(super) fn reached(&self) {
+        self.times().reached = Some(Instant::now());
+    }
+
     /// The connection stands, TLS included.
     pub(super) fn connected(&self) {
         self.times().connected = Some(Instant::now());
@@ -67,6 +76,16 @@ impl Marks {
     /// The response head is there.
     pub(super) fn head(&self) {
         self.times().head = Some(Instant::now());
+    }
+
+    /// The target's certificate expires then, which is too soon.
+    pub(super) fn expiring(&self, at: Option<SystemTime>) {
+        self.times().expires = at;
+    }
+
+    /// When the target's certificate expires, if that is too soon.
+    pub(super) fn expires(&self) -> Option<SystemTime> {
+        self.times().expires
     }
 
     /// How far the run has come.
@@ -83,18 +102,15 @@ impl Marks {
 
     /// What the run took, had it ended now with a success.
     ///
-    /// The server's part is the time to the first byte less one round trip. The round trip is the
-    /// time TCP took to connect; with TLS it is half of the connecting, because TCP and the TLS
-    /// 1.3 handshake take one round trip each. That counts half of the handshake's computing and
-    /// of TLS 1.2's second round trip as network.
+    /// The server's part is the time to the first byte less one round trip, which is the time TCP
+    /// took to connect.
     pub(super) fn timing(&self) -> Timing {
         let times = *self.times();
         let connected = times.connected.unwrap_or(times.connecting);
-        let connect = connected - times.connecting;
         let first_byte = times.head.map(|head| head - connected);
-        let round_trip = if self.tls { connect / 2 } else { connect };
+        let round_trip = times.reached.unwrap_or(connected) - times.connecting;
         Timing {
-            connect,
+            connect: connected - times.connecting,
             first_byte,
             server: first_byte.map(|time| time.saturating_sub(round_trip)),
             total: times.started.elapsed(),
@@ -106,60 +122,17 @@ impl Marks {
     }
 }
 
-/// Notes when a client's connections begin and stand.
-#[derive(Debug, Clone)]
-pub(super) struct Watched(pub(super) Arc<Marks>);
-
-impl<S> Layer<S> for Watched {
-    type Service = Connector<S>;
-
-    fn layer(&self, inner: S) -> Connector<S> {
-        Connector { inner, marks: Arc::clone(&self.0) }
-    }
-}
-
-/// A connector that notes when it began and when it was done.
-#[derive(Debug, Clone)]
-pub(super) struct Connector<S> {
-    inner: S,
-    marks: Arc<Marks>,
-}
-
-impl<S, Destination> Service<Destination> for Connector<S>
-where
-    S: Service<Destination>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, destination: Destination) -> Self::Future {
-        let marks = Arc::clone(&self.marks);
-        marks.connecting();
-        let connection = self.inner.call(destination);
-        Box::pin(async move {
-            let connection = connection.await?;
-            marks.connected();
-            Ok(connection)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
 
-    fn timing(tls: bool, connect: u64, first_byte: u64) -> Timing {
-        let marks = Marks::new(tls);
+    fn timing(reach: u64, connect: u64, first_byte: u64) -> Timing {
+        let marks = Marks::new(true);
         {
             let mut times = marks.times();
+            times.reached = Some(times.connecting + Duration::from_millis(reach));
             let connected = times.connecting + Duration::from_millis(connect);
             times.connected = Some(connected);
             times.head = Some(connected + Duration::from_millis(first_byte));
@@ -169,9 +142,9 @@ mod tests {
 
     #[test]
     fn the_servers_part_is_the_time_to_the_first_byte_less_a_round_trip() {
-        assert_eq!(timing(false, 20, 50).server, Some(Duration::from_millis(30)));
-        assert_eq!(timing(true, 40, 50).server, Some(Duration::from_millis(30)));
-        assert_eq!(timing(false, 20, 10).server, Some(Duration::ZERO));
+        assert_eq!(timing(20, 20, 50).server, Some(Duration::from_millis(30)));
+        assert_eq!(timing(20, 90, 50).server, Some(Duration::from_millis(30)));
+        assert_eq!(timing(20, 20, 10).server, Some(Duration::ZERO));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The check that is content with a connection.
 
-use tokio::net::TcpStream;
-
 use super::marks::Marks;
 use super::resolve::Lookup;
 use crate::health::failure::{Failure, Timing};
@@ -18,8 +16,7 @@ impl Tcp {
     }
 
     pub(super) async fn run(&self, marks: &Marks) -> Result<Timing, Failure> {
-        let addresses = self.lookup.clone().addresses(marks).await?;
-        TcpStream::connect(&addresses[..]).await.map_err(|e| Failure::of_io(&e, marks.stage()))?;
+        self.lookup.clone().connect(marks).await?;
         marks.connected();
         Ok(marks.timing())
     }

@@ -2,58 +2,96 @@
 
 use std::sync::{Arc, LazyLock};
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use crate::health::monitor::{Authorities, Trust};
+use crate::health::credentials::Credentials;
+use crate::health::monitor::{Authorities, Http2, Request, Trust};
 
 /// Makes TLS configurations; the system's authorities are read once, when first needed.
 #[derive(Debug)]
 pub(in crate::health) struct Tls {
     provider: Arc<CryptoProvider>,
     system: LazyLock<RootCertStore>,
-    /// One for checks without TLS: reqwest wants one, and would look for authorities by itself.
-    none: Option<ClientConfig>,
-    /// Those made, by what they trust. Few: one for each `ca` file.
-    made: Vec<(Trust, ClientConfig)>,
+    /// Those made. Few: one for each `ca` file and client certificate.
+    made: Vec<(Wanted, Arc<ClientConfig>)>,
+    verifiers: Vec<(Trust, Option<Arc<WebPkiServerVerifier>>)>,
 }
+
+/// What a configuration is made for.
+type Wanted = (Trust, Http2, Option<Credentials>);
 
 impl Tls {
     pub(in crate::health) fn new() -> Tls {
         Tls {
             provider: Arc::new(aws_lc_rs::default_provider()),
             system: LazyLock::new(system_authorities),
-            none: None,
             made: Vec::new(),
+            verifiers: Vec::new(),
         }
     }
 
-    /// A configuration for checks that do not speak TLS: it believes nobody.
-    pub(super) fn unused(&mut self) -> Result<ClientConfig, rustls::Error> {
-        if let Some(config) = &self.none {
-            return Ok(config.clone());
+    /// A configuration that believes whom `trust` says, for such requests.
+    pub(super) fn config(
+        &mut self,
+        trust: &Trust,
+        request: &Request,
+    ) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let wanted: Wanted = (trust.clone(), request.http2, request.credentials.clone());
+        if let Some((_, config)) = self.made.iter().find(|(made, _)| *made == wanted) {
+            return Ok(Arc::clone(config));
         }
-        let config = self.believing(RootCertStore::empty())?;
-        self.none = Some(config.clone());
-        Ok(config)
-    }
-
-    /// A configuration that believes whom `trust` says.
-    pub(super) fn config(&mut self, trust: &Trust) -> Result<ClientConfig, rustls::Error> {
-        if let Some((_, config)) = self.made.iter().find(|(made, _)| made == trust) {
-            return Ok(config.clone());
-        }
-        let mut config = match trust {
-            Trust::Authorities(extra) => self.believing(self.authorities(extra)?)?,
-            Trust::Anyone => self.believing_anyone()?,
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()?;
+        let builder = match trust {
+            Trust::Authorities(extra) => builder.with_root_certificates(self.authorities(extra)?),
+            Trust::Anyone => {
+                let anyone = Arc::new(Anyone(Arc::clone(&self.provider)));
+                builder.dangerous().with_custom_certificate_verifier(anyone)
+            }
         };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut config = match &request.credentials {
+            Some(credentials) => {
+                let certified = credentials.certified();
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let protocols: &[&[u8]] = match request.http2 {
+            Http2::Auto => &[b"h2", b"http/1.1"],
+            Http2::Always => &[b"h2"],
+            Http2::Never => &[b"http/1.1"],
+        };
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         // A resumed session shows no certificate, so one that expired would stay unnoticed.
         config.resumption = rustls::client::Resumption::disabled();
-        self.made.push((trust.clone(), config.clone()));
+        let config = Arc::new(config);
+        self.made.push((wanted, Arc::clone(&config)));
         Ok(config)
+    }
+
+    /// What judges certificates by `trust`; `None` when nobody is believed, or everybody.
+    pub(super) fn verifier(
+        &mut self,
+        trust: &Trust,
+    ) -> Result<Option<Arc<WebPkiServerVerifier>>, rustls::Error> {
+        if let Some((_, verifier)) = self.verifiers.iter().find(|(made, _)| made == trust) {
+            return Ok(verifier.clone());
+        }
+        let verifier = match trust {
+            Trust::Authorities(extra) => {
+                let (roots, provider) = (self.authorities(extra)?, Arc::clone(&self.provider));
+                // It cannot be built without an authority.
+                WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build().ok()
+            }
+            Trust::Anyone => None,
+        };
+        self.verifiers.push((trust.clone(), verifier.clone()));
+        Ok(verifier)
     }
 
     fn authorities(&self, extra: &Authorities) -> Result<RootCertStore, rustls::Error> {
@@ -62,21 +100,6 @@ impl Tls {
             roots.add(certificate)?;
         }
         Ok(roots)
-    }
-
-    fn believing(&self, roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
-        Ok(ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth())
-    }
-
-    fn believing_anyone(&self) -> Result<ClientConfig, rustls::Error> {
-        Ok(ClientConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anyone(Arc::clone(&self.provider))))
-            .with_no_client_auth())
     }
 }
 

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::fs;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::{self, Config, MemberData, MonitorKind};
+use crate::config::{self, Config, Located, MemberData, MonitorKind};
 use crate::health::{
-    Authorities, Check, CheckId, Damping, Exchange, Expect, Kind, Monitor, Request, Rules,
-    StatusRange, Target, Thresholds, Trust, Warn,
+    Authorities, Check, CheckId, Credentials, CredentialsError, Damping, Exchange, Expect, Expiry,
+    HeaderMatch, Http2, Kind, Monitor, Pattern, Request, Rules, StatusRange, Target, Thresholds,
+    Trust, Warn,
 };
 
 /// All checks, and which check watches which member.
@@ -75,6 +77,7 @@ pub(super) fn build(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Chec
 fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
     let bad = |what: String| Box::new(Diagnostic::error("bad-monitor", what).at(&monitor.span, ""));
     let mut timeout = monitor.timeout;
+    let mut load = None;
     let kind = match &monitor.kind {
         MonitorKind::Tcp(tcp) => {
             // To connect is all that such a check waits for: its latency bound is its timeout.
@@ -83,10 +86,18 @@ fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
         }
         MonitorKind::Http(http) => {
             let headers = http.headers.iter().map(|(name, value)| (&**name, &**value));
-            let request = Request::new(&http.method, &http.path, http.host.as_deref(), headers)
-                .map_err(|error| bad(error.to_string()))?;
-            let wanted = http.expect.header.iter().map(|(name, value)| (&**name, &**value));
-            let expect = Expect {
+            let mut request = Request::new(&http.method, &http.path, http.host.as_deref(), headers)
+                .map_err(|error| bad(error.to_string()))?
+                .with_http2(match http.http2 {
+                    None => Http2::Auto,
+                    Some(true) => Http2::Always,
+                    Some(false) => Http2::Never,
+                })
+                .with_body(http.send.as_deref().unwrap_or_default());
+            if let Some(client) = http.tls.as_ref().and_then(|tls| tls.client.as_ref()) {
+                request = request.with_credentials(credentials(client)?);
+            }
+            let mut expect = Expect {
                 status: http
                     .expect
                     .status
@@ -95,12 +106,25 @@ fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
                     .collect::<Result<Vec<StatusRange>, _>>()
                     .map_err(|error| bad(error.to_string()))?,
                 body: http.expect.body.clone(),
+                body_regex: http.expect.body_regex.as_ref().map(pattern).transpose()?,
                 json: http.expect.json.clone(),
                 latency: http.expect.latency,
+                expiry: http
+                    .expect
+                    .expiry
+                    .map(|config::Expiry { days, is_failure }| Expiry { days, is_failure }),
                 ..Expect::default()
+            };
+            for (name, wanted) in &http.expect.header {
+                let wanted = match wanted {
+                    config::HeaderMatch::Is(value) => HeaderMatch::Is(value.clone()),
+                    config::HeaderMatch::Regex(text) => HeaderMatch::Matches(pattern(text)?),
+                    config::HeaderMatch::Present(true) => HeaderMatch::Present,
+                    config::HeaderMatch::Present(false) => HeaderMatch::Absent,
+                };
+                expect = expect.with_header(name, wanted).map_err(|e| bad(e.to_string()))?;
             }
-            .with_headers(wanted)
-            .map_err(|error| bad(error.to_string()))?;
+            load = http.load.as_ref().map(super::load::load).transpose()?;
             let exchange = Exchange { request, expect };
             match &http.tls {
                 None => Kind::Http(exchange),
@@ -115,7 +139,30 @@ fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
         interval: monitor.interval,
         timeout,
         thresholds: Thresholds { fall: count(monitor.fall), rise: count(monitor.rise) },
+        load,
         rules: rules(monitor),
+    })
+}
+
+fn pattern(text: &Located<String>) -> Result<Pattern, Box<Diagnostic>> {
+    Pattern::parse(&text.value).map_err(|error| {
+        Box::new(Diagnostic::error("bad-regex", error.to_string()).at(&text.span, ""))
+    })
+}
+
+fn credentials(client: &config::ClientCertificate) -> Result<Credentials, Box<Diagnostic>> {
+    let read = |file: &Located<PathBuf>| {
+        fs::read(&file.value)
+            .map_err(|e| Box::new(Diagnostic::unreadable(&file.value, &e).at(&file.span, "")))
+    };
+    let config::ClientCertificate { certificate, key } = client;
+    Credentials::from_pem(&read(certificate)?, &read(key)?).map_err(|error| {
+        let file = match error {
+            CredentialsError::Certificate(_) => certificate,
+            CredentialsError::Key(_) | CredentialsError::Unlike => key,
+        };
+        let message = format!("{}: {error}", super::shown(&file.value));
+        Box::new(Diagnostic::error("bad-client-certificate", message).at(&file.span, ""))
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod checks;
 mod encrypted;
+mod load;
 mod model;
 mod settings;
 mod transfer;

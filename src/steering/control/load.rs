@@ -69,8 +69,11 @@ impl Control {
     ///
     /// It matters to pools with a `capacity`, and to policies of kind `load`.
     pub fn set_load(&mut self, check: CheckId, load: f32) {
+        let loads = &mut self.transitions.loads.of_check;
         if load.is_finite() {
-            self.transitions.loads.of_check.insert(check, f64::from(load).max(0.0));
+            loads.insert(check, f64::from(load).max(0.0));
+        } else {
+            loads.remove(&check);
         }
     }
 
