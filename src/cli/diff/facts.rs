@@ -119,7 +119,7 @@ impl Pair<'_> {
         let mut networks = Tally::default();
         let mut moved = 0.0;
         // Classes meet in few pairs, whatever the number of clients.
-        let mut of_classes: HashMap<(u32, u32), Vec<(&str, &str, f64)>> = HashMap::new();
+        let mut of_classes: HashMap<(u32, u32), Vec<_>> = HashMap::new();
         for ((old, new), weight) in &kin {
             let moves = of_classes
                 .entry((old.class, new.class))
