@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::admin::OverrideState;
+use crate::config;
 use crate::wire::{Name, Type};
 
 /// Authoritative GeoDNS and global server load balancing.
@@ -37,6 +40,10 @@ pub(super) enum Command {
     /// are younger than ten minutes, and what is not known counts as up. Exits with 0, or with 1
     /// when no such name is served.
     Explain(Explain),
+    /// Ask a running server, or tell it what to do.
+    ///
+    /// Exits with 0 when it is done, 1 when the server refuses, 2 when it is not reached.
+    Ctl(Ctl),
     /// Look into GeoIP databases.
     Geoip(Geoip),
     /// Print the JSON Schema of the configuration files.
@@ -109,6 +116,109 @@ pub(super) struct Explain {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Ctl {
+    #[command(subcommand)]
+    pub(super) command: CtlCommand,
+    #[command(flatten)]
+    pub(super) reach: Reach,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+/// How the server is reached.
+#[derive(Debug, Args)]
+pub(super) struct Reach {
+    /// The server's configuration file, which says where its control socket is.
+    #[arg(long, short, value_name = "FILE", default_value = "config/meridian.toml", global = true)]
+    pub(super) config: PathBuf,
+    /// The server's control socket, instead of that in the configuration file.
+    #[arg(long, value_name = "PATH", global = true)]
+    pub(super) socket: Option<PathBuf>,
+    /// Reach it over HTTP instead: http://127.0.0.1:9153.
+    #[arg(long, value_name = "URL", global = true, conflicts_with = "socket")]
+    pub(super) server: Option<String>,
+    /// File with the bearer token that changes over HTTP need.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CtlCommand {
+    /// The server at a glance: generation, zones, pools, what is wrong.
+    Status,
+    /// Every pool and member: verdict, who says so, why, since when.
+    Health {
+        /// Only this pool.
+        pool: Option<String>,
+    },
+    /// Take a pool out of the answers as long as anything else is up.
+    Drain {
+        /// The pool.
+        pool: String,
+        #[command(flatten)]
+        order: Order,
+    },
+    /// Take back what was drained or forced: files and checks decide again.
+    Restore {
+        /// The pool.
+        pool: String,
+        /// Why; it is kept in the history.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Put a pool up or down, or drain it, whatever files and checks say.
+    Force {
+        /// The pool.
+        pool: String,
+        /// The state.
+        #[arg(value_parser = state)]
+        state: OverrideState,
+        #[command(flatten)]
+        order: Order,
+    },
+    /// Read all files anew, as SIGHUP does. Prints what is wrong with them.
+    Reload,
+    /// Say which answer a client gets from the running server, and every reason for it.
+    Explain {
+        /// The name asked for.
+        name: Name,
+        /// The type asked for.
+        #[arg(default_value = "A")]
+        rtype: Type,
+        /// The client: an address, or the subnet that a resolver would send for it.
+        #[arg(long, value_name = "IP[/LENGTH]", value_parser = client)]
+        client: ClientSubnet,
+    },
+    /// What happened: verdicts, pools, panics, overrides, reloads.
+    Events {
+        /// Only what happened so long ago at most: 30m, 2h, 7d.
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        since: Option<Duration>,
+        /// So many at most, the newest.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        /// Go on with what happens, until interrupted.
+        #[arg(long, short)]
+        follow: bool,
+    },
+}
+
+/// What belongs to an order about a pool.
+#[derive(Debug, Args)]
+pub(super) struct Order {
+    /// Why; `health`, `explain` and the history show it.
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+    /// End by itself after so long: 30m, 2h, 7d.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) expires: Option<Duration>,
+    /// Even when the pool is the last that is up for some record.
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Geoip {
     #[command(subcommand)]
     pub(super) command: GeoipCommand,
@@ -158,6 +268,18 @@ fn client(text: &str) -> Result<ClientSubnet, String> {
         .parse()
         .map_err(|_| "write an address such as 192.0.2.1, or a subnet such as 192.0.2.0/24")?;
     Ok(ClientSubnet { address: net.addr(), length: net.prefix_len() })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    config::duration::parse(text)
+        .ok_or_else(|| "write a number and a unit, such as 90s, 30m, 2h or 7d".to_owned())
+}
+
+fn state(text: &str) -> Result<OverrideState, String> {
+    [OverrideState::Up, OverrideState::Down, OverrideState::Drain]
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| "a pool can be put `up`, `down` or `drain`".to_owned())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod check;
+mod ctl;
 pub mod demo;
 mod descriptors;
 mod explain;
@@ -31,6 +32,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Schema => generate::schema(),
         Command::Completions { shell } => generate::completions(shell),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::admin::{Entry, OverrideState};
 use crate::health::Verdict;
 
 /// One change.
@@ -32,6 +33,31 @@ pub enum Event {
         /// Whether it has begun.
         begun: bool,
     },
+    /// An operator put a pool into a state, or took that back.
+    Override {
+        /// Its name.
+        pool: String,
+        /// The state; `None` when files and checks decide again.
+        state: Option<OverrideState>,
+        /// Who did.
+        who: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// All files were read anew.
+    Reload {
+        /// The generation in force afterwards.
+        generation: u64,
+        /// Who asked for it.
+        who: String,
+        /// The mistakes, when the generation is the one from before.
+        error: Option<String>,
+    },
+    /// The server began to answer.
+    Start {
+        /// The program's version.
+        version: &'static str,
+    },
 }
 
 impl fmt::Display for Event {
@@ -53,7 +79,57 @@ impl fmt::Display for Event {
             Event::Panic { records, begun: false } => {
                 write!(f, "something is up again for {}", listed(records))
             }
+            Event::Override { pool, state, who, reason } => {
+                match state {
+                    Some(state) => write!(f, "pool {pool} is put to {} by {who}", state.as_str())?,
+                    None => write!(f, "pool {pool} is given back to its checks by {who}")?,
+                }
+                match reason {
+                    Some(reason) => write!(f, ": {reason}"),
+                    None => Ok(()),
+                }
+            }
+            Event::Reload { generation, who, error: None } => {
+                write!(f, "generation {generation} is in force, reloaded by {who}")
+            }
+            Event::Reload { generation, who, error: Some(_) } => {
+                write!(f, "not reloaded for {who}: generation {generation} stays in force")
+            }
+            Event::Start { version } => write!(f, "version {version} answers"),
         }
+    }
+}
+
+impl From<&Event> for Entry {
+    /// Its number and time are the history's to give.
+    fn from(event: &Event) -> Entry {
+        let checks = || "checks".to_owned();
+        let (kind, subject, state, who, why) = match event {
+            Event::Verdict { target, monitor, verdict, reason } => {
+                let who = format!("monitor {monitor}");
+                ("verdict", target.clone(), verdict.as_str(), who, reason.clone())
+            }
+            Event::Pool { pool, is_up } => {
+                ("pool", pool.clone(), if *is_up { "up" } else { "down" }, checks(), None)
+            }
+            Event::Panic { records, begun } => {
+                let state = if *begun { "begun" } else { "over" };
+                ("panic", listed(records), state, checks(), None)
+            }
+            Event::Override { pool, state, who, reason } => {
+                let state = state.map_or("restored", OverrideState::as_str);
+                ("override", pool.clone(), state, who.clone(), reason.clone())
+            }
+            Event::Reload { generation, who, error } => {
+                let state = if error.is_some() { "refused" } else { "done" };
+                ("reload", format!("generation {generation}"), state, who.clone(), error.clone())
+            }
+            Event::Start { version } => {
+                ("start", format!("version {version}"), "up", "the server".to_owned(), None)
+            }
+        };
+        let (kind, state) = (kind.to_owned(), state.to_owned());
+        Entry { number: 0, at: 0, kind, subject, state, who, why, text: event.to_string() }
     }
 }
 

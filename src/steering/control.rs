@@ -299,6 +299,12 @@ impl Control {
         std::mem::take(&mut self.changes)
     }
 
+    /// The records for which nothing is up for some clients.
+    pub fn panics(&self) -> impl Iterator<Item = RecordId> + '_ {
+        let begun = self.panics.iter().zip(&self.steering.bindings).filter(|(panic, _)| **panic);
+        begun.flat_map(|(_, binding)| binding.records.iter().copied())
+    }
+
     /// What the checks say of a target.
     pub fn verdict(&self, check: CheckId) -> Verdict {
         self.verdicts.get(&check).copied().unwrap_or_default()
