@@ -63,7 +63,7 @@ pub(super) fn changed(changed: &Changed, out: &mut dyn Write) -> io::Result<()> 
     match &changed.overridden {
         Some(known) => {
             let (pool, state) = (&changed.pool, &changed.state);
-            writeln!(out, "{pool} is {state} now, put {known}{}", ending(known.until))
+            writeln!(out, "{pool} is {state} now, put to {known}{}", ending(known.until))
         }
         None => writeln!(out, "{} is {} now, as files and checks say", changed.pool, changed.state),
     }

@@ -338,7 +338,7 @@ impl Case<'_> {
                 .iter()
                 .map(|considered| ConsideredFacts {
                     by: considered.by.clone(),
-                    fate: considered.fate.clone(),
+                    fate: self.fate(&considered.fate, &considered.trace),
                     target: self.target(&considered.trace),
                 })
                 .collect(),
@@ -363,10 +363,20 @@ impl Case<'_> {
     /// The remark on a target, with the operator's word on it.
     fn note(&self, trace: &Trace) -> String {
         let said = match self.overridden(&trace.name) {
-            Some(said) if trace.kind == "pool" => format!("put {said}"),
+            Some(said) if trace.kind == "pool" => format!("put to {said}"),
             _ => return trace.note.clone(),
         };
         if trace.note.is_empty() { said } else { format!("{}; {said}", trace.note) }
+    }
+
+    /// What became of a target, with the operator's word when that is why.
+    fn fate(&self, fate: &Fate, trace: &Trace) -> Fate {
+        match (fate, self.overridden(&trace.name)) {
+            (Fate::PassedOver(why), Some(said)) if trace.kind == "pool" => {
+                Fate::PassedOver(format!("{why}; put to {said}"))
+            }
+            _ => fate.clone(),
+        }
     }
 
     fn overridden(&self, pool: &str) -> Option<&Override> {
@@ -380,10 +390,10 @@ impl Case<'_> {
         }
         match self.overridden(pool) {
             Some(said) if said.state == OverrideState::Up => {
-                return ("up", format!("put {said}"), None);
+                return ("up", format!("put to {said}"), None);
             }
             Some(said) if said.state == OverrideState::Down => {
-                return ("down", format!("put {said}"), None);
+                return ("down", format!("put to {said}"), None);
             }
             // A drained pool has the state that its checks give it.
             Some(_) | None => {}
