@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 #[path = "support/dns.rs"]
-#[allow(dead_code)]
 mod dns;
 #[path = "support/program.rs"]
 mod program;
