@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::check::Graph;
 use super::diagnostic::Diagnostic;
 use super::duration;
-use super::monitor::Monitor;
+use super::monitor::{Monitor, composite};
 use super::place::Match;
 use super::policy::{Geo, OnDown, Policy, PolicyKind};
 use super::pool::Pool;
@@ -57,11 +57,13 @@ impl Lints<'_> {
             let d = Diagnostic::lint("unused", format!("{what} `{name}` is not used"));
             found.push(d.at(span, "").help(help));
         };
-        for (index, monitor) in self.monitors.iter().enumerate() {
-            let used = |pool: &Pool| pool.monitor == Some(index);
-            if let Some(monitor) = monitor
-                && !self.graph.pools.iter().flatten().any(used)
-            {
+        let named = self.graph.pools.iter().flatten().filter_map(|pool| pool.monitor);
+        let mut monitors = vec![false; self.monitors.len()];
+        for index in named.flat_map(|index| composite::below(self.monitors, index)) {
+            monitors[index] = true;
+        }
+        for (monitor, _) in self.monitors.iter().zip(monitors).filter(|(_, used)| !used) {
+            if let Some(monitor) = monitor {
                 report("monitor", &monitor.name, &monitor.span, "no pool names it; remove it");
             }
         }
@@ -81,8 +83,8 @@ impl Lints<'_> {
     /// A TTL that outlasts the detection of a failure is what really decides how long clients
     /// go to a region that is down.
     fn long_ttl(&self, record: &Record, found: &mut Vec<Diagnostic>) {
-        let monitors =
-            self.pools_of(record).filter_map(|pool| self.monitors[pool.monitor?].as_ref());
+        let named = self.pools_of(record).filter_map(|pool| pool.monitor);
+        let monitors = named.flat_map(|index| composite::leaves(self.monitors, index));
         let Some(slowest) = monitors.max_by_key(|monitor| monitor.detection()) else { return };
         let detection = slowest.detection();
         if Duration::from_secs(record.ttl.into()) <= detection {

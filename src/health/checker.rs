@@ -1,6 +1,6 @@
 //! Runs the checks: who is asked when, what came of it, and who is told.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,10 +10,11 @@ use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use super::check::{Check, Identity};
 use super::failure::{Failure, Timing};
 use super::jitter::Jitter;
-use super::probe::{HttpError, Lookups, Probe, Tls};
+use super::probe::{Lookups, NotReady, Probe, Tls};
 use super::schedule::Schedule;
 use super::state::State;
 use super::store::{Known, Record, Store};
+use super::table::{Entry, Table};
 use super::verdict::{CheckId, Verdict};
 
 /// The longest that [`Checker::first_round`] waits.
@@ -105,18 +106,6 @@ struct Shared {
     waiting: watch::Sender<usize>,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    next: u32,
-    entries: BTreeMap<CheckId, Entry>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    check: Check,
-    record: Record,
-}
-
 /// A change of the roster, for the task that runs the checks.
 #[derive(Debug)]
 enum Order {
@@ -128,17 +117,18 @@ enum Order {
 #[derive(Debug)]
 struct Begun {
     check: CheckId,
-    probe: Arc<Probe>,
+    /// `None` for a composite, which follows its parts.
+    probe: Option<Arc<Probe>>,
     /// Whether its first result is waited for.
     is_awaited: bool,
 }
 
 impl Checker {
     /// Starts checking on the current tokio runtime, all checks at once and then each at its
-    /// interval. A check in `known` (and not too old) goes on from there; of any other, the
+    /// interval. The parts of a composite stand before it. A check in `known` (and not too old) goes on from there; of any other, the
     /// first result decides.
     ///
-    /// A report is sent after every check. A slow receiver holds the checks up, one that is
+    /// A report is sent after every check, and of a composite when its verdict changes. A slow receiver holds the checks up, one that is
     /// dropped ends them.
     ///
     /// # Errors
@@ -236,15 +226,12 @@ impl Roster {
     /// Ends all checks but these.
     pub fn keep(&self, wanted: &[CheckId]) {
         let wanted: HashSet<CheckId> = wanted.iter().copied().collect();
-        let mut ended = HashSet::new();
-        self.shared.table().entries.retain(|check, _| {
-            let stays = wanted.contains(check);
-            if !stays {
-                ended.insert(*check);
-            }
-            stays
-        });
+        let mut table = self.shared.table();
+        let ended: HashSet<CheckId> =
+            table.entries.keys().filter(|check| !wanted.contains(check)).copied().collect();
         if !ended.is_empty() {
+            table.retain(|check| !ended.contains(&check));
+            drop(table);
             self.shared.changed.notify_one();
             // Without the task nothing is checked any more anyway.
             let _ = self.orders.send(Order::End(ended));
@@ -279,13 +266,29 @@ impl Roster {
             let entries = table.entries.iter();
             entries.map(|(id, e)| (e.check.identity(), (*id, e.check.clone()))).collect()
         };
-        let same = |check: &Check| {
-            let (id, other) = running.get(&check.identity())?;
-            check.monitor.has_pace_of(&other.monitor).then_some(*id)
-        };
-        let same: Vec<Option<CheckId>> = checks.iter().map(same).collect();
+        // Parts stand before their composites, which begin anew with any of them.
+        let mut numbers_of: HashMap<Identity, Option<CheckId>> = HashMap::new();
+        let mut same = Vec::with_capacity(checks.len());
+        for check in checks {
+            let identity = check.identity();
+            let number = running
+                .get(&identity)
+                .and_then(|(id, other)| check.monitor.has_pace_of(&other.monitor).then_some(*id));
+            let mut parts = check.parts().iter();
+            if let Some(part) = parts.clone().find(|part| !numbers_of.contains_key(part)) {
+                return Err(StartError {
+                    target: identity.target,
+                    monitor: identity.monitor,
+                    reason: format!("its part {part} is not checked before it"),
+                });
+            }
+            let number = number.filter(|_| parts.all(|part| numbers_of[part].is_some()));
+            numbers_of.insert(identity, number);
+            same.push(number);
+        }
         let fresh = checks.iter().zip(&same).filter(|(_, same)| same.is_none());
-        let mut probes = probes(fresh.map(|(check, _)| check))?.into_iter();
+        let fresh = fresh.map(|(check, _)| check).filter(|check| check.parts().is_empty());
+        let mut probes = probes(fresh)?.into_iter();
         let now = SystemTime::now();
         let mut begun = Vec::new();
         let mut numbers = Vec::with_capacity(checks.len());
@@ -295,14 +298,16 @@ impl Roster {
                 numbers.push(same);
                 continue;
             }
-            // There is one for each check that is not under way.
-            let Some(probe) = probes.next() else { continue };
-            let id = table.take_number();
+            let parts = check.parts().iter().filter_map(|part| numbers_of.get(part).copied()?);
+            let parts: Vec<CheckId> = parts.collect();
+            // There is one for each check that is not under way and no composite.
+            let probe = if parts.is_empty() { probes.next() } else { None };
             let record = known.of(check, now);
             let is_awaited = all_awaited || record.is_none();
             let record =
                 record.unwrap_or(Record { state: State::unknown(now), at: None, server_ms: None });
-            table.entries.insert(id, Entry { check: check.clone(), record });
+            let id = table.add(check.clone(), record, parts);
+            numbers_of.insert(check.identity(), Some(id));
             begun.push(Begun { check: id, probe, is_awaited });
             numbers.push(id);
         }
@@ -317,14 +322,6 @@ impl Roster {
     }
 }
 
-impl Table {
-    fn take_number(&mut self) -> CheckId {
-        let number = CheckId(self.next);
-        self.next = self.next.checked_add(1).expect("four billion checks were never begun");
-        number
-    }
-}
-
 impl Shared {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -332,7 +329,7 @@ impl Shared {
 
     fn known(&self) -> Known {
         let mut known = Known::default();
-        for Entry { check, record } in self.table().entries.values() {
+        for Entry { check, record, .. } in self.table().entries.values() {
             known.insert(check.identity(), *record);
         }
         known
@@ -364,30 +361,49 @@ impl Round {
             let due = self.schedule.next_due().filter(|_| room);
             tokio::select! {
                 Some(landed) = self.flying.join_next_with_id() => {
-                    let Some(report) = self.land(landed) else { continue };
-                    let check = report.check;
-                    if self.reports.send(report).await.is_err() {
-                        return;
+                    let Some((check, reports)) = self.land(landed) else { continue };
+                    for report in reports {
+                        if self.reports.send(report).await.is_err() {
+                            return;
+                        }
                     }
                     self.note_first(check);
                 }
                 () = until(due), if due.is_some() => {}
-                Some(order) = self.orders.recv() => self.follow(order),
+                Some(order) = self.orders.recv() => {
+                    for report in self.follow(order) {
+                        let check = report.check;
+                        if self.reports.send(report).await.is_err() {
+                            return;
+                        }
+                        self.note_first(check);
+                    }
+                }
                 () = self.reports.closed() => return,
             }
         }
     }
 
-    fn follow(&mut self, order: Order) {
+    /// Does as told. Composites that begin are reported as they are: their parts may be known.
+    fn follow(&mut self, order: Order) -> Vec<Report> {
+        let mut reports = Vec::new();
         match order {
             Order::Begin(begun) => {
                 let now = Instant::now();
                 for Begun { check, probe, is_awaited } in begun {
-                    self.probes.insert(check, probe);
-                    self.schedule.add(check, now);
                     if is_awaited {
                         self.unchecked.insert(check);
                     }
+                    let Some(probe) = probe else {
+                        let report = self.shared.table().report(check, Verdict::Unknown);
+                        if report.is_none() {
+                            self.note_first(check);
+                        }
+                        reports.extend(report);
+                        continue;
+                    };
+                    self.probes.insert(check, probe);
+                    self.schedule.add(check, now);
                 }
             }
             Order::End(ended) => {
@@ -402,6 +418,7 @@ impl Round {
             0 => in_flight(self.shared.table().entries.values().map(|entry| &entry.check)),
             wanted => wanted,
         };
+        reports
     }
 
     /// Starts the checks that are due, as far as there is room.
@@ -416,7 +433,11 @@ impl Round {
         }
     }
 
-    fn land(&mut self, landed: Result<(Id, Result<Timing, Failure>), JoinError>) -> Option<Report> {
+    /// The check that ended, with its report and those of the composites that go by it.
+    fn land(
+        &mut self,
+        landed: Result<(Id, Result<Timing, Failure>), JoinError>,
+    ) -> Option<(CheckId, Vec<Report>)> {
         let (id, outcome) = match landed {
             Ok(landed) => landed,
             // A panic, which no target can cause by design; if one does, its check goes on.
@@ -425,7 +446,11 @@ impl Round {
         let (check, started) = self.running.remove(&id)?;
         let (interval, report) = self.judge(check, outcome)?;
         self.schedule.put_back(check, started, interval, Instant::now());
-        Some(report)
+        let above = self.shared.table().follow(check, &report.outcome);
+        if above.iter().any(|report| report.changed) {
+            self.shared.changed.notify_one();
+        }
+        Some((check, std::iter::once(report).chain(above).collect()))
     }
 
     /// Takes a check out of those that the first round waits for.
@@ -443,7 +468,8 @@ impl Round {
     ) -> Option<(Duration, Report)> {
         let at = SystemTime::now();
         let mut table = self.shared.table();
-        let Entry { check: Check { target, monitor }, record } = table.entries.get_mut(&check)?;
+        let Entry { check: Check { target, monitor }, record, .. } =
+            table.entries.get_mut(&check)?;
         let before = record.state.verdict;
         match &outcome {
             Err(failure) if failure.is_local() => {
@@ -506,7 +532,7 @@ fn probes<'c>(checks: impl Iterator<Item = &'c Check>) -> Result<Vec<Arc<Probe>>
     let mut tls = Tls::new();
     let mut ready = Vec::new();
     for check in checks {
-        let failed = |e: HttpError| StartError {
+        let failed = |e: NotReady| StartError {
             target: check.target.to_string(),
             monitor: check.monitor.name.clone(),
             reason: e.to_string(),
@@ -522,6 +548,8 @@ fn in_flight<'c>(checks: impl Iterator<Item = &'c Check>) -> usize {
         let Check { monitor, .. } = check;
         monitor.timeout.as_secs_f64() / monitor.interval.as_secs_f64().max(0.001)
     };
+    // Composites fly nowhere.
+    let checks = checks.filter(|check| check.parts().is_empty());
     let hanging: f64 = checks.map(|check| share(check).min(1.0)).sum();
     IN_FLIGHT.max((hanging * 1.25).ceil() as usize)
 }

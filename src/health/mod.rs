@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! schedule ─► probe (reqwest, tokio) ─► state (rise, fall) ─► Report, to whoever listens
+//!                                          ├► composite ─► Report of each that it is a part of
 //!                                          └► store: what is known survives a restart
 //! ```
 //!
@@ -10,18 +11,23 @@
 
 pub mod check;
 pub mod checker;
+pub mod composite;
 pub mod failure;
 pub mod jitter;
+pub mod kinds;
 pub mod monitor;
 mod probe;
 pub mod schedule;
 pub mod state;
 pub mod store;
+mod table;
 pub mod verdict;
 
 pub use check::{Check, Host, Identity, Target, TargetError};
 pub use checker::{Checker, Options, Report, Roster, StartError};
+pub use composite::Composite;
 pub use failure::{Failure, Stage, Timing};
+pub use kinds::{Call, Called, Data, Handshake, Program, Question, Talk};
 pub use monitor::{
     Authorities, AuthoritiesError, Exchange, Expect, Kind, Monitor, Request, RequestError,
     StatusRange, StatusRangeError, Trust,

@@ -13,7 +13,9 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
-use super::check::host_name;
+use super::check::{Identity, host_name};
+use super::composite::Composite;
+use super::kinds::{Call, Handshake, Program, Question, Talk};
 use super::state::Thresholds;
 
 /// How a target is checked, and how often.
@@ -42,6 +44,15 @@ impl Monitor {
         })
     }
 
+    /// The same composite of these parts; what is no composite stays as it is.
+    pub fn with_parts(&self, parts: Vec<Identity>) -> Monitor {
+        let mut monitor = self.clone();
+        if let Kind::Composite(composite) = &mut monitor.kind {
+            composite.parts = parts;
+        }
+        monitor
+    }
+
     /// Whether it asks as often as another one and believes as much of what it hears: what the
     /// fingerprint leaves out.
     pub fn has_pace_of(&self, other: &Monitor) -> bool {
@@ -55,10 +66,33 @@ impl Monitor {
 pub enum Kind {
     /// A connection that stands is a success.
     Tcp,
+    /// A connection over which the right answer comes.
+    Talk(Talk),
+    /// A connection over which TLS is set up.
+    Tls(Handshake),
+    /// A question to a name server.
+    Dns(Box<Question>),
+    /// A call of the gRPC health service.
+    Grpc(Call),
+    /// A program that is run.
+    Exec(Program),
+    /// No check of its own: what others found.
+    Composite(Composite),
     /// A request in clear text.
     Http(Exchange),
     /// A request over TLS: HTTP/2 where the target speaks it.
     Https(Exchange, Trust),
+}
+
+impl Kind {
+    /// Whether connecting includes a handshake.
+    pub(super) fn speaks_tls(&self) -> bool {
+        match self {
+            Kind::Https(..) | Kind::Tls(_) => true,
+            Kind::Grpc(call) => call.trust.is_some(),
+            _ => false,
+        }
+    }
 }
 
 /// A request and what must come back.
@@ -218,7 +252,7 @@ impl fmt::Display for Request {
     }
 }
 
-fn parse_host(host: &str) -> Result<String, RequestError> {
+pub(super) fn parse_host(host: &str) -> Result<String, RequestError> {
     let wrong = || RequestError::Host(host.into());
     if let Ok(address) = host.parse::<std::net::IpAddr>() {
         return Ok(super::check::Host::Address(address).to_string());

@@ -1,4 +1,4 @@
-//! From an HTTP client's error to what it means.
+//! From an error of HTTP or TLS to what it means.
 
 use std::error::Error;
 use std::io;
@@ -8,7 +8,7 @@ use rustls::CertificateError;
 use crate::health::failure::{Failure, Stage};
 
 /// What went wrong, from the most telling error in the chain.
-pub(super) fn failure(error: &reqwest::Error, stage: Stage) -> Failure {
+pub(super) fn failure(error: &(dyn Error + 'static), stage: Stage) -> Failure {
     known(error, stage).unwrap_or_else(|| Failure::Protocol(innermost(error)))
 }
 

@@ -17,7 +17,7 @@ use crate::health::monitor::Exchange;
 /// Octets of a body that are read; what comes after them is not waited for.
 pub(super) const BODY_LIMIT: usize = 256 * 1024;
 
-const USER_AGENT: &str = concat!("meridian/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("meridian/", env!("CARGO_PKG_VERSION"));
 
 /// One request that can be sent again and again, each time over a connection of its own: a kept
 /// connection would hide a load balancer that no longer accepts.
@@ -28,15 +28,17 @@ pub(super) struct Http {
     url: Url,
 }
 
-/// An HTTP check could not be made ready.
+/// A check could not be made ready.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::health) enum HttpError {
+pub(in crate::health) enum NotReady {
     #[error("no TLS: {0}")]
     Tls(#[from] rustls::Error),
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     #[error("`{0}` is not a URL")]
     Url(String),
+    #[error("not a name for TLS: {0}")]
+    Name(String),
 }
 
 impl Http {
@@ -47,7 +49,7 @@ impl Http {
         tls: ClientConfig,
         lookup: Lookup,
         marks: &Arc<Marks>,
-    ) -> Result<Http, HttpError> {
+    ) -> Result<Http, NotReady> {
         let mut exchange = exchange.clone();
         let target = check.target.host().to_string();
         let port = check.target.port();
@@ -67,7 +69,7 @@ impl Http {
             None => target,
         };
         let text = format!("{scheme}://{host}:{port}{}", exchange.request.path);
-        let url = Url::parse(&text).map_err(|_| HttpError::Url(text))?;
+        let url = Url::parse(&text).map_err(|_| NotReady::Url(text))?;
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(Fixed { lookup, marks: Arc::clone(marks) }))

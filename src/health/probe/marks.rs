@@ -29,11 +29,20 @@ struct Times {
     connecting: Instant,
     connected: Option<Instant>,
     head: Option<Instant>,
+    /// What is going on, when it is none of the stages of a request.
+    other: Option<Stage>,
 }
 
 impl Times {
     fn new(now: Instant) -> Times {
-        Times { started: now, resolving: false, connecting: now, connected: None, head: None }
+        Times {
+            started: now,
+            resolving: false,
+            connecting: now,
+            connected: None,
+            head: None,
+            other: None,
+        }
     }
 }
 
@@ -69,10 +78,16 @@ impl Marks {
         self.times().head = Some(Instant::now());
     }
 
+    /// Something is going on that is none of the stages of a request.
+    pub(super) fn other(&self, stage: Stage) {
+        self.times().other = Some(stage);
+    }
+
     /// How far the run has come.
     pub(super) fn stage(&self) -> Stage {
         let times = *self.times();
         match times {
+            Times { other: Some(stage), .. } => stage,
             Times { head: Some(_), .. } => Stage::Body,
             Times { connected: Some(_), .. } => Stage::Head,
             Times { resolving: true, .. } => Stage::Resolving,

@@ -40,7 +40,7 @@ impl Tls {
         Ok(config)
     }
 
-    /// A configuration that believes whom `trust` says.
+    /// A configuration that believes whom `trust` says, and speaks HTTP.
     pub(super) fn config(&mut self, trust: &Trust) -> Result<ClientConfig, rustls::Error> {
         if let Some((_, config)) = self.made.iter().find(|(made, _)| made == trust) {
             return Ok(config.clone());
@@ -91,7 +91,7 @@ fn system_authorities() -> RootCertStore {
     let (added, ignored) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         tracing::warn!(
-            "this system has no certificate authorities; https checks fail unless their monitor \
+            "this system has no certificate authorities; checks over TLS fail unless their monitor \
              gives some or does not verify",
         );
     }

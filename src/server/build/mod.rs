@@ -6,6 +6,7 @@
 mod checks;
 mod encrypted;
 mod model;
+mod monitor;
 mod settings;
 mod transfer;
 pub mod world;

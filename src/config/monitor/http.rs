@@ -1,52 +1,13 @@
-//! Monitors: how members are checked.
+//! Checks that ask for a page, over HTTP or HTTPS.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::diagnostic::Diagnostic;
-use super::duration;
-use super::reader::Reader;
-use super::source::{Located, Span};
-use super::spec::monitor::{HttpExpectSpec, HttpSpec, MonitorSpec, TcpSpec};
-use super::spec::{DurationText, Entries, IntegerOrString, Scalar, Spanned};
-
-/// How a member is checked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Monitor {
-    /// Its name in the files.
-    pub name: String,
-    /// Where the name is defined.
-    pub span: Span,
-    /// What a check does.
-    pub kind: MonitorKind,
-    /// Where checks connect, unless the member has a port of its own. `None` only for tcp.
-    pub port: Option<u16>,
-    /// From the start of one check to the start of the next, before jitter: 100 ms to 1 d.
-    pub interval: Duration,
-    /// How long a check may take: 1 ms to `interval`.
-    pub timeout: Duration,
-    /// Failures in a row that turn up into down: 1 to 100.
-    pub fall: u32,
-    /// Successes in a row that turn down into up: 1 to 100.
-    pub rise: u32,
-}
-
-impl Monitor {
-    /// The longest time from a failure until its members count as down, jitter aside.
-    pub fn detection(&self) -> Duration {
-        self.interval * self.fall + self.timeout
-    }
-}
-
-/// What a check does.
-#[derive(Debug, Clone, PartialEq)]
-pub enum MonitorKind {
-    /// Asks for a page, over HTTP or HTTPS.
-    Http(Box<Http>),
-    /// Opens a connection.
-    Tcp(Tcp),
-}
+use super::{Monitor, MonitorKind, Rhythm, Tls, host, latency, port, trust};
+use crate::config::reader::Reader;
+use crate::config::source::Located;
+use crate::config::spec::monitor::{HttpExpectSpec, HttpSpec};
+use crate::config::spec::{Entries, IntegerOrString, Scalar, Spanned};
 
 /// A check over HTTP or HTTPS.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,15 +26,6 @@ pub struct Http {
     pub expect: HttpExpect,
 }
 
-/// How the certificate of an https check is judged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tls {
-    /// Whether it must be valid.
-    pub verify: bool,
-    /// PEM file of certificate authorities trusted besides the public ones.
-    pub ca: Option<Located<PathBuf>>,
-}
-
 /// What the answer to an HTTP check must be; all of it must hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpExpect {
@@ -89,30 +41,8 @@ pub struct HttpExpect {
     pub latency: Option<Duration>,
 }
 
-/// A check that opens a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tcp {
-    /// Longest time until the connection stands: 1 ms to the timeout.
-    pub latency: Option<Duration>,
-}
-
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(86_400);
-const SHORTEST: Duration = Duration::from_millis(1);
-
-impl Monitor {
+impl Http {
     pub(super) fn resolve(
-        name: &Located<String>,
-        spec: MonitorSpec,
-        reader: &mut Reader<'_>,
-    ) -> Monitor {
-        match spec {
-            MonitorSpec::Http(spec) => Monitor::http(name, spec, false, reader),
-            MonitorSpec::Https(spec) => Monitor::http(name, spec, true, reader),
-            MonitorSpec::Tcp(spec) => Monitor::tcp(name, spec, reader),
-        }
-    }
-
-    fn http(
         name: &Located<String>,
         spec: HttpSpec,
         https: bool,
@@ -126,6 +56,7 @@ impl Monitor {
             spec.rise.as_ref(),
             reader,
         );
+        let tls = tls(&spec, https, reader);
         let method = method(spec.method.as_ref(), reader);
         let expect = spec.expect.unwrap_or_default();
         if method == "HEAD" {
@@ -137,86 +68,16 @@ impl Monitor {
             }
         }
         let http = Http {
-            tls: tls(&spec.verify_tls, &spec.ca, https, reader),
+            tls,
             path: path(spec.path.as_ref(), reader),
             method,
             host: spec.host.as_ref().map(|host| self::host(host, reader)),
             headers: headers(spec.headers, reader),
             expect: HttpExpect::resolve(expect, rhythm.timeout, reader),
         };
-        let port = port(spec.port.as_ref(), reader).or(Some(if https { 443 } else { 80 }));
+        let port = port(spec.port.as_ref(), if https { 443 } else { 80 }, reader);
         rhythm.monitor(name, MonitorKind::Http(Box::new(http)), port)
     }
-
-    fn tcp(name: &Located<String>, spec: TcpSpec, reader: &mut Reader<'_>) -> Monitor {
-        let rhythm = Rhythm::resolve(
-            spec.interval.as_ref(),
-            spec.timeout.as_ref(),
-            spec.fall.as_ref(),
-            spec.rise.as_ref(),
-            reader,
-        );
-        let latency = spec.expect.as_ref().and_then(|expect| expect.latency.as_ref());
-        let latency = latency.map(|latency| self::latency(latency, rhythm.timeout, reader));
-        let port = port(spec.port.as_ref(), reader);
-        rhythm.monitor(name, MonitorKind::Tcp(Tcp { latency }), port)
-    }
-}
-
-/// When checks are made and what they count for.
-struct Rhythm {
-    interval: Duration,
-    timeout: Duration,
-    fall: u32,
-    rise: u32,
-}
-
-impl Rhythm {
-    fn resolve(
-        interval: Option<&Spanned<DurationText>>,
-        timeout: Option<&Spanned<DurationText>>,
-        fall: Option<&Spanned<i64>>,
-        rise: Option<&Spanned<i64>>,
-        reader: &mut Reader<'_>,
-    ) -> Rhythm {
-        let errors = reader.found.len();
-        let count = |value: i64| u32::try_from(value).unwrap_or(1);
-        let every = reader.duration("interval", interval, INTERVAL, Duration::from_secs(10));
-        // The default gives way to a shorter interval.
-        let default = Duration::from_secs(2).min(every);
-        let most = *INTERVAL.end();
-        let patience = reader.duration("timeout", timeout, SHORTEST..=most, default);
-        if let (Some(timeout), true) = (timeout, patience > every && reader.found.len() == errors) {
-            let d = Diagnostic::error(
-                "invalid-value",
-                format!("`timeout` is longer than `interval` ({})", duration::show(every)),
-            );
-            let mut d = d.at(&reader.span(&timeout.range), "");
-            if let Some(interval) = interval {
-                d = d.and(&reader.span(&interval.range), "the interval");
-            }
-            let help = "a check must end before the next one starts; shorten the timeout";
-            reader.found.push(d.help(help));
-        }
-        Rhythm {
-            interval: every,
-            timeout: patience.min(every),
-            fall: count(reader.integer("fall", fall, 1..=100, 3)),
-            rise: count(reader.integer("rise", rise, 1..=100, 2)),
-        }
-    }
-
-    fn monitor(self, name: &Located<String>, kind: MonitorKind, port: Option<u16>) -> Monitor {
-        let Rhythm { interval, timeout, fall, rise } = self;
-        let (name, span) = (name.value.clone(), name.span.clone());
-        Monitor { name, span, kind, port, interval, timeout, fall, rise }
-    }
-}
-
-/// A port from 1 to 65535.
-pub(super) fn port(value: Option<&Spanned<i64>>, reader: &mut Reader<'_>) -> Option<u16> {
-    value?;
-    u16::try_from(reader.integer("port", value, 1..=65535, 1)).ok()
 }
 
 fn method(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
@@ -234,17 +95,6 @@ fn path(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
     if !value.starts_with('/') || !visible {
         let help = "a path starts with `/`; write spaces and other odd characters as %20";
         reader.invalid(range, format!("`{value}` is not the path of a page"), help);
-    }
-    value.clone()
-}
-
-fn host(host: &Spanned<String>, reader: &mut Reader<'_>) -> String {
-    let Spanned { value, range } = host;
-    let fine =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
-    if value.is_empty() || !value.bytes().all(fine) {
-        let help = "write a name such as www.example.com, without http:// and without a path";
-        reader.invalid(range, format!("`{value}` is not a host"), help);
     }
     value.clone()
 }
@@ -279,33 +129,10 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(fine)
 }
 
-fn tls(
-    verify: &Option<Spanned<bool>>,
-    ca: &Option<Spanned<String>>,
-    https: bool,
-    reader: &mut Reader<'_>,
-) -> Option<Tls> {
-    let verifies = verify.as_ref().is_none_or(|verify| verify.value);
-    if !https {
-        let unused =
-            verify.as_ref().filter(|verify| !verify.value).map(|v| ("verify_tls", &v.range));
-        if let Some((key, range)) = unused.or(ca.as_ref().map(|ca| ("ca", &ca.range))) {
-            let message = format!("`{key}` has no meaning for kind `http`");
-            reader.invalid(range, message, "use kind = \"https\", or remove it");
-        }
-        return None;
-    }
-    if let (false, Some(ca)) = (verifies, ca) {
-        let help = "remove `ca`, or set `verify_tls` to true";
-        reader.invalid(&ca.range, "`ca` is not used when `verify_tls` is false", help);
-    }
-    let ca = ca.as_ref().map(|ca| {
-        if ca.value.is_empty() {
-            reader.invalid(&ca.range, "`ca` is empty", "write the path of a PEM file");
-        }
-        Located { value: reader.path(&ca.value), span: reader.span(&ca.range) }
-    });
-    Some(Tls { verify: verifies, ca })
+/// How the certificate is judged; `None` for http, where nothing may be said of it.
+fn tls(spec: &HttpSpec, https: bool, reader: &mut Reader<'_>) -> Option<Tls> {
+    let help = "use kind = \"https\", or remove it";
+    trust(&spec.verify_tls, &spec.ca, https.then_some(()).ok_or(("kind `http`", help)), reader)
 }
 
 impl HttpExpect {
@@ -336,10 +163,6 @@ impl HttpExpect {
             latency: spec.latency.map(|latency| self::latency(&latency, timeout, reader)),
         }
     }
-}
-
-fn latency(value: &Spanned<DurationText>, timeout: Duration, reader: &mut Reader<'_>) -> Duration {
-    reader.duration("latency", Some(value), SHORTEST..=timeout, timeout)
 }
 
 fn status(
