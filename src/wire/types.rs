@@ -152,8 +152,8 @@ impl FromStr for Rcode {
 
     /// A mnemonic of [`Rcode::MNEMONICS`], in any case.
     fn from_str(text: &str) -> Result<Rcode, UnknownRcode> {
-        let is_it = |mnemonic: &&str| mnemonic.eq_ignore_ascii_case(text);
-        let place = Rcode::MNEMONICS.iter().position(|mnemonic| is_it(&mnemonic));
+        let is_it = |mnemonic: &str| mnemonic.eq_ignore_ascii_case(text);
+        let place = Rcode::MNEMONICS.iter().position(|mnemonic| is_it(mnemonic));
         // A place in a list of eleven.
         place.map(|place| Rcode(place as u16)).ok_or_else(|| UnknownRcode(text.to_owned()))
     }
