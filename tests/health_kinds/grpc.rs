@@ -100,19 +100,20 @@ async fn connection(
         assert_eq!(request.headers()["content-type"], "application/grpc");
         assert_eq!(request.headers()["te"], "trailers");
         let mut body = request.into_body();
-        let mut message = Vec::new();
         // The body comes while the connection is looked after.
         let read = async {
+            let mut message = Vec::new();
             while let Some(data) = body.data().await {
                 message.extend_from_slice(&data?);
             }
-            Ok::<(), h2::Error>(())
+            Ok::<Vec<u8>, h2::Error>(message)
         };
         tokio::pin!(read);
-        tokio::select! {
-            done = &mut read => done?,
-            _ = connection.accept() => {}
-        }
+        let message = tokio::select! {
+            message = &mut read => message?,
+            // The client has gone.
+            _ = connection.accept() => return Ok(()),
+        };
         calls.lock().unwrap().push((head, message));
         let mut head =
             Response::builder().status(answer.http).header("content-type", "application/grpc");
