@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use meridian::config::{
     self, Balance, Config, Destination, Diagnostic, Loaded, Location, Match, MemberData, Memory,
-    MonitorKind, Port, OnAllDown, OnDown, PolicyKind, PoolState, Severity, Source, Span, Spread, Target,
+    MonitorKind, OnAllDown, OnDown, PolicyKind, PoolState, Port, Severity, Source, Span, Spread,
+    Target,
 };
 
 const SERVER: &str = "[server]\nzones = []\n";

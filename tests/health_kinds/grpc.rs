@@ -22,7 +22,7 @@ fn calling(service: &str, trust: Option<Trust>) -> Monitor {
 
 /// What the server answers.
 #[derive(Clone)]
-struct Answer {
+pub struct Answer {
     http: u16,
     /// Among the headers, when there is nothing else to say.
     at_once: Option<(&'static str, &'static str)>,
@@ -33,7 +33,7 @@ struct Answer {
 
 impl Answer {
     /// A `HealthCheckResponse` with this status.
-    fn status(status: u8) -> Answer {
+    pub fn status(status: u8) -> Answer {
         Answer::message(vec![0, 0, 0, 0, 2, 8, status])
     }
 
@@ -48,14 +48,15 @@ impl Answer {
 }
 
 /// A gRPC server of one answer; it notes the calls.
-struct Health {
-    address: SocketAddr,
+pub struct Health {
+    pub address: SocketAddr,
+    answer: Arc<Mutex<Answer>>,
     calls: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Health {
-    async fn start(answer: Answer) -> Health {
+    pub async fn start(answer: Answer) -> Health {
         Health::serve(answer, None).await
     }
 
@@ -64,10 +65,12 @@ impl Health {
         let address = listener.local_addr().unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let noted = calls.clone();
+        let answer = Arc::new(Mutex::new(answer));
+        let answers = answer.clone();
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (answer, noted) = (answer.clone(), noted.clone());
+                let (answer, noted) = (answers.lock().unwrap().clone(), noted.clone());
                 // What goes wrong here is the client's to see.
                 let _ = match &tls {
                     None => connection(stream, answer, &noted).await,
@@ -78,7 +81,12 @@ impl Health {
                 };
             }
         });
-        Health { address, calls, task }
+        Health { address, answer, calls, task }
+    }
+
+    /// Answers otherwise from the next connection on.
+    pub fn now(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::grpc::{Answer, Health};
 use crate::support::certificates::Authority;
 use crate::support::dns::Ask;
 use crate::support::hostile::{Behaviour, Server};
@@ -41,6 +42,7 @@ async fn every_kind_of_monitor_takes_a_region_out_and_brings_it_back() {
     let tls = Server::start_tls(Behaviour::good(), authority.server("tls.example.com")).await;
     let cache = Server::start(Behaviour::ReplyThenHang(b"+PONG\r\n".into())).await;
     let web = Server::start(Behaviour::good()).await;
+    let api = Health::start(Answer::status(1)).await;
     // A name server to be checked: this very program.
     let name_server =
         files("", "").with("zones/up.example.zone", ZONE.replace("192.0.2.53", "192.0.2.7"));
@@ -50,18 +52,20 @@ async fn every_kind_of_monitor_takes_a_region_out_and_brings_it_back() {
         "[monitor.cache]\nkind = \"tcp\"\nsend = 'PING\\r\\n\\r\\n'\nexpect = {{ answer = \"+PONG\" }}\n{PACE}\
          [monitor.tls]\nkind = \"tls\"\nhost = \"tls.example.com\"\nca = \"../ca.pem\"\n{PACE}\
          [monitor.names]\nkind = \"dns\"\nquery = \"ns1.up.example\"\nexpect = {{ answer = [\"192.0.2.7\"] }}\n{PACE}\
+         [monitor.api]\nkind = \"grpc\"\nservice = \"web\"\n{PACE}\
          [monitor.script]\nkind = \"exec\"\ncommand = [\"../check\", \"down\"]\n\
          interval = \"1s\"\ntimeout = \"1s\"\nfall = 2\nrise = 1\n\
          [monitor.shallow]\nkind = \"tcp\"\n{PACE}\
          [monitor.page]\nkind = \"http\"\n{PACE}\
          [monitor.deep]\nkind = \"all\"\nmonitors = [\"shallow\", \"page\"]\n\
-         {}{}{}{}{}\
+         {}{}{}{}{}{}\
          [pool.else]\nmembers = [\"198.51.100.1\"]\n",
         service("cache", 1, cache.address),
         service("tls", 2, tls.address),
         service("names", 3, name_server.address()),
         service("script", 4, web.address),
         service("deep", 5, web.address),
+        service("api", 6, api.address),
     );
     let files = files("[health]\nexec = true\n", &policies).with("config/ca.pem", authority.pem());
     script(
@@ -72,7 +76,9 @@ async fn every_kind_of_monitor_takes_a_region_out_and_brings_it_back() {
     let serving = files.serve();
     let answer =
         |kind: &str| Ask::new(&format!("{kind}.example.com"), "A").udp(serving.address()).one();
-    for (kind, number) in [("cache", 1), ("tls", 2), ("names", 3), ("script", 4), ("deep", 5)] {
+    for (kind, number) in
+        [("cache", 1), ("tls", 2), ("names", 3), ("script", 4), ("deep", 5), ("api", 6)]
+    {
         assert_eq!(
             answer(kind),
             format!("192.0.2.{number}"),
@@ -91,6 +97,8 @@ async fn every_kind_of_monitor_takes_a_region_out_and_brings_it_back() {
     down("tls", "(monitor tls): connection ");
     drop(name_server);
     down("names", "(monitor names): ");
+    api.now(Answer::status(2));
+    down("api", "(monitor api): NOT_SERVING for service `web`, wanted SERVING");
     files.write("config/down", "");
     down("script", "(monitor script): `check` ended with exit code 1: lost 127.0.0.1");
     web.now(Behaviour::status(500, ""));
@@ -104,7 +112,8 @@ async fn every_kind_of_monitor_takes_a_region_out_and_brings_it_back() {
     tls.now(Behaviour::good());
     fs::remove_file(files.path("config/down")).unwrap();
     web.now(Behaviour::good());
-    for (kind, number) in [("cache", 1), ("tls", 2), ("script", 4), ("deep", 5)] {
+    api.now(Answer::status(1));
+    for (kind, number) in [("cache", 1), ("tls", 2), ("script", 4), ("deep", 5), ("api", 6)] {
         let address = format!("192.0.2.{number}");
         until(&format!("{kind} is back"), || answer(kind) == address);
     }
