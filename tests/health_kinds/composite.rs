@@ -62,7 +62,7 @@ async fn a_pool_is_down_when_its_deep_check_is_and_the_shallow_one_goes_on_at_it
     );
     let both = of("both", 2, &[&shallow, &deep]);
     let (checker, mut reports) = start(vec![shallow, deep, both]);
-    assert_eq!(until_verdict(&mut reports, 2, Up).await.outcome.is_ok(), true);
+    assert!(until_verdict(&mut reports, 2, Up).await.outcome.is_ok());
 
     server.now(Behaviour::status(503, ""));
     let down = until_verdict(&mut reports, 2, Down).await;

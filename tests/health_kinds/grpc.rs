@@ -22,7 +22,7 @@ fn calling(service: &str, trust: Option<Trust>) -> Monitor {
 
 /// What the server answers.
 #[derive(Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     http: u16,
     /// Among the headers, when there is nothing else to say.
     at_once: Option<(&'static str, &'static str)>,
@@ -33,7 +33,7 @@ pub struct Answer {
 
 impl Answer {
     /// A `HealthCheckResponse` with this status.
-    pub fn status(status: u8) -> Answer {
+    pub(crate) fn status(status: u8) -> Answer {
         Answer::message(vec![0, 0, 0, 0, 2, 8, status])
     }
 
@@ -47,23 +47,26 @@ impl Answer {
     }
 }
 
+/// Method and address of each call, and what it said.
+type Calls = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 /// A gRPC server of one answer; it notes the calls.
-pub struct Health {
-    pub address: SocketAddr,
+pub(crate) struct Health {
+    pub(crate) address: SocketAddr,
     answer: Arc<Mutex<Answer>>,
-    calls: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    calls: Calls,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Health {
-    pub async fn start(answer: Answer) -> Health {
+    pub(crate) async fn start(answer: Answer) -> Health {
         Health::serve(answer, None).await
     }
 
     async fn serve(answer: Answer, tls: Option<TlsAcceptor>) -> Health {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let calls = Arc::new(Mutex::new(Vec::new()));
+        let calls = Calls::default();
         let noted = calls.clone();
         let answer = Arc::new(Mutex::new(answer));
         let answers = answer.clone();
@@ -85,7 +88,7 @@ impl Health {
     }
 
     /// Answers otherwise from the next connection on.
-    pub fn now(&self, answer: Answer) {
+    pub(crate) fn now(&self, answer: Answer) {
         *self.answer.lock().unwrap() = answer;
     }
 }
@@ -99,7 +102,7 @@ impl Drop for Health {
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     answer: Answer,
-    calls: &Mutex<Vec<(String, Vec<u8>)>>,
+    calls: &Calls,
 ) -> Result<(), h2::Error> {
     let mut connection = h2::server::handshake(stream).await?;
     while let Some(request) = connection.accept().await {

@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(status(b"\0\0\0\0\0"), Some(0));
         // Fields that a later version may add, of every wire type, are skipped.
         let later =
-            b"\0\0\0\0\x1a\x10\x96\x01\x1a\x02hi\x21\0\0\0\0\0\0\0\0\x2d\0\0\0\0\x08\x02\x10\0";
+            b"\0\0\0\0\x19\x10\x96\x01\x1a\x02hi\x21\0\0\0\0\0\0\0\0\x2d\0\0\0\0\x08\x02\x10\0";
         assert_eq!(status(later), Some(2));
     }
 
