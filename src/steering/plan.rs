@@ -28,8 +28,10 @@ pub enum Plan {
         policy: PolicyId,
         /// How many of them; no limit for round robin.
         take: usize,
-        /// Whose members are joined.
-        targets: Vec<PlanId>,
+        /// Whose members are joined, the best first. The number is the place in the file: those
+        /// taken are joined in that order, so that clients who prefer the same few in another
+        /// order have the same answer.
+        targets: Vec<(PlanId, u32)>,
     },
     /// One of those that are up, by weight.
     Share {
@@ -151,8 +153,10 @@ impl Plans {
             }
             return;
         };
-        for target in targets.iter().take(*take) {
-            self.merged(self.first_of(*target, fastest), fastest, parts);
+        let mut taken: Vec<(PlanId, u32)> = targets.iter().take(*take).copied().collect();
+        taken.sort_by_key(|(_, place)| *place);
+        for (target, _) in taken {
+            self.merged(self.first_of(target, fastest), fastest, parts);
         }
     }
 
@@ -194,7 +198,8 @@ mod tests {
     fn merges_of_the_same_pools_are_one_first_choice_however_they_are_nested() {
         let mut plans = Plans::default();
         let (a, b) = (plans.add(Plan::Pool(PoolId(0))), plans.add(Plan::Pool(PoolId(1))));
-        let mut merge = |policy, targets| {
+        let mut merge = |policy, targets: Vec<PlanId>| {
+            let targets = targets.into_iter().zip(0..).collect();
             plans.add(Plan::Merge { policy: PolicyId(policy), take: usize::MAX, targets })
         };
         let inner = merge(0, vec![b, b]);
@@ -207,6 +212,21 @@ mod tests {
         };
         assert!(alike.iter().all(|id| key(*id) == key(alike[0])));
         assert_ne!(key(other), key(alike[0]));
+    }
+
+    #[test]
+    fn the_same_two_are_one_first_choice_in_whichever_order_they_are_preferred() {
+        let mut plans = Plans::default();
+        let [a, b, c] = [0, 1, 2].map(|pool| (plans.add(Plan::Pool(PoolId(pool))), pool));
+        let keys = [[a, b, c], [b, a, c], [a, c, b]].map(|targets| {
+            let (policy, targets) = (PolicyId(0), targets.to_vec());
+            let plan = plans.add(Plan::Merge { policy, take: 2, targets });
+            let mut key = Vec::new();
+            plans.first_choice(plan, &|_| 0, &mut key);
+            key
+        });
+        assert_eq!(keys[0], keys[1]);
+        assert_ne!(keys[0], keys[2]);
     }
 
     #[test]

@@ -102,11 +102,12 @@ impl<'a> Planner<'a> {
         };
         match &model.policy(id).kind {
             Kind::Failover { targets } => {
-                let targets = each(self, targets);
-                self.first_or_joined(id, targets)
+                let plans = each(self, targets);
+                self.first_or_joined(id, targets, plans)
             }
             Kind::RoundRobin { targets, .. } => {
                 let targets = each(self, targets);
+                let targets = targets.into_iter().zip(0..).collect();
                 self.plans.add(Plan::Merge { policy: id, take: usize::MAX, targets })
             }
             Kind::Weighted { targets, spread } => {
@@ -136,8 +137,9 @@ impl<'a> Planner<'a> {
                 self.plans.add_first(plans)
             }
             Kind::Nearest { targets } => {
-                let targets = each(self, &nearest_order(model, targets, location.coordinates));
-                self.first_or_joined(id, targets)
+                let order = nearest_order(model, targets, location.coordinates);
+                let plans = each(self, &order);
+                self.first_or_joined(id, &order, plans)
             }
             Kind::Latency { targets, table } => {
                 let plans = each(self, targets);
@@ -154,11 +156,16 @@ impl<'a> Planner<'a> {
     }
 
     /// The first that is up, or the members of as many as the policy takes.
-    fn first_or_joined(&mut self, id: PolicyId, targets: Vec<PlanId>) -> PlanId {
-        match self.model.policy(id).take {
-            1 => self.plans.add_first(targets),
-            take => self.plans.add(Plan::Merge { policy: id, take, targets }),
+    fn first_or_joined(&mut self, id: PolicyId, order: &[Target], plans: Vec<PlanId>) -> PlanId {
+        let policy = self.model.policy(id);
+        if policy.take == 1 {
+            return self.plans.add_first(plans);
         }
+        let written = policy.targets();
+        let place = |target: &Target| written.iter().position(|other| other == target);
+        let places = order.iter().map(|target| place(target).unwrap_or(0) as u32);
+        let targets = plans.into_iter().zip(places).collect();
+        self.plans.add(Plan::Merge { policy: id, take: policy.take, targets })
     }
 
     fn pools_under(&mut self, id: PolicyId) -> Rc<[(Target, i8)]> {

@@ -189,7 +189,7 @@ impl View<'_> {
             }
             Plan::First(list) => self.is_first_up(list[0], rtype),
             Plan::Merge { targets, take, .. } => {
-                targets.iter().take(*take).all(|plan| self.is_first_up(*plan, rtype))
+                targets.iter().take(*take).all(|(plan, _)| self.is_first_up(*plan, rtype))
             }
             Plan::Share { targets, .. } => {
                 effective(targets).all(|(plan, ..)| self.is_first_up(plan, rtype))
@@ -335,12 +335,12 @@ impl View<'_> {
     }
 
     /// The members of the first `take` of `plans` that are up; `None` when none is.
-    fn gather_all(&self, plans: &[PlanId], take: usize, ask: Ask) -> Option<Gathered> {
-        plans
-            .iter()
-            .filter_map(|plan| self.gather(*plan, ask))
-            .take(take)
-            .reduce(|left, right| left.join(&right, self))
+    fn gather_all(&self, plans: &[(PlanId, u32)], take: usize, ask: Ask) -> Option<Gathered> {
+        let up = plans.iter().filter_map(|(plan, place)| Some((*place, self.gather(*plan, ask)?)));
+        let mut taken: Vec<(u32, Gathered)> = up.take(take).collect();
+        taken.sort_by_key(|(place, _)| *place);
+        let gathered = taken.into_iter().map(|(_, gathered)| gathered);
+        gathered.reduce(|left, right| left.join(&right, self))
     }
 
     fn gather(&self, plan: PlanId, ask: Ask) -> Option<Gathered> {

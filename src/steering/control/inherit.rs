@@ -275,7 +275,10 @@ impl Signatures {
                 Plan::First(list) => signatures.all(list).hash(&mut hasher),
                 Plan::Merge { policy, take, targets } => {
                     let name = &model.policy(*policy).name;
-                    (name, take, signatures.all(targets)).hash(&mut hasher);
+                    (name, take).hash(&mut hasher);
+                    for (target, place) in targets {
+                        (signatures.of(*target), place).hash(&mut hasher);
+                    }
                 }
                 Plan::Share { spread, targets } => {
                     spread.hash(&mut hasher);

@@ -16,11 +16,10 @@ impl Walk<'_> {
         take: usize,
     ) -> (Found, Vec<Considered>) {
         let answers = self.model().policy(id).answers();
-        let mut joined: Option<Resolved> = None;
-        let mut taken = 0;
+        let mut taken = Vec::new();
         let mut considered = Vec::new();
         for (by, target) in targets {
-            if taken == take {
+            if taken.len() == take {
                 let trace = self.heading(target);
                 considered.push(Considered { by, fate: Fate::NotNeeded, trace });
                 continue;
@@ -31,15 +30,23 @@ impl Walk<'_> {
                 Some(_) => Fate::Taken,
                 None => Fate::PassedOver(self.why_not(&trace)),
             };
-            taken += usize::from(members.is_some());
+            taken.extend(members.map(|members| (target, members)));
             considered.push(Considered { by, fate, trace });
-            joined = match (joined, members) {
-                (None, members) => members,
-                (joined, None) => joined,
-                (Some(left), Some(right)) => Some(self.join(left, right)),
-            };
         }
+        let joined = self.join_all(id, taken);
         (joined.map(|joined| with_take(joined, answers, id, self.model())), considered)
+    }
+
+    /// The members of the targets that a policy took, as one: of several best ones in the order
+    /// of the file, whichever a client prefers.
+    fn join_all(&self, id: PolicyId, mut taken: Vec<(Target, Resolved)>) -> Found {
+        let policy = self.model().policy(id);
+        if policy.take > 1 {
+            let written = policy.targets();
+            taken.sort_by_key(|(target, _)| written.iter().position(|other| other == target));
+        }
+        let members = taken.into_iter().map(|(_, members)| members);
+        members.reduce(|left, right| self.join(left, right))
     }
 
     /// All members under a target that may be answered, ungrouped: what round-robin joins.
@@ -60,12 +67,12 @@ impl Walk<'_> {
         };
         let policy = self.model().policy(id);
         match &policy.kind {
-            kind if policy.joins() => self
-                .in_order(kind)
-                .into_iter()
-                .filter_map(|(_, target)| self.members(target))
-                .take(if policy.take > 1 { policy.take } else { usize::MAX })
-                .reduce(|left, right| self.join(left, right)),
+            kind if policy.joins() => {
+                let take = if policy.take > 1 { policy.take } else { usize::MAX };
+                let order = self.in_order(kind).into_iter();
+                let up = order.filter_map(|(_, target)| Some((target, self.members(target)?)));
+                self.join_all(id, up.take(take).collect())
+            }
             Kind::Weighted { targets, spread } => {
                 let found: Vec<_> =
                     targets.iter().map(|(target, _)| self.members(*target)).collect();
