@@ -156,14 +156,15 @@ impl Control {
 
 /// The latency choices that a plan leads to, with their policies.
 fn fastest_under(plans: &Plans, id: PlanId) -> Vec<(PlanId, PolicyId)> {
-    let under = |targets: &[PlanId]| {
-        targets.iter().flat_map(|target| fastest_under(plans, *target)).collect()
-    };
+    let under = |target: &PlanId| fastest_under(plans, *target);
     match plans.plan(id) {
         Plan::Pool(_) | Plan::Nothing => Vec::new(),
-        Plan::First(targets) | Plan::Merge { targets, .. } => under(targets),
+        Plan::First(targets) => targets.iter().flat_map(under).collect(),
+        Plan::Merge { targets, .. } => {
+            targets.iter().flat_map(|(target, _)| under(target)).collect()
+        }
         Plan::Share { targets, .. } => {
-            targets.iter().flat_map(|(target, ..)| fastest_under(plans, *target)).collect()
+            targets.iter().flat_map(|(target, ..)| under(target)).collect()
         }
         Plan::Fastest { policy, candidates } => {
             let inner = candidates.iter().flat_map(|(target, _)| fastest_under(plans, *target));
