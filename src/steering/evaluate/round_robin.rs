@@ -1,6 +1,7 @@
 //! Round robin in evaluation: the members of several targets joined into one ring.
 
-use crate::steering::evaluate::{Found, Walk, all_of, by_share};
+use crate::steering::evaluate::pool::{all_of, by_share};
+use crate::steering::evaluate::{Found, Walk};
 use crate::steering::model::{Kind, MemberData, Model, PolicyId, PoolId, Target};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::spread::{self, Candidate};

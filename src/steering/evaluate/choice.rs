@@ -1,0 +1,230 @@
+//! How each kind of policy chooses for one client, and why.
+
+use ipnet::IpNet;
+
+use super::pool::by_share;
+use super::{Found, Walk, nowhere};
+use crate::steering::latency::{self, Choice};
+use crate::steering::model::{
+    Destination, Kind, LatencyTable, OnDown, Policy, PolicyId, Rule, Spread, Target,
+};
+use crate::steering::plan::Paths;
+use crate::steering::preference::{biased_km, distance_km};
+use crate::steering::resolve::Resolved;
+use crate::steering::spread::{self, Candidate};
+use crate::steering::trace::{Considered, Fate};
+
+impl Walk<'_> {
+    pub(super) fn weighted(
+        &self,
+        targets: &[(Target, u32)],
+        spread: Spread,
+    ) -> (Found, String, Vec<Considered>) {
+        let looked: Vec<_> = targets.iter().map(|(target, _)| self.target(*target)).collect();
+        let weights = self.weights(targets, |index| looked[index].0.is_some());
+        let total: u64 = weights.iter().copied().map(u64::from).sum();
+        let mut branches = Vec::new();
+        let mut considered = Vec::new();
+        for (((target, weight), (found, trace)), share) in targets.iter().zip(looked).zip(weights) {
+            let fate = match &found {
+                None => Fate::PassedOver(self.why_not(&trace)),
+                Some(_) => Fate::Shares(f64::from(share) / total as f64),
+            };
+            let by = match self.left(*target) {
+                100 => format!("weight {weight}"),
+                left => format!("weight {weight}, warned: {left} % of it left"),
+            };
+            considered.push(Considered { by, fate, trace });
+            if let (Some(resolved), 1..) = (found, share) {
+                let seed = spread::seed(self.model().target_name(*target).as_bytes());
+                branches.push((Candidate { seed, weight: share }, resolved));
+            }
+        }
+        let note = match spread {
+            Spread::Query => "drawn by weight for each query",
+            Spread::Client => "the same for the same client network, by weighted hash",
+        };
+        (by_share(spread, branches), note.to_owned(), considered)
+    }
+
+    /// The weights in force of a weighted policy's targets: 0 for what is not up; where nothing
+    /// that is up has a weight, equal ones.
+    pub(super) fn weights(
+        &self,
+        targets: &[(Target, u32)],
+        is_up: impl Fn(usize) -> bool,
+    ) -> Vec<u32> {
+        let up = targets.iter().enumerate().map(|(index, (target, weight))| {
+            if is_up(index) { (*weight, self.left(*target)) } else { (0, 100) }
+        });
+        let weights = spread::lowered(&up.collect::<Vec<_>>());
+        if weights.iter().any(|weight| *weight > 0) {
+            return weights;
+        }
+        (0..targets.len()).map(|index| u32::from(is_up(index))).collect()
+    }
+
+    /// What is left of a target's weight, in percent.
+    pub(super) fn left(&self, target: Target) -> u8 {
+        match target {
+            Target::Pool(id) => {
+                let standing = &self.view.standings[id.0 as usize];
+                standing.pool_left(self.model().pool(id), self.resort)
+            }
+            Target::Policy(_) => 100,
+        }
+    }
+
+    pub(super) fn geo(
+        &self,
+        policy: &Policy,
+        rules: &[Rule],
+        default: Option<&Destination>,
+        on_down: OnDown,
+    ) -> (Found, String, Vec<Considered>) {
+        let around = Some(IpNet::from(self.asker.client.address));
+        let mut matching = Vec::new();
+        for rule in rules {
+            let covering = rule.matches.iter().filter(|m| m.covers(self.asker.location, around));
+            if let Some(narrowest) = covering.max_by_key(|m| m.specificity()) {
+                matching.push((narrowest, format!("rule {narrowest} ({})", rule.site), &rule.to));
+            }
+        }
+        matching.sort_by_key(|(narrowest, ..)| std::cmp::Reverse(narrowest.specificity()));
+        let mut ladder: Vec<(String, &Destination)> =
+            matching.into_iter().map(|(_, by, to)| (by, to)).collect();
+        ladder.extend(default.map(|to| ("default".to_owned(), to)));
+        let Some((rung, _)) = ladder.first() else {
+            let considered =
+                vec![Considered { by: "no rule".into(), fate: Fate::Taken, trace: nowhere() }];
+            let note = "no rule matches and there is no default".to_owned();
+            return (Some(Resolved::NoData), note, considered);
+        };
+        let note = format!("{rung} matches");
+        if on_down != OnDown::Climb {
+            ladder.truncate(1);
+        }
+        let mut order = Vec::new();
+        for (by, to) in ladder {
+            match to {
+                Destination::None => order.push((by, None)),
+                Destination::Targets(list) => {
+                    order.extend(list.iter().map(|target| (by.clone(), Some(*target))));
+                }
+            }
+        }
+        if on_down == OnDown::Nearest {
+            let mut pools: Vec<(Target, i8)> = Vec::new();
+            for target in policy.targets() {
+                for pool in self.model().pools_under(target) {
+                    if !pools.contains(&(Target::Pool(pool), 0)) {
+                        pools.push((Target::Pool(pool), 0));
+                    }
+                }
+            }
+            order.extend(self.by_distance(&pools));
+        }
+        // What was considered before is not considered again, and nothing follows a NODATA.
+        let mut seen = Vec::new();
+        order.retain(|(_, target)| {
+            let fresh = !seen.contains(target) && !seen.contains(&None);
+            seen.push(*target);
+            fresh
+        });
+        let (found, considered) = self.first(order);
+        (found, note, considered)
+    }
+
+    /// The targets of a policy that joins some, the best first.
+    pub(super) fn in_order(&self, kind: &Kind) -> Vec<(String, Target)> {
+        match kind {
+            Kind::Nearest { targets } => {
+                let order = self.by_distance(targets).into_iter();
+                order.filter_map(|(by, target)| Some((by, target?))).collect()
+            }
+            Kind::Failover { targets } => {
+                let order = targets.iter().enumerate();
+                order.map(|(index, t)| (format!("target {}", index + 1), *t)).collect()
+            }
+            Kind::RoundRobin { targets, .. } => in_round(targets),
+            Kind::Weighted { .. } | Kind::Geo { .. } | Kind::Latency { .. } => Vec::new(),
+        }
+    }
+
+    /// Targets in order of biased distance, for [`Walk::first`].
+    pub(super) fn by_distance(&self, targets: &[(Target, i8)]) -> Vec<(String, Option<Target>)> {
+        let client = self.asker.location.coordinates;
+        let mut order: Vec<(f64, String, Target)> = Vec::new();
+        for (target, bias) in targets {
+            let km = client.and_then(|client| distance_km(self.model(), *target, client));
+            let by = match (km, bias) {
+                (None, _) => "distance unknown".to_owned(),
+                (Some(km), 0) => format!("{km:.0} km"),
+                (Some(km), bias) => format!("{km:.0} km, bias {bias}"),
+            };
+            order.push((km.map_or(f64::INFINITY, |km| biased_km(km, *bias)), by, *target));
+        }
+        order.sort_by(|a, b| a.0.total_cmp(&b.0));
+        order.into_iter().map(|(_, by, target)| (by, Some(target))).collect()
+    }
+
+    pub(super) fn latency(
+        &self,
+        id: PolicyId,
+        targets: &[Target],
+        table: &LatencyTable,
+    ) -> (Found, String, Vec<Considered>) {
+        let around = Some(IpNet::from(self.asker.client.address));
+        let mut paths: Vec<Paths> = Vec::new();
+        let mut estimates = Vec::new();
+        for target in targets {
+            let pools = self.model().pools_under(*target);
+            let network: Paths = pools
+                .into_iter()
+                .map(|pool| {
+                    let at = self.model().pool(pool).coordinates;
+                    let location = self.asker.location;
+                    (pool, latency::network_ms(table, location, around, pool, at))
+                })
+                .collect();
+            let each = network.iter().filter_map(|(pool, ms)| {
+                ms.map(|ms| f64::from(ms) + self.view.server_ms[pool.0 as usize])
+            });
+            estimates.push(each.reduce(f64::min));
+            paths.push(network);
+        }
+        let looked: Vec<_> = targets.iter().map(|target| self.target(*target)).collect();
+        let choice = self.view.choice(id, &paths).unwrap_or_else(|| Choice::new(&estimates));
+        let network: Vec<_> = paths.iter().map(|paths| latency::nearest(paths)).collect();
+        let picked = choice.pick(&network, |index| looked[index].0.is_some());
+        let mut found = None;
+        let mut considered = Vec::new();
+        for (index, (resolved, trace)) in looked.into_iter().enumerate() {
+            let by = match estimates[index] {
+                Some(ms) => format!("{ms:.0} ms"),
+                None => "no estimate".to_owned(),
+            };
+            let fate = match (&resolved, picked == Some(index)) {
+                (_, true) => Fate::Taken,
+                (None, _) => Fate::PassedOver(self.why_not(&trace)),
+                (Some(_), false) => Fate::NotNeeded,
+            };
+            if picked == Some(index) {
+                found = resolved;
+            }
+            considered.push(Considered { by, fate, trace });
+        }
+        let note = match picked {
+            Some(index) if !choice.holds(index) => {
+                "the nearest by the network alone, while the choice cannot answer"
+            }
+            _ => "the lowest estimate, kept until another is clearly better",
+        };
+        (found, note.to_owned(), considered)
+    }
+}
+
+/// The targets of a round-robin policy, for [`Walk::in_order`].
+pub(super) fn in_round(targets: &[Target]) -> Vec<(String, Target)> {
+    targets.iter().map(|target| ("member of the round".to_owned(), *target)).collect()
+}
