@@ -7,12 +7,9 @@ use std::process::ExitCode;
 
 use super::arguments::{Databases, Geoip, GeoipCommand};
 use super::report;
-use crate::config;
 use crate::geo::database::Info;
 use crate::geo::provenance::Origin;
 use crate::geo::{Database, DatabaseError, Network, country, provenance};
-use crate::server;
-use crate::server::build::world;
 
 pub(super) fn run(arguments: &Geoip) -> anyhow::Result<ExitCode> {
     let (GeoipCommand::Lookup { databases: from, .. } | GeoipCommand::Info { databases: from }) =
@@ -34,18 +31,8 @@ fn read(from: &Databases) -> anyhow::Result<Option<(Vec<Database>, Vec<Network>)
     if !from.database.is_empty() {
         return Ok(Some((open(&from.database)?, Vec::new())));
     }
-    let mut found = Vec::new();
-    let world = match config::load(&from.config.config) {
-        Ok(loaded) => world::build(&loaded.config, server::Origin::Disk, &mut found),
-        Err(diagnostics) => {
-            found = diagnostics;
-            None
-        }
-    };
-    if world.is_none() {
-        report::print(&found);
-    }
-    Ok(world.map(|world| (world.databases, world.networks)))
+    let world = report::world(&from.config.config);
+    Ok(world.map(|(_, world)| (world.databases, world.networks)))
 }
 
 /// Opens the databases in their order; the first that cannot be used ends it.

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 
 use crate::config::{self, Diagnostic, Loaded, Severity, suggest};
+use crate::server::build::world::{self, World};
 use crate::server::{Generation, Origin, build};
 use crate::steering::model::PoolId;
 
@@ -32,6 +33,24 @@ pub(super) fn built(loaded: Loaded, origin: Origin<'_>) -> Option<(config::Confi
             None
         }
     }
+}
+
+/// Reads a configuration and where its databases and networks say that clients are, without zones.
+/// `None` when there are errors; they have been printed.
+pub(super) fn world(path: &Path) -> Option<(config::Config, World)> {
+    let mut found = Vec::new();
+    let read = match config::load(path) {
+        Ok(loaded) => world::build(&loaded.config, Origin::Disk, &mut found)
+            .map(|world| (loaded.config, world)),
+        Err(diagnostics) => {
+            found = diagnostics;
+            None
+        }
+    };
+    if read.is_none() {
+        print(&found);
+    }
+    read
 }
 
 /// The pool of a name that was typed.

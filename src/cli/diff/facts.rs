@@ -12,6 +12,7 @@ use crate::server::changes::{self, Side};
 use crate::steering::census::{self, Kin};
 use crate::steering::control::Control;
 use crate::steering::model::Model;
+use crate::wire::Name;
 use crate::zone::RecordId;
 
 /// All of it.
@@ -55,10 +56,18 @@ pub(super) fn gather(old: &Generation, new: &Generation, clients: &Clients) -> F
     let files = changes::between(sides.0, sides.1).iter().map(ToString::to_string).collect();
     let controls = (settled(old), settled(new));
     let mut names: BTreeMap<_, Vec<(RecordId, RecordId)>> = BTreeMap::new();
+    let by_owner: HashMap<&Name, RecordId> = new
+        .steering
+        .model
+        .records
+        .iter()
+        .map(|record| &record.owner)
+        .zip((0..).map(RecordId))
+        .collect();
     for (old_id, record) in (0..).map(RecordId).zip(&old.steering.model.records) {
-        let mut others = (0..).map(RecordId).zip(&new.steering.model.records);
-        if let Some((new_id, other)) = others.find(|(_, other)| other.owner == record.owner) {
-            names.entry((record.target, other.target)).or_default().push((old_id, new_id));
+        if let Some(new_id) = by_owner.get(&record.owner) {
+            let other = &new.steering.model.records[new_id.0 as usize];
+            names.entry((record.target, other.target)).or_default().push((old_id, *new_id));
         }
     }
     let mut names: Vec<NameFacts> = names

@@ -14,9 +14,6 @@ use serde::Deserialize;
 pub use self::merge::{Estimate, Key, Level, Measurement, Measurements};
 use super::arguments::{Latency, LatencyCommand, Merge};
 use super::report;
-use crate::config;
-use crate::server;
-use crate::server::build::world;
 
 pub(super) fn run(arguments: &Latency) -> anyhow::Result<ExitCode> {
     let LatencyCommand::Merge(merge) = &arguments.command;
@@ -24,17 +21,7 @@ pub(super) fn run(arguments: &Latency) -> anyhow::Result<ExitCode> {
 }
 
 fn run_merge(arguments: &Merge) -> anyhow::Result<ExitCode> {
-    let mut found = Vec::new();
-    let read = match config::load(&arguments.config.config) {
-        Ok(loaded) => world::build(&loaded.config, server::Origin::Disk, &mut found)
-            .map(|world| (world, loaded.config)),
-        Err(diagnostics) => {
-            found = diagnostics;
-            None
-        }
-    };
-    let Some((world, config)) = read else {
-        report::print(&found);
+    let Some((config, world)) = report::world(&arguments.config.config) else {
         return Ok(ExitCode::from(super::FAILED));
     };
     let pools: HashSet<&str> = config.pools.iter().map(|pool| pool.name.as_str()).collect();
