@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -206,18 +207,29 @@ impl Answers {
                     choice = branches[branches.partition_point(|(sum, _)| *sum <= point)].1;
                 }
                 Choice::Hash { first, count } => {
-                    let branches = &self.hashes[first as usize..(first + count) as usize];
-                    let key = spread::client_key(client.address);
-                    let candidates = branches.iter().map(|(candidate, _)| *candidate);
-                    choice = branches[spread::rendezvous(seed, key, candidates)].1;
+                    choice = self.hashed(first as usize..(first + count) as usize, client, seed);
                 }
                 Choice::Split { first, count } => {
-                    let parts = &self.splits[first as usize..(first + count) as usize];
-                    let portion = spread::portion(seed, spread::client_key(client.address));
-                    choice = part(parts, portion).1;
+                    choice = self.split(first as usize..(first + count) as usize, client, seed);
                 }
             }
         }
+    }
+
+    // Both work with hashes, which would take registers from the answers that need none.
+
+    #[inline(never)]
+    fn hashed(&self, branches: Range<usize>, client: Client, seed: u64) -> u32 {
+        let branches = &self.hashes[branches];
+        let key = spread::client_key(client.address);
+        let candidates = branches.iter().map(|(candidate, _)| *candidate);
+        branches[spread::rendezvous(seed, key, candidates)].1
+    }
+
+    #[inline(never)]
+    fn split(&self, parts: Range<usize>, client: Client, seed: u64) -> u32 {
+        let portion = spread::portion(seed, spread::client_key(client.address));
+        part(&self.splits[parts], portion).1
     }
 }
 
