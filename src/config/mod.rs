@@ -7,7 +7,9 @@
 //! Plain data; knows nothing of the runtime objects that `server::build` makes of it, and not
 //! what stands in zone files and databases.
 
+pub mod admin;
 pub mod diagnostic;
+pub mod duration;
 pub mod files;
 pub mod latency;
 pub mod listen;
@@ -29,7 +31,6 @@ pub mod transfer;
 
 mod check;
 mod decode;
-mod duration;
 mod lint;
 mod reader;
 mod schema;
@@ -47,6 +48,7 @@ use reader::Reader;
 use spec::{Entries, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 use transfer::Keys;
 
+pub use admin::{Admin, control_socket};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};
@@ -88,6 +90,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// Who may have zones, and who is told of changes.
     pub transfer: Transfer,
+    /// Control, metrics and health of the server itself.
+    pub admin: Admin,
     /// What is logged, and how.
     pub log: Log,
     /// How members are checked.
@@ -234,6 +238,7 @@ fn read_all(
         limits: own.limits,
         keys: own.keys,
         transfer: own.transfer,
+        admin: own.admin,
         log: own.log,
         monitors: monitors.into_iter().collect::<Option<_>>()?,
         pools: pools.into_iter().collect::<Option<_>>()?,
@@ -278,6 +283,7 @@ struct ServerTables {
     limits: Limits,
     keys: Vec<Key>,
     transfer: Transfer,
+    admin: Admin,
     log: Log,
 }
 
@@ -309,7 +315,6 @@ impl ServerTables {
             }
             reader.misfits(&format!("[{name}]"), &misfits, |_| vec![]);
         }
-        server::refuse_not_yet(file.admin.unwrap_or_default(), &mut reader);
         let mut taken = listen::Sockets::default();
         let server =
             Server::resolve(file.server.unwrap_or_default(), files, &mut taken, &mut reader);
@@ -318,6 +323,7 @@ impl ServerTables {
         Some(ServerTables {
             server,
             encrypted: Encrypted::resolve(file.tls.unwrap_or_default(), &mut taken, &mut reader),
+            admin: Admin::resolve(file.admin.unwrap_or_default(), &mut taken, &mut reader),
             geoip: Geoip::resolve(file.geoip.unwrap_or_default(), &mut reader),
             ecs_enabled: server::ecs_enabled(file.ecs.unwrap_or_default()),
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),

@@ -15,9 +15,7 @@ use super::place;
 use super::reader::Reader;
 use super::secret::{self, Secret};
 use super::source::Span;
-use super::spec::server::{
-    AdminSpec, EcsSpec, GeoipSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec,
-};
+use super::spec::server::{EcsSpec, GeoipSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec};
 use super::spec::{Entries, Spanned};
 
 pub use super::spec::server::{LogFormat, LogLevel};
@@ -450,12 +448,4 @@ impl Log {
 /// Whether ECS decides who the client is.
 pub(super) fn ecs_enabled(spec: EcsSpec) -> bool {
     spec.enabled.is_none_or(|enabled| enabled.value)
-}
-
-/// Accepts the table that is not yet supported only at its defaults.
-pub(super) fn refuse_not_yet(admin: AdminSpec, reader: &mut Reader<'_>) {
-    let text = |text: &str| Some(toml::Value::from(text));
-    reader.not_yet("socket", admin.socket.as_ref(), text("state/meridian.sock"));
-    reader.not_yet("listen", admin.listen.as_ref(), text("127.0.0.1:9153"));
-    reader.not_yet("token_file", admin.token_file.as_ref(), text(""));
 }
