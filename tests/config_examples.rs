@@ -74,10 +74,10 @@ fn the_template_names_every_key() {
     let options: BTreeSet<(String, String)> = options(&switched_on());
     let closing = template.split("Not yet supported").nth(1).unwrap();
     let tables = schema["$defs"]["ServerFile"]["properties"].as_object().unwrap();
-    assert_eq!(tables.len(), 9);
+    assert_eq!(tables.len(), 10);
     for (table, reference) in tables {
-        if table == "keys" {
-            assert!(template.contains("[keys]"));
+        if table == "keys" || table == "webhook" {
+            assert!(template.contains(&format!("[{table}]")));
             continue;
         }
         let definition = reference["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
@@ -120,6 +120,19 @@ fn the_example_tables_of_the_template_can_be_used() {
     assert_eq!(networks.len(), 1);
     assert_eq!(networks[0].subdivision.as_deref(), Some("DE-HE"));
     assert_eq!(networks[0].coordinates, Some((50.11, 8.68)));
+}
+
+#[test]
+fn the_example_webhook_of_the_template_can_be_used() {
+    let template = template();
+    let (_, example) = template.split_once("#   [[webhook]]").unwrap();
+    let lines = example.lines().skip(1).map_while(|line| line.strip_prefix("#   "));
+    let text = lines.fold("[[webhook]]\n".to_owned(), |text, line| text + line + "\n");
+    let hook = load_server_file(&text).webhooks.remove(0);
+    assert_eq!(hook.name, "hooks.example.net");
+    assert_eq!(hook.on, config::Topic::ALL);
+    let keys: toml::Table = text.parse().unwrap();
+    assert_eq!(keys["webhook"][0].as_table().unwrap().len(), 6);
 }
 
 #[test]

@@ -63,6 +63,8 @@ pub struct History {
     last: watch::Sender<u64>,
     problem: Arc<Mutex<Option<String>>>,
     writer: Mutex<Option<Writer>>,
+    /// The number of the last entry that has been written, or cannot be.
+    kept: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +75,7 @@ struct Entries {
 
 #[derive(Debug)]
 struct Writer {
-    lines: SyncSender<String>,
+    lines: SyncSender<(u64, String)>,
     thread: JoinHandle<()>,
 }
 
@@ -84,22 +86,24 @@ impl History {
         let mut entries = Entries::default();
         let problem = Arc::<Mutex<Option<String>>>::default();
         let mut writer = None;
+        let files = [OLD_FILE, FILE];
+        for file in files.iter().filter_map(|file| Some(state?.join(file))) {
+            entries.read(&file);
+        }
+        let kept = Arc::new(watch::Sender::new(entries.last));
         if let Some(state) = state {
-            for file in [OLD_FILE, FILE] {
-                entries.read(&state.join(file));
-            }
             let (lines, received) = sync_channel(WAITING);
-            let (state, told) = (state.to_owned(), Arc::clone(&problem));
+            let (state, told, kept) = (state.to_owned(), Arc::clone(&problem), Arc::clone(&kept));
             let thread = thread::Builder::new()
                 .name("history".to_owned())
-                .spawn(move || write_all(&state, &received, &told));
+                .spawn(move || write_all(&state, &received, &told, &kept));
             match thread {
                 Ok(thread) => writer = Some(Writer { lines, thread }),
                 Err(error) => *locked(&problem) = Some(format!("events are not kept: {error}")),
             }
         }
         let last = watch::Sender::new(entries.last);
-        History { entries: Mutex::new(entries), last, problem, writer: Mutex::new(writer) }
+        History { entries: Mutex::new(entries), last, problem, writer: Mutex::new(writer), kept }
     }
 
     /// Adds an entry; its number and time are given here.
@@ -112,11 +116,14 @@ impl History {
         entries.push(entry);
         let last = entries.last;
         // Handed over before the lock is let go of, so that lines stand in their order.
-        if let (Some(writer), Ok(line)) = (&*locked(&self.writer), line)
-            && writer.lines.try_send(line).is_err()
-        {
-            let problem = "some events are not kept: the disk does not keep up";
-            *locked(&self.problem) = Some(problem.to_owned());
+        match (&*locked(&self.writer), line) {
+            (Some(writer), Ok(line)) => {
+                if writer.lines.try_send((last, line)).is_err() {
+                    let problem = "some events are not kept: the disk does not keep up";
+                    *locked(&self.problem) = Some(problem.to_owned());
+                }
+            }
+            _ => drop(self.kept.send_replace(last)),
         }
         drop(entries);
         self.last.send_replace(last);
@@ -137,6 +144,35 @@ impl History {
     pub fn following(&self, after: u64, limit: usize) -> Vec<Entry> {
         let entries = locked(&self.entries);
         entries.list.iter().filter(|entry| entry.number > after).take(limit).cloned().collect()
+    }
+
+    /// The first entry that is wanted, of those after `after` up to `last`.
+    pub fn next(&self, after: u64, last: u64, is_wanted: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        let entries = locked(&self.entries);
+        let up_to = |entry: &&Entry| entry.number <= last;
+        entries.after(after).take_while(up_to).find(|entry| is_wanted(entry)).cloned()
+    }
+
+    /// How many entries after `after` are wanted.
+    pub fn count(&self, after: u64, is_wanted: impl Fn(&Entry) -> bool) -> usize {
+        locked(&self.entries).after(after).filter(|entry| is_wanted(entry)).count()
+    }
+
+    /// How many entries after `after` are in memory no more.
+    pub fn lost_since(&self, after: u64) -> u64 {
+        let entries = locked(&self.entries);
+        entries.list.front().map_or(0, |oldest| oldest.number.saturating_sub(after + 1))
+    }
+
+    /// The number of the last entry.
+    pub fn last(&self) -> u64 {
+        *self.last.borrow()
+    }
+
+    /// Changes with every entry that is written: the number of the last one. One that cannot be
+    /// written counts as written.
+    pub fn watch_kept(&self) -> watch::Receiver<u64> {
+        self.kept.subscribe()
     }
 
     /// Changes with every entry: the number of the last one.
@@ -160,6 +196,11 @@ impl History {
 }
 
 impl Entries {
+    fn after(&self, after: u64) -> impl Iterator<Item = &Entry> {
+        let first = self.list.partition_point(|entry| entry.number <= after);
+        self.list.range(first..)
+    }
+
     fn push(&mut self, entry: Entry) {
         if self.list.len() == KEPT {
             self.list.pop_front();
@@ -190,9 +231,14 @@ struct Output {
     file: Option<(File, u64)>,
 }
 
-fn write_all(state: &Path, lines: &Receiver<String>, problem: &Mutex<Option<String>>) {
+fn write_all(
+    state: &Path,
+    lines: &Receiver<(u64, String)>,
+    problem: &Mutex<Option<String>>,
+    kept: &watch::Sender<u64>,
+) {
     let mut output = Output { path: state.join(FILE), old: state.join(OLD_FILE), file: None };
-    for line in lines {
+    for (number, line) in lines {
         let now = output.write(&line).err().map(|error| {
             output.file = None;
             format!("events are not kept: {}: {error}", output.path.display())
@@ -202,6 +248,7 @@ fn write_all(state: &Path, lines: &Receiver<String>, problem: &Mutex<Option<Stri
             tracing::error!("{text}");
         }
         *known = now;
+        kept.send_replace(number);
     }
 }
 

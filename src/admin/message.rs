@@ -36,6 +36,9 @@ pub struct Status {
     pub overrides: Vec<Override>,
     /// The last reload, if there was any.
     pub reload: Option<Reload>,
+    /// Who is told of what happens, and how far that is.
+    #[serde(default)]
+    pub webhooks: Vec<WebhookStatus>,
     /// GeoIP databases.
     pub databases: Vec<DatabaseStatus>,
     /// What does not work and is worked around, as a state directory that cannot be written.
@@ -77,6 +80,19 @@ pub struct Reload {
     pub lints: String,
     /// Keys whose new values wait for a restart.
     pub waiting: Vec<String>,
+}
+
+/// An HTTP server that is told of what happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WebhookStatus {
+    /// Its name.
+    pub name: String,
+    /// Events that it has not taken yet.
+    pub waiting: usize,
+    /// Why it did not take the last one it was offered, if it did not.
+    pub problem: Option<String>,
+    /// Since when it takes none.
+    pub since: Option<u64>,
 }
 
 /// A GeoIP database.

@@ -28,6 +28,7 @@ pub mod source;
 pub mod spec;
 pub mod suggest;
 pub mod transfer;
+pub mod webhook;
 
 mod check;
 mod decode;
@@ -71,6 +72,7 @@ pub use secret::Secret;
 pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};
 pub use source::{Located, Site, Source, Span};
 pub use transfer::{Key, KeyAlgorithm, Transfer};
+pub use webhook::{Topic, Webhook};
 
 /// Everything the files say, resolved. Lists are in the order of the files: policy files by
 /// path, tables by place.
@@ -92,6 +94,8 @@ pub struct Config {
     pub transfer: Transfer,
     /// Control, metrics and health of the server itself.
     pub admin: Admin,
+    /// Who is told of what happens; no name twice.
+    pub webhooks: Vec<Webhook>,
     /// What is logged, and how.
     pub log: Log,
     /// How members are checked.
@@ -239,6 +243,7 @@ fn read_all(
         keys: own.keys,
         transfer: own.transfer,
         admin: own.admin,
+        webhooks: own.webhooks,
         log: own.log,
         monitors: monitors.into_iter().collect::<Option<_>>()?,
         pools: pools.into_iter().collect::<Option<_>>()?,
@@ -284,6 +289,7 @@ struct ServerTables {
     keys: Vec<Key>,
     transfer: Transfer,
     admin: Admin,
+    webhooks: Vec<Webhook>,
     log: Log,
 }
 
@@ -300,7 +306,7 @@ impl ServerTables {
             "monitors, pools, policies and records stand in the files that `policies` names",
         );
         let mut file = ServerFile::default();
-        for (name, table) in reader.tables(root, ServerFile::TABLES, elsewhere) {
+        for (name, table) in reader.tables(root, ServerFile::TABLES, ServerFile::LISTS, elsewhere) {
             let mut misfits = Vec::new();
             match name {
                 "server" => file.server = decode::decode(table, &mut misfits),
@@ -311,9 +317,14 @@ impl ServerTables {
                 "keys" => file.keys = decode::decode(table, &mut misfits),
                 "transfer" => file.transfer = decode::decode(table, &mut misfits),
                 "admin" => file.admin = decode::decode(table, &mut misfits),
+                "webhook" => file.webhook = decode::decode(table, &mut misfits),
                 _ => file.log = decode::decode(table, &mut misfits),
             }
-            reader.misfits(&format!("[{name}]"), &misfits, |_| vec![]);
+            let shown = match ServerFile::LISTS.contains(&name) {
+                true => format!("[[{name}]]"),
+                false => format!("[{name}]"),
+            };
+            reader.misfits(&shown, &misfits, |_| vec![]);
         }
         let mut taken = listen::Sockets::default();
         let server =
@@ -329,6 +340,7 @@ impl ServerTables {
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),
             keys: keys.list,
             transfer,
+            webhooks: Webhook::resolve_all(file.webhook.unwrap_or_default(), &mut reader),
             log: Log::resolve(file.log.unwrap_or_default(), &mut reader),
         })
     }
@@ -342,7 +354,7 @@ fn define(source: &Arc<Source>, defined: &mut Definitions, found: &mut Vec<Diagn
         return;
     };
     let elsewhere = (ServerFile::TABLES, "this table stands in the server's own file");
-    for (group, tables) in reader.tables(root, PolicyFile::TABLES, elsewhere) {
+    for (group, tables) in reader.tables(root, PolicyFile::TABLES, &[], elsewhere) {
         // `tables` has let only tables through.
         let DeValue::Table(tables) = tables.into_inner() else { continue };
         for (name, value) in named(tables, &reader) {

@@ -205,11 +205,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Splits the file into its tables, each with its name; reports tables nobody knows.
+    /// Splits the file into its tables, each with its name; reports tables nobody knows. Those in
+    /// `lists` are arrays of tables.
     pub(super) fn tables<'s>(
         &mut self,
         root: DeTable<'s>,
         known: &'static [&'static str],
+        lists: &[&str],
         elsewhere: (&'static [&'static str], &str),
     ) -> Vec<(&'static str, serde_spanned::Spanned<DeValue<'s>>)> {
         let mut entries: Vec<_> = root.into_iter().collect();
@@ -219,6 +221,14 @@ impl<'a> Reader<'a> {
             let span = self.span(&key.span());
             let name = key.get_ref().as_ref();
             match known.iter().find(|known| **known == name) {
+                Some(known) if lists.contains(known) && value.get_ref().is_array() => {
+                    tables.push((*known, value));
+                }
+                Some(known) if lists.contains(known) => {
+                    let message = format!("`{known}` must be an array of tables");
+                    let d = Diagnostic::error("wrong-type", message).at(&span, "");
+                    self.found.push(d.help(format!("write `[[{known}]]` with two brackets")));
+                }
                 Some(known) if value.get_ref().is_table() => tables.push((*known, value)),
                 Some(known) => {
                     let message = format!("`{known}` must be a table");

@@ -39,6 +39,7 @@ pub use monitor::{
     Pace, Request, RequestError, StatusRange, StatusRangeError, Trust,
 };
 pub use pattern::{Pattern, PatternError};
+pub use probe::system_authorities;
 pub use roster::{Roster, StartError};
 pub use rules::{Rules, Strain, Warn};
 pub use state::{Finding, Hold, State, Thresholds};

@@ -2,24 +2,37 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::admin::message::Reload;
+use crate::admin::message::{Reload, WebhookStatus};
 use crate::admin::{Entry, History};
 use crate::health::Verdict;
 use crate::server::event::Event;
+use crate::server::webhook::{self, Hooks, ledger::Ledger};
 
 /// Shared by all who have something to tell.
 #[derive(Debug)]
 pub(super) struct Journal {
     history: Arc<History>,
     events: mpsc::Sender<Event>,
+    outbox: Outbox,
     reload: Mutex<Option<Reload>>,
 }
 
+/// The webhooks, and how far they are.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    pub(super) hooks: watch::Receiver<Hooks>,
+    pub(super) ledger: Arc<Ledger>,
+}
+
 impl Journal {
-    pub(super) fn new(history: Arc<History>, events: mpsc::Sender<Event>) -> Journal {
-        Journal { history, events, reload: Mutex::new(None) }
+    pub(super) fn new(
+        history: Arc<History>,
+        events: mpsc::Sender<Event>,
+        outbox: Outbox,
+    ) -> Journal {
+        Journal { history, events, outbox, reload: Mutex::new(None) }
     }
 
     /// Tells an event everywhere.
@@ -52,6 +65,16 @@ impl Journal {
     /// The last reload.
     pub(super) fn reload(&self) -> Option<Reload> {
         self.reload.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How far the webhooks are.
+    pub(super) fn webhooks(&self) -> Vec<WebhookStatus> {
+        webhook::status(&self.outbox.hooks.borrow(), &self.history, &self.outbox.ledger)
+    }
+
+    /// What is not kept on disk of what is told, and why.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        [self.history.problem(), self.outbox.ledger.problem()].into_iter().flatten()
     }
 
     /// What is told, to read.

@@ -2,7 +2,7 @@
 //! reloads, and the stop.
 //!
 //! ```text
-//! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify
+//! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify, webhooks
 //!                        └───────► Server::reload ─► the next one, or none
 //! ```
 //!
@@ -19,6 +19,7 @@ mod journal;
 pub mod notify;
 pub mod reload;
 pub mod serve;
+pub mod webhook;
 
 pub use build::{Generation, Origin, build};
 pub use event::Event;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::admin::Refusal;
@@ -25,6 +25,7 @@ use crate::server::desk::{Places, Renewal};
 use crate::server::fixed::Fixed;
 use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
+use crate::server::webhook::Hooks;
 use crate::steering::control::Steering;
 use crate::transport::Identity;
 
@@ -70,6 +71,7 @@ pub(super) struct Reloader {
     roster: Roster,
     renewals: mpsc::Sender<Renewal>,
     announcements: mpsc::UnboundedSender<Announcement>,
+    hooks: watch::Sender<Hooks>,
     /// The addresses that are served.
     sources: Vec<IpAddr>,
     /// What encrypted listeners show, when there are any.
@@ -102,6 +104,7 @@ struct Facts {
 pub(super) struct Outlets {
     pub(super) renewals: mpsc::Sender<Renewal>,
     pub(super) announcements: mpsc::UnboundedSender<Announcement>,
+    pub(super) hooks: watch::Sender<Hooks>,
     pub(super) journal: Arc<Journal>,
 }
 
@@ -124,6 +127,7 @@ impl Reloader {
             roster: roster.clone(),
             renewals: outlets.renewals,
             announcements: outlets.announcements,
+            hooks: outlets.hooks,
             sources,
             journal: outlets.journal,
             identity: generation.encrypted.as_ref().map(|encrypted| encrypted.identity.clone()),
@@ -204,6 +208,9 @@ impl Reloader {
             }
         }
         self.announce(&generation);
+        // New ones are told of this reload too.
+        let (list, from) = (generation.hooks.clone(), self.journal.history().last());
+        self.hooks.send_replace(Hooks { list, from });
         current.number += 1;
         current.numbers = numbers;
         let facts = Facts::of(&generation);

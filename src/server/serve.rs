@@ -15,9 +15,10 @@ use crate::server::build::Generation;
 use crate::server::desk::{Desk, Places};
 use crate::server::event::Event;
 use crate::server::fixed::Fixed;
-use crate::server::journal::Journal;
+use crate::server::journal::{Journal, Outbox};
 use crate::server::notify;
 use crate::server::reload::{Outlets, ReloadError, Reloaded, Reloader};
+use crate::server::webhook::{self, Hooks, ledger::Ledger};
 use crate::transport::{Bound, Meter, Protocol, Running, stream};
 
 /// Reports that may wait for the control task.
@@ -34,6 +35,8 @@ pub struct Server {
     control: JoinHandle<()>,
     /// Tells secondaries; ends by itself.
     notify: JoinHandle<()>,
+    /// Tells webhooks; likewise.
+    webhooks: JoinHandle<()>,
     reloader: Arc<Reloader>,
     requests: mpsc::Sender<Request>,
     journal: Arc<Journal>,
@@ -82,7 +85,12 @@ impl Server {
         }
         // All are under way: this gives their numbers.
         let numbers = roster.begin(&generation.checks)?;
-        let journal = Arc::new(Journal::new(history, events));
+        // Hooks are told of the start too.
+        let (list, from) = (generation.hooks.clone(), history.last());
+        let ledger = Arc::new(Ledger::open(state, from));
+        let (hooks, named) = watch::channel(Hooks { list, from });
+        let outbox = Outbox { hooks: named.clone(), ledger: Arc::clone(&ledger) };
+        let journal = Arc::new(Journal::new(Arc::clone(&history), events, outbox));
         journal.tell(Event::Start { version: env!("CARGO_PKG_VERSION") });
         let places = Places {
             databases: std::mem::take(&mut generation.databases),
@@ -107,13 +115,25 @@ impl Server {
         let (announcements, announced) = mpsc::unbounded_channel();
         let notify =
             tokio::spawn(notify::run(announced, state.map(Path::to_owned), stopped.clone()));
+        let webhooks = tokio::spawn(webhook::run(named, history, ledger, stopped.clone()));
         let control = tokio::spawn(desk.run(reports, renewed, requested, stopped));
         // Secondaries come for the zones at once, so it is answered before they are told.
         let sources = running.addresses().iter().map(SocketAddr::ip).collect();
-        let outlets = Outlets { renewals, announcements, journal: Arc::clone(&journal) };
+        let outlets = Outlets { renewals, announcements, hooks, journal: Arc::clone(&journal) };
         let reloader = Reloader::new(generation, fixed, roster, numbers, sources, outlets);
         let (reloader, admin) = (Arc::new(reloader), None);
-        Ok(Server { running, checker, control, notify, reloader, requests, journal, admin, stop })
+        Ok(Server {
+            running,
+            checker,
+            control,
+            notify,
+            webhooks,
+            reloader,
+            requests,
+            journal,
+            admin,
+            stop,
+        })
     }
 
     /// Lets `admin` look into this server and tell it what to do, from now on. A reload through
@@ -167,6 +187,7 @@ impl Server {
         let _ = self.stop.send(true);
         let _ = self.control.await;
         let _ = self.notify.await;
+        let _ = self.webhooks.await;
         let journal = self.journal;
         // Waits for a disk.
         let _ = spawn_blocking(move || journal.history().close()).await;

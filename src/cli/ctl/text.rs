@@ -38,6 +38,13 @@ pub(super) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             }
         }
     }
+    for hook in &status.webhooks {
+        write!(out, "webhook     {}: {} waiting", hook.name, plural(hook.waiting, "event"))?;
+        if let (Some(problem), Some(at)) = (&hook.problem, hook.since) {
+            write!(out, ": {problem}, for {}", since(at, SystemTime::now()))?;
+        }
+        writeln!(out)?;
+    }
     for warning in &status.warnings {
         writeln!(out, "warning     {warning}")?;
     }

@@ -12,6 +12,7 @@ pub mod rhythm;
 pub mod server;
 pub mod transfer;
 pub mod value;
+pub mod webhook;
 
 use std::collections::BTreeMap;
 

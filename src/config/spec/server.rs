@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::transfer::{KeySpec, TransferSpec};
+use super::webhook::WebhookSpec;
 use super::{DurationText, Entries, NotYet, Spanned};
 
 /// The server's own file: `config/meridian.toml`.
@@ -26,6 +27,8 @@ pub struct ServerFile {
     pub transfer: Option<TransferSpec>,
     /// Control, metrics, and health of the server itself.
     pub admin: Option<AdminSpec>,
+    /// HTTP servers that are told of what happens.
+    pub webhook: Option<Vec<Spanned<WebhookSpec>>>,
     /// The log, on stderr.
     pub log: Option<LogSpec>,
 }
@@ -33,7 +36,10 @@ pub struct ServerFile {
 impl ServerFile {
     /// The tables such a file may hold.
     pub const TABLES: &'static [&'static str] =
-        &["server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "admin", "log"];
+        &["server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "admin", "webhook", "log"];
+
+    /// Those that may be there more than once.
+    pub const LISTS: &'static [&'static str] = &["webhook"];
 }
 
 /// Where the server listens, and which files it serves from.

@@ -26,6 +26,7 @@ pub(super) use self::page::HttpError;
 pub(super) use self::resolve::Lookups;
 pub(super) use self::success::Success;
 pub(super) use self::tls::Tls;
+pub use self::tls::system_authorities;
 
 /// A check made ready to be run again and again, though never twice at once.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ mod load;
 mod model;
 mod settings;
 mod transfer;
+mod webhooks;
 pub mod world;
 mod zones;
 
@@ -23,6 +24,7 @@ use crate::geo::{Atlas, Database, Network};
 use crate::health::Check;
 use crate::server::certificate::Certificate;
 use crate::server::notify::Secondary;
+use crate::server::webhook::Hook;
 use crate::steering::compile::World;
 use crate::steering::control::Steering;
 use crate::steering::model::PolicyId;
@@ -56,6 +58,8 @@ pub struct Generation {
     pub encrypted: Option<Encrypted>,
     /// Who is told of changes; the index is the [`ZoneId`](crate::zone::ZoneId).
     pub secondaries: Vec<Vec<Secondary>>,
+    /// Who is told of what happens.
+    pub hooks: Vec<Arc<Hook>>,
     /// The files of their certificate, when it comes from files.
     pub certificate: Option<Certificate>,
     /// What is probably not meant, from all layers.
@@ -76,8 +80,16 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     let world = world::build(&config, origin, &mut found);
     let encrypted = encrypted::build(&config, origin, &mut found);
     let keys = transfer::keys(&config, origin, &mut found);
-    let (Some(checks), Some(model), Some(zones), Some(world), Some(encrypted), Some(keys)) =
-        (checks, model, zones, world, encrypted, keys)
+    let hooks = webhooks::build(&config, origin, &mut found);
+    let (
+        Some(checks),
+        Some(model),
+        Some(zones),
+        Some(world),
+        Some(encrypted),
+        Some(keys),
+        Some(hooks),
+    ) = (checks, model, zones, world, encrypted, keys, hooks)
     else {
         found.sort_by_key(|diagnostic| std::cmp::Reverse(diagnostic.severity));
         return Err(found);
@@ -103,6 +115,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         checks: checks.list,
         encrypted,
         secondaries,
+        hooks,
         certificate,
         lints: found,
     })

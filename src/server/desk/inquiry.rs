@@ -57,8 +57,7 @@ impl Desk {
             }
         }
         let zones = &self.snapshot.zones;
-        let problems =
-            [self.overrides.problem().map(str::to_owned), self.journal.history().problem()];
+        let overrides = self.overrides.problem().map(str::to_owned);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.generation,
@@ -79,6 +78,7 @@ impl Desk {
                 .collect(),
             overrides: self.overrides.list().to_vec(),
             reload: self.journal.reload(),
+            webhooks: self.journal.webhooks(),
             databases: self
                 .places
                 .databases
@@ -88,7 +88,7 @@ impl Desk {
                     built: database.info().built * 1000,
                 })
                 .collect(),
-            warnings: problems.into_iter().flatten().collect(),
+            warnings: overrides.into_iter().chain(self.journal.problems()).collect(),
         }
     }
 

@@ -1,0 +1,123 @@
+//! Who is told of what happens.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use reqwest::header::HeaderValue;
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
+
+use crate::config::Config;
+use crate::config::diagnostic::Diagnostic;
+use crate::config::files::{Disk, Files};
+use crate::config::source::Located;
+use crate::config::webhook::{Topic, Webhook};
+use crate::health;
+use crate::server::build::{Origin, shown};
+use crate::server::webhook::Hook;
+use crate::server::webhook::hook::Draft;
+
+/// The hooks, in the order of the file; `None` when there are mistakes, which are in `found`.
+pub(super) fn build(
+    config: &Config,
+    origin: Origin<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Vec<Arc<Hook>>> {
+    if config.webhooks.is_empty() {
+        return Some(Vec::new());
+    }
+    let drafts: Vec<_> = config.webhooks.iter().map(|hook| draft(hook, origin, found)).collect();
+    let drafts: Vec<Draft> = drafts.into_iter().collect::<Option<_>>()?;
+    // One for all: its authorities and sessions are the same.
+    let made = tls().map_err(|error| error.to_string()).and_then(|tls| {
+        let hook = |draft| Hook::new(draft, tls.clone()).map(Arc::new);
+        drafts.into_iter().map(hook).collect::<Result<_, _>>().map_err(|error| error.to_string())
+    });
+    let report = |error| {
+        let message = format!("webhooks cannot be made ready: {error}");
+        found.push(Diagnostic::error("webhook", message));
+    };
+    made.map_err(report).ok()
+}
+
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(health::system_authorities())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// `None` when there is a mistake; it is in `found`.
+fn draft(hook: &Webhook, origin: Origin<'_>, found: &mut Vec<Diagnostic>) -> Option<Draft> {
+    // Both are read, so that all mistakes are found.
+    let token = hook.token_file.as_ref().map(|path| secret(path, origin, found));
+    let secret = hook.secret_file.as_ref().map(|path| secret(path, origin, found));
+    let (token, secret) = (option(token)?, option(secret)?);
+    let bearer = token.map(|token| HeaderValue::from_str(&format!("Bearer {token}")));
+    let bearer = match (bearer, &hook.token_file) {
+        (Some(Err(_)), Some(path)) => {
+            let message = format!("{} is no token: it has other than ASCII", shown(&path.value));
+            found.push(Diagnostic::error("bad-secret", message).at(&path.span, ""));
+            return None;
+        }
+        (bearer, _) => bearer.and_then(Result::ok).map(|mut bearer| {
+            bearer.set_sensitive(true);
+            bearer
+        }),
+    };
+    Some(Draft {
+        name: hook.name.clone(),
+        url: hook.url.clone(),
+        kinds: hook.on.iter().flat_map(|topic| kinds(*topic)).copied().collect(),
+        bearer,
+        secret: secret.map(String::into_bytes),
+        timeout: hook.timeout,
+    })
+}
+
+/// What is missing is a mistake, and what was not asked for is none.
+fn option(read: Option<Option<String>>) -> Option<Option<String>> {
+    match read {
+        None => Some(None),
+        Some(read) => read.map(Some),
+    }
+}
+
+fn secret(
+    path: &Located<PathBuf>,
+    origin: Origin<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<String> {
+    let octets = match origin {
+        Origin::Disk => Disk.read(&path.value),
+        Origin::Embedded(files) => files.read(&path.value),
+    };
+    let text = match octets {
+        Ok(octets) => String::from_utf8_lossy(&octets).trim().to_owned(),
+        Err(error) => {
+            found.push(Diagnostic::unreadable(&path.value, &error).at(&path.span, ""));
+            return None;
+        }
+    };
+    if text.is_empty() {
+        let message = format!("{} is empty", shown(&path.value));
+        let d = Diagnostic::error("bad-secret", message).at(&path.span, "");
+        found.push(d.help("`openssl rand -hex 32` makes a secret"));
+        return None;
+    }
+    Some(text)
+}
+
+/// The kinds of events that are about a topic.
+fn kinds(topic: Topic) -> &'static [&'static str] {
+    match topic {
+        Topic::Pool => &["pool", "share"],
+        Topic::Member => &["verdict", "hold", "warning", "resume"],
+        Topic::Panic => &["panic"],
+        Topic::Reload => &["start", "reload"],
+        Topic::Override => &["override"],
+    }
+}

@@ -1,0 +1,238 @@
+//! How far each hook is in the history, kept in a file across restarts.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::admin::message::millis;
+
+/// The name of the file in the state directory.
+pub const FILE: &str = "webhooks.json";
+
+/// What the file says it is; another text is another version's file.
+const FORMAT: &str = "meridian webhooks 1";
+
+/// Where a hook is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The number of the last event that needs no telling any more.
+    pub done: u64,
+    /// What holds it up, and since when in milliseconds since 1970.
+    pub problem: Option<(String, u64)>,
+}
+
+/// All hooks' progress.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    path: Option<PathBuf>,
+    pages: Mutex<Pages>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    hooks: BTreeMap<String, Progress>,
+    /// What the file says, as far as is known.
+    written: BTreeMap<String, u64>,
+    /// Why the file does not say how far hooks are.
+    problem: Option<String>,
+}
+
+/// The file as JSON.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    format: String,
+    /// By hook, the number of the last event that it has.
+    done: BTreeMap<String, u64>,
+}
+
+impl Ledger {
+    /// Goes on from what is kept in the state directory `state`; without one nothing is kept.
+    /// `last` is the number of the last event in the history: what a crash took from it has none.
+    pub fn open(state: Option<&Path>, last: u64) -> Ledger {
+        let path = state.map(|state| state.join(FILE));
+        let mut pages = Pages::default();
+        match path.as_deref().map(read) {
+            None => {}
+            Some(Ok(done)) => {
+                let page = |(name, done): (&String, &u64)| {
+                    (name.clone(), Progress { done: (*done).min(last), problem: None })
+                };
+                pages.hooks = done.iter().map(page).collect();
+                pages.written = done;
+            }
+            Some(Err(error)) => {
+                let problem =
+                    format!("webhooks are not told of what they missed before the start: {error}");
+                tracing::error!("{problem}");
+                pages.problem = Some(problem);
+            }
+        }
+        Ledger { path, pages: Mutex::new(pages) }
+    }
+
+    /// These are the hooks from now on; one that is new begins after the event `from`.
+    pub fn begin<'a>(&self, names: impl Iterator<Item = &'a str>, from: u64) {
+        let mut pages = self.pages();
+        let mut before = std::mem::take(&mut pages.hooks);
+        for name in names {
+            let fresh = || Progress { done: from, problem: None };
+            let page = before.remove(name).unwrap_or_else(fresh);
+            pages.hooks.insert(name.to_owned(), page);
+        }
+    }
+
+    /// Where a hook is.
+    pub fn progress(&self, name: &str) -> Progress {
+        self.pages().hooks.get(name).cloned().unwrap_or_default()
+    }
+
+    /// Notes that a hook needs nothing up to this event any more. Whether that is news.
+    pub fn advance(&self, name: &str, done: u64) -> bool {
+        let mut pages = self.pages();
+        let Some(page) = pages.hooks.get_mut(name) else { return false };
+        let is_news = page.done < done;
+        *page = Progress { done: page.done.max(done), problem: None };
+        is_news
+    }
+
+    /// Notes what holds a hook up. Whether that is another thing than before.
+    pub fn fail(&self, name: &str, problem: String, now: SystemTime) -> bool {
+        let mut pages = self.pages();
+        let Some(page) = pages.hooks.get_mut(name) else { return false };
+        let before = page.problem.take();
+        let is_news = before.as_ref().is_none_or(|(before, _)| *before != problem);
+        page.problem = Some((problem, before.map_or(millis(now), |(_, since)| since)));
+        is_news
+    }
+
+    /// Why a restart does not know how far hooks are, if so.
+    pub fn problem(&self) -> Option<String> {
+        self.pages().problem.clone()
+    }
+
+    /// Writes what is not yet written.
+    pub fn store(&self) {
+        let Some(path) = &self.path else { return };
+        // Held while it is written: else an older state could follow a newer one.
+        let mut pages = self.pages();
+        let done: BTreeMap<String, u64> =
+            pages.hooks.iter().map(|(name, page)| (name.clone(), page.done)).collect();
+        if done == pages.written {
+            return;
+        }
+        match write(path, &done) {
+            Ok(()) => {
+                pages.written = done;
+                pages.problem = None;
+            }
+            Err(error) => {
+                let problem = format!(
+                    "webhooks may be told twice after a restart: {}: {error}",
+                    path.display()
+                );
+                if pages.problem.as_ref() != Some(&problem) {
+                    tracing::error!("{problem}");
+                }
+                pages.problem = Some(problem);
+            }
+        }
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(path: &Path) -> Result<BTreeMap<String, u64>, String> {
+    let text = match fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    let unusable = match serde_json::from_slice::<Kept>(&text) {
+        Ok(kept) if kept.format == FORMAT => return Ok(kept.done),
+        Ok(_) => format!("its format is not `{FORMAT}`"),
+        Err(error) => error.to_string(),
+    };
+    // Kept for whoever wants to know what it said; the next event writes a new one.
+    let _ = fs::rename(path, path.with_extension("json.unusable"));
+    Err(format!("{}: {unusable}", path.display()))
+}
+
+/// Writes all or nothing.
+fn write(path: &Path, done: &BTreeMap<String, u64>) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let kept = Kept { format: FORMAT.to_owned(), done: done.clone() };
+    let new = path.with_extension("json.new");
+    let mut out = File::create(&new)?;
+    out.write_all(&serde_json::to_vec_pretty(&kept)?)?;
+    // On the disk before the name points at it: else a power cut could leave an empty file.
+    out.sync_all()?;
+    fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hooks(names: &[&'static str], from: u64, ledger: &Ledger) {
+        ledger.begin(names.iter().copied(), from);
+    }
+
+    #[test]
+    fn a_hook_goes_on_where_it_was_and_a_new_one_begins_where_it_came() {
+        let state = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(Some(state.path()), 0);
+        hooks(&["a", "b"], 5, &ledger);
+        assert!(ledger.advance("a", 7) && !ledger.advance("a", 6));
+        ledger.store();
+        let ledger = Ledger::open(Some(state.path()), 9);
+        hooks(&["a", "c"], 9, &ledger);
+        assert_eq!([ledger.progress("a").done, ledger.progress("c").done], [7, 9]);
+        // The one that went away is forgotten.
+        hooks(&["b"], 9, &ledger);
+        assert_eq!(ledger.progress("b").done, 9);
+    }
+
+    #[test]
+    fn numbers_that_a_crash_took_back_are_told_again() {
+        let state = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(Some(state.path()), 0);
+        hooks(&["a"], 0, &ledger);
+        ledger.advance("a", 9);
+        ledger.store();
+        let ledger = Ledger::open(Some(state.path()), 4);
+        hooks(&["a"], 4, &ledger);
+        assert_eq!(ledger.progress("a").done, 4);
+    }
+
+    #[test]
+    fn a_problem_is_news_once_and_keeps_its_beginning() {
+        let ledger = Ledger::default();
+        hooks(&["a"], 0, &ledger);
+        let at = |millis| crate::admin::message::time(millis);
+        assert!(ledger.fail("a", "503".into(), at(1000)));
+        assert!(!ledger.fail("a", "503".into(), at(2000)));
+        assert!(ledger.fail("a", "no answer in time".into(), at(3000)));
+        let problem = ("no answer in time".to_owned(), 1000);
+        assert_eq!(ledger.progress("a").problem, Some(problem));
+        ledger.advance("a", 1);
+        assert_eq!(ledger.progress("a").problem, None);
+    }
+
+    #[test]
+    fn a_broken_file_is_put_aside_and_complained_of() {
+        let state = tempfile::tempdir().unwrap();
+        fs::write(state.path().join(FILE), "{").unwrap();
+        let ledger = Ledger::open(Some(state.path()), 3);
+        assert!(ledger.problem().is_some_and(|problem| problem.contains(FILE)));
+        assert!(state.path().join("webhooks.json.unusable").exists());
+    }
+}
