@@ -34,6 +34,9 @@ pub struct Status {
     pub panics: Vec<String>,
     /// What operators have put over the files and the checks.
     pub overrides: Vec<Override>,
+    /// Pools that safety rules leave clients which they would have lost.
+    #[serde(default)]
+    pub held: Vec<HeldPool>,
     /// The last reload, if there was any.
     pub reload: Option<Reload>,
     /// Who is told of what happens, and how far that is.
@@ -43,6 +46,17 @@ pub struct Status {
     pub databases: Vec<DatabaseStatus>,
     /// What does not work and is worked around, as a state directory that cannot be written.
     pub warnings: Vec<String>,
+}
+
+/// A pool that a safety rule leaves clients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldPool {
+    /// Its name.
+    pub pool: String,
+    /// The rule.
+    pub why: String,
+    /// The share of its clients that it keeps now, 0.0 to 1.0.
+    pub share: f64,
 }
 
 /// A zone.
@@ -126,6 +140,9 @@ pub struct PoolHealth {
     pub share: f64,
     /// How busy its members that are up say it is, 0.0 to 1.0 and more; `null` when none does.
     pub load: Option<f64>,
+    /// Which safety rule leaves it clients that it would have lost, if one does.
+    #[serde(default)]
+    pub held: Option<String>,
     /// The operator's word, if there is one.
     #[serde(rename = "override")]
     pub overridden: Option<Override>,
@@ -285,7 +302,7 @@ pub struct Changed {
     /// The operator's word in force; `null` after a restore.
     #[serde(rename = "override")]
     pub overridden: Option<Override>,
-    /// That it is in force and was not kept on disk, and why.
+    /// That a safety rule holds it back, or that it was not kept on disk, and why.
     pub warning: Option<String>,
 }
 

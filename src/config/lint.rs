@@ -22,6 +22,8 @@ pub(super) struct Lints<'a> {
     pub(super) graph: Graph<'a>,
     pub(super) monitors: &'a [Option<Monitor>],
     pub(super) records: &'a [Record],
+    /// Pools that a record is never left with fewer of.
+    pub(super) never_below: usize,
 }
 
 impl Lints<'_> {
@@ -42,6 +44,7 @@ impl Lints<'_> {
         for record in self.records {
             self.long_ttl(record, &mut found);
             self.unlike_pools(record, &mut found);
+            self.all_held(record, &mut found);
         }
         found
     }
@@ -105,6 +108,21 @@ impl Lints<'_> {
             detection.as_secs()
         );
         found.push(d.help(help));
+    }
+
+    /// A rule that keeps every pool in the answers leaves no room for a failure.
+    fn all_held(&self, record: &Record, found: &mut Vec<Diagnostic>) {
+        let pools = self.pools_of(record).count();
+        if pools < 2 || pools > self.never_below {
+            return;
+        }
+        let least = self.never_below;
+        let message = format!("`never_below` = {least} keeps all {pools} pools of this record");
+        let d = Diagnostic::lint("never-leaves", message).at(&record.span, "");
+        found.push(d.help(
+            "none of them is ever taken out of the answers, not even when it is down; lower \
+             `never_below` in [safety], or add a pool",
+        ));
     }
 
     /// Pools that clients are moved between should not differ in what they promise.

@@ -22,6 +22,7 @@ pub mod policy;
 pub mod pool;
 pub mod record;
 pub mod rhythm;
+pub mod safety;
 pub mod secret;
 pub mod server;
 pub mod source;
@@ -67,6 +68,7 @@ pub use policy::{
 pub use pool::{Balance, Location, Pool, PoolState};
 pub use record::{OnAllDown, Record};
 pub use rhythm::{Damping, Warn};
+pub use safety::{MaxShift, Safety};
 pub use schema::schema;
 pub use secret::Secret;
 pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};
@@ -92,6 +94,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// Who may have zones, and who is told of changes.
     pub transfer: Transfer,
+    /// What no change may break.
+    pub safety: Safety,
     /// Control, metrics and health of the server itself.
     pub admin: Admin,
     /// Who is told of what happens; no name twice.
@@ -233,7 +237,9 @@ fn read_all(
             sources.push(Arc::clone(&table.source));
         }
     }
-    found.extend(Lints { graph, monitors: &monitors, records: &records }.collect());
+    let never_below = own.safety.never_below;
+    let lints = Lints { graph, monitors: &monitors, records: &records, never_below };
+    found.extend(lints.collect());
     let config = Config {
         server: own.server,
         encrypted: own.encrypted,
@@ -242,6 +248,7 @@ fn read_all(
         limits: own.limits,
         keys: own.keys,
         transfer: own.transfer,
+        safety: own.safety,
         admin: own.admin,
         webhooks: own.webhooks,
         log: own.log,
@@ -288,6 +295,7 @@ struct ServerTables {
     limits: Limits,
     keys: Vec<Key>,
     transfer: Transfer,
+    safety: Safety,
     admin: Admin,
     webhooks: Vec<Webhook>,
     log: Log,
@@ -316,6 +324,7 @@ impl ServerTables {
                 "limits" => file.limits = decode::decode(table, &mut misfits),
                 "keys" => file.keys = decode::decode(table, &mut misfits),
                 "transfer" => file.transfer = decode::decode(table, &mut misfits),
+                "safety" => file.safety = decode::decode(table, &mut misfits),
                 "admin" => file.admin = decode::decode(table, &mut misfits),
                 "webhook" => file.webhook = decode::decode(table, &mut misfits),
                 _ => file.log = decode::decode(table, &mut misfits),
@@ -340,6 +349,7 @@ impl ServerTables {
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),
             keys: keys.list,
             transfer,
+            safety: Safety::resolve(file.safety.unwrap_or_default(), &mut reader),
             webhooks: Webhook::resolve_all(file.webhook.unwrap_or_default(), &mut reader),
             log: Log::resolve(file.log.unwrap_or_default(), &mut reader),
         })

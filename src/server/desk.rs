@@ -20,7 +20,7 @@ use crate::health::{Check, CheckId, Hold, Report, Roster, Verdict};
 use crate::server::build::Generation;
 use crate::server::event::Event;
 use crate::server::journal::Journal;
-use crate::steering::control::{Change, Control, Steering};
+use crate::steering::control::{Change, Control, Safety, Steering};
 
 /// Time between two evaluations of latency choices: three in a row move one.
 const LATENCY_PACE: Duration = Duration::from_secs(10);
@@ -74,6 +74,7 @@ pub(super) struct Renewal {
     /// The roster's numbers of `checks`.
     pub(super) numbers: Vec<CheckId>,
     pub(super) number: u64,
+    pub(super) safety: Safety,
     pub(super) places: Places,
     /// Told when it is in force.
     pub(super) done: oneshot::Sender<()>,
@@ -126,6 +127,7 @@ impl Desk {
         // What ended while the server was away is not in force for a moment.
         desk.expire();
         desk.enforce();
+        desk.control.set_safety(generation.safety, SystemTime::now());
         let begin = desk.control.settle();
         desk.swap();
         for (begun, check) in desk.numbers.clone() {
@@ -225,7 +227,7 @@ impl Desk {
 
     /// Puts a generation in force, with what the checks know now.
     fn renew(&mut self, renewal: Renewal) {
-        let Renewal { snapshot, steering, checks, numbers, number, places, done } = renewal;
+        let Renewal { snapshot, steering, checks, numbers, number, safety, places, done } = renewal;
         let numbers = numbers_of(&numbers);
         let verdicts = verdicts(&self.roster, &numbers);
         let mut control = Control::succeed(&self.control, steering, verdicts);
@@ -235,6 +237,7 @@ impl Desk {
         self.expire();
         // Also about pools that were in no file before.
         self.enforce();
+        self.control.set_safety(safety, SystemTime::now());
         let changes = self.control.settle();
         (self.generation, self.places) = (number, places);
         self.checks = checks;
@@ -256,6 +259,7 @@ impl Desk {
     }
 
     fn publish(&mut self) {
+        self.control.guard(SystemTime::now());
         if self.control.has_unsettled() {
             let changes = self.control.settle();
             self.swap();
@@ -329,6 +333,11 @@ impl Desk {
             Change::Share { pool, cause, share } => {
                 Event::Share { pool: model.pool(pool).name.clone(), cause, share }
             }
+            Change::Held { pool, held } => Event::Held {
+                pool: model.pool(pool).name.clone(),
+                held: held.map(|held| held.to_string()),
+                share: self.control.kept(pool),
+            },
             Change::Panic { records, begun } => {
                 let name =
                     |id: &crate::zone::RecordId| model.records[id.0 as usize].owner.to_string();

@@ -66,6 +66,15 @@ pub enum Event {
         /// The part it keeps now.
         share: Share,
     },
+    /// A safety rule leaves a pool clients that it would have lost, or no longer.
+    Held {
+        /// Its name.
+        pool: String,
+        /// The rule.
+        held: Option<String>,
+        /// The part it keeps now.
+        share: Share,
+    },
     /// An operator put a pool into a state, or took that back.
     Override {
         /// Its name.
@@ -139,6 +148,12 @@ impl fmt::Display for Event {
                 };
                 write!(f, "pool {pool} {what}: {share} of its clients")
             }
+            Event::Held { pool, held: Some(held), share } => {
+                write!(f, "pool {pool} is {held}; it keeps {share} of its clients now")
+            }
+            Event::Held { pool, held: None, share } => {
+                write!(f, "no safety rule holds pool {pool} any more: {share} of its clients")
+            }
             Event::Panic { records, begun: true } => {
                 write!(f, "nothing is up for {}: answering as on_all_down says", listed(records))
             }
@@ -194,6 +209,10 @@ impl From<&Event> for Entry {
                 };
                 let kept = Some(format!("{share} of its clients"));
                 ("share", pool.clone(), cause.as_str(), who.to_owned(), kept)
+            }
+            Event::Held { pool, held, .. } => {
+                let state = if held.is_some() { "held" } else { "released" };
+                ("safety", pool.clone(), state, "safety rules".to_owned(), held.clone())
             }
             Event::Resume { target, who, reason, .. } => {
                 ("resume", target.clone(), "resumed", who.clone(), reason.clone())

@@ -43,6 +43,7 @@ impl Journal {
             | Event::Hold { .. }
             | Event::Warning { begun: true, .. }
             | Event::Pool { is_up: false, .. }
+            | Event::Held { held: Some(_), .. }
             | Event::Override { .. }
             | Event::Resume { .. } => tracing::warn!("{event}"),
             // Whoever reloads says the details.

@@ -189,6 +189,7 @@ impl Reloader {
             checks: generation.checks.clone(),
             numbers: numbers.clone(),
             number: current.number + 1,
+            safety: generation.safety,
             places: Places {
                 databases: std::mem::take(&mut generation.databases),
                 networks: std::mem::take(&mut generation.networks),

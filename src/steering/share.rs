@@ -22,6 +22,11 @@ impl Share {
         Share((ratio.clamp(0.0, 1.0) * 256.0).round() as u16)
     }
 
+    /// So many of the 256 parts; more are all.
+    pub fn of_bound(parts: u16) -> Share {
+        Share(parts.min(256))
+    }
+
     /// From 0.0 to 1.0.
     pub fn ratio(self) -> f64 {
         f64::from(self.0) / 256.0

@@ -24,6 +24,10 @@ pub(super) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     for known in &status.overrides {
         writeln!(out, "override    {}: {known}{}", known.pool, ending(known.until))?;
     }
+    for held in &status.held {
+        let share = held.share * 100.0;
+        writeln!(out, "held        {}: {}; keeps {share:.0} % now", held.pool, held.why)?;
+    }
     match &status.reload {
         None => writeln!(out, "reload      none since the start")?,
         Some(reload) => {
@@ -59,6 +63,9 @@ pub(super) fn health(health: &Health, now: SystemTime, out: &mut dyn Write) -> i
         }
         if let Some(load) = pool.load {
             write!(out, "; load {load:.2}")?;
+        }
+        if let Some(held) = &pool.held {
+            write!(out, "; {held}")?;
         }
         writeln!(out)?;
         for member in &pool.members {

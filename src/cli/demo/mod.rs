@@ -201,6 +201,7 @@ fn tell(event: &Event, address: SocketAddr) -> io::Result<()> {
         | Event::Warning { .. }
         | Event::Panic { .. }
         | Event::Share { .. }
+        | Event::Held { .. }
         | Event::Override { .. }
         | Event::Resume { .. }
         | Event::Reload { .. } => {

@@ -9,6 +9,7 @@ pub mod policy;
 pub mod pool;
 pub mod record;
 pub mod rhythm;
+pub mod safety;
 pub mod server;
 pub mod transfer;
 pub mod value;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::safety::SafetySpec;
 use super::transfer::{KeySpec, TransferSpec};
 use super::webhook::WebhookSpec;
 use super::{DurationText, Entries, NotYet, Spanned};
@@ -25,6 +26,8 @@ pub struct ServerFile {
     pub keys: Option<Entries<KeySpec>>,
     /// Zone transfers to secondaries.
     pub transfer: Option<TransferSpec>,
+    /// What no change may break, whoever makes it.
+    pub safety: Option<SafetySpec>,
     /// Control, metrics, and health of the server itself.
     pub admin: Option<AdminSpec>,
     /// HTTP servers that are told of what happens.
@@ -35,8 +38,10 @@ pub struct ServerFile {
 
 impl ServerFile {
     /// The tables such a file may hold.
-    pub const TABLES: &'static [&'static str] =
-        &["server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "admin", "webhook", "log"];
+    pub const TABLES: &'static [&'static str] = &[
+        "server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "safety", "admin",
+        "webhook", "log",
+    ];
 
     /// Those that may be there more than once.
     pub const LISTS: &'static [&'static str] = &["webhook"];

@@ -32,7 +32,8 @@ pub struct WebhookSpec {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Topic {
-    /// Pools that come up, go down, or keep another share of their clients.
+    /// Pools that come up, go down, keep another share of their clients, or are held by a safety
+    /// rule.
     Pool,
     /// Members: verdicts, what holds them down, warnings.
     Member,

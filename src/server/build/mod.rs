@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::files::Memory;
-use crate::config::{Config, Loaded};
+use crate::config::{self, Config, Loaded};
 use crate::engine::Snapshot;
 use crate::geo::{Atlas, Database, Network};
 use crate::health::Check;
@@ -26,7 +26,7 @@ use crate::server::certificate::Certificate;
 use crate::server::notify::Secondary;
 use crate::server::webhook::Hook;
 use crate::steering::compile::World;
-use crate::steering::control::Steering;
+use crate::steering::control::{MaxShift, Safety, Steering};
 use crate::steering::model::PolicyId;
 use crate::transport::Encrypted;
 
@@ -58,6 +58,8 @@ pub struct Generation {
     pub encrypted: Option<Encrypted>,
     /// Who is told of changes; the index is the [`ZoneId`](crate::zone::ZoneId).
     pub secondaries: Vec<Vec<Secondary>>,
+    /// What no change may break.
+    pub safety: Safety,
     /// Who is told of what happens.
     pub hooks: Vec<Arc<Hook>>,
     /// The files of their certificate, when it comes from files.
@@ -115,10 +117,17 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         checks: checks.list,
         encrypted,
         secondaries,
+        safety: safety(&config),
         hooks,
         certificate,
         lints: found,
     })
+}
+
+fn safety(config: &Config) -> Safety {
+    let config::Safety { never_below, max_shift } = config.safety;
+    let shift = |shift: config::MaxShift| MaxShift { percent: shift.percent, window: shift.window };
+    Safety { never_below, max_shift: max_shift.map(shift) }
 }
 
 /// Lints for geo rules that no client of the world matches first.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use crate::admin::message::{
-    Course, DatabaseStatus, Explained, Health, MemberHealth, PoolCounts, PoolHealth, Status,
-    ZONES_NAMED, Zone, millis,
+    Course, DatabaseStatus, Explained, Health, HeldPool, MemberHealth, PoolCounts, PoolHealth,
+    Status, ZONES_NAMED, Zone, millis,
 };
 use crate::admin::{Override, Question, Refusal, Request};
 use crate::health::{self, CheckId};
@@ -77,6 +77,7 @@ impl Desk {
                 .map(|record| model.records[record.0 as usize].owner.to_string())
                 .collect(),
             overrides: self.overrides.list().to_vec(),
+            held: self.held(),
             reload: self.journal.reload(),
             webhooks: self.journal.webhooks(),
             databases: self
@@ -90,6 +91,15 @@ impl Desk {
                 .collect(),
             warnings: overrides.into_iter().chain(self.journal.problems()).collect(),
         }
+    }
+
+    fn held(&self) -> Vec<HeldPool> {
+        let pools = (0..).map(PoolId).zip(&self.control.steering().model.pools);
+        let held = |(id, pool): (PoolId, &Pool)| {
+            let why = self.control.held(id)?.to_string();
+            Some(HeldPool { pool: pool.name.clone(), why, share: self.control.kept(id).ratio() })
+        };
+        pools.filter_map(held).collect()
     }
 
     fn health(&self) -> Health {
@@ -112,6 +122,7 @@ impl Desk {
                 healthy: self.control.standing(id).healthy,
                 share: self.control.kept(id).ratio(),
                 load: self.control.load(id),
+                held: self.control.held(id).map(ToString::to_string),
                 overridden,
                 members: pool.members.iter().map(|m| self.member(m, &known, now)).collect(),
             }

@@ -125,11 +125,15 @@ impl Desk {
         if is_news {
             self.journal.tell(Event::Override { pool: name.clone(), state, over, who, reason });
         }
+        self.control.guard(now);
+        let held = self.control.held(pool).map(ToString::to_string);
+        let warnings = held.into_iter().chain(self.overrides.problem().map(str::to_owned));
+        let warnings: Vec<String> = warnings.collect();
         Ok(Changed {
             overridden: self.overrides.of(&name).cloned(),
             state: self.state_of(pool).to_owned(),
             share: self.control.kept(pool).ratio(),
-            warning: self.overrides.problem().map(str::to_owned),
+            warning: (!warnings.is_empty()).then(|| warnings.join("; ")),
             pool: name,
         })
     }

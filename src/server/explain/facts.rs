@@ -368,11 +368,20 @@ impl Case<'_> {
 
     /// The remark on a target, with the operator's word on it.
     fn note(&self, trace: &Trace) -> String {
-        let said = match self.scene.overrides.of(&trace.name) {
-            Some(said) if trace.kind == "pool" => said,
-            _ => return trace.note.clone(),
-        };
-        if trace.note.is_empty() { said.to_string() } else { format!("{}; {said}", trace.note) }
+        if trace.kind != "pool" {
+            return trace.note.clone();
+        }
+        let said = self.scene.overrides.of(&trace.name).map(ToString::to_string);
+        let notes = [Some(trace.note.clone()), said, self.held(&trace.name)];
+        let notes = notes.into_iter().flatten().filter(|note| !note.is_empty());
+        notes.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The safety rule that leaves a pool clients which it would have lost.
+    fn held(&self, pool: &str) -> Option<String> {
+        let pools = &self.scene.control.steering().model.pools;
+        let id = PoolId(pools.iter().position(|known| known.name == pool)? as u32);
+        self.scene.control.held(id).map(ToString::to_string)
     }
 
     /// What became of a target, with the operator's word when that is why.

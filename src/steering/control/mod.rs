@@ -5,17 +5,21 @@
 
 mod answers;
 mod generation;
+mod guard;
 mod inherit;
 mod load;
+mod safety;
 mod transition;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use generation::Steering;
+pub use safety::{Held, MaxShift, Safety};
 pub use transition::{LastTarget, Override, Slope};
 
 use answers::Found;
+use guard::Guard;
 use transition::Transitions;
 
 use crate::health::{CheckId, Verdict};
@@ -56,6 +60,13 @@ pub enum Change {
         /// The part it keeps now.
         share: Share,
     },
+    /// A safety rule holds clients of a pool back that it would have lost, or no longer.
+    Held {
+        /// Which.
+        pool: PoolId,
+        /// The rule.
+        held: Option<Held>,
+    },
 }
 
 /// Why a pool keeps only a part of its clients.
@@ -92,7 +103,10 @@ pub struct Control {
     left: HashMap<CheckId, u8>,
     check_ms: HashMap<CheckId, f64>,
     transitions: Transitions,
+    /// What is granted, and answers are resolved from.
     standings: Vec<Standing>,
+    /// Holds back what safety rules forbid, when there are any.
+    guard: Option<Guard>,
     server_ms: Vec<f64>,
     choices: HashMap<PlanId, Choice>,
     /// By binding and cell, for records that answer their last known answer.
@@ -137,6 +151,7 @@ impl Control {
             check_ms: HashMap::new(),
             transitions: Transitions::new(),
             standings: Vec::new(),
+            guard: None,
             server_ms: vec![0.0; pools],
             choices: HashMap::new(),
             last_known: HashMap::new(),
@@ -156,6 +171,9 @@ impl Control {
         }
         control.standings =
             (0..pools as u32).map(|pool| control.standing_of(PoolId(pool))).collect();
+        if let Some(before) = before {
+            control.inherit_guard(before);
+        }
         for (pool, standing) in (0..).map(PoolId).zip(&control.standings) {
             if !standing.is_up(Resort::Healthy) {
                 control.changes.push(Change::Pool { pool, is_up: false });
@@ -231,7 +249,8 @@ impl Control {
 
     /// Whether something changed since the last [`Control::settle`].
     pub fn has_unsettled(&self) -> bool {
-        !self.touched.is_empty() || !self.changes.is_empty()
+        let is_due = self.guard.as_ref().is_some_and(Guard::is_due);
+        is_due || !self.touched.is_empty() || !self.changes.is_empty()
     }
 
     /// Works out the answers that changes since the last call have touched. Returns what an

@@ -238,7 +238,8 @@ impl Control {
             Override::Draining(slope) => !slope.is_over(*now),
             Override::Restoring(_) => true,
         };
-        overrides.values().any(moves) || !ramps.is_empty() || loads.are_reported()
+        let is_moving = overrides.values().any(moves) || !ramps.is_empty();
+        is_moving || loads.are_reported() || self.is_guard_moving()
     }
 
     /// The record that has no other pool to go to, if `pool` is up and there is one.
@@ -273,19 +274,34 @@ impl Control {
         Standing { share, ..standing.warned(pool, left) }
     }
 
+    /// What else leaves a pool in `state` a share while it ramps up; `None` when it does not.
+    pub(super) fn share_without_ramp(&self, pool: PoolId, state: PoolState) -> Option<Share> {
+        self.transitions.ramps.get(&pool)?;
+        Some(self.transitions.share(pool, state, Duration::ZERO))
+    }
+
     /// Works out the standing of a pool anew; what comes back up by its checks begins its ramp.
+    /// Where there are safety rules, [`Control::guard`] puts it in force.
     pub(super) fn restand(&mut self, id: PoolId) {
         let mut standing = self.standing_of(id);
-        let old = &self.standings[id.0 as usize];
+        let was_healthy = self.wanted(id).healthy;
         let ramp = self.steering.model.pool(id).ramp;
         if !standing.healthy {
             self.transitions.ramps.remove(&id);
-        } else if !old.healthy && !ramp.is_zero() && standing.state == PoolState::Auto {
+        } else if !was_healthy && !ramp.is_zero() && standing.state == PoolState::Auto {
             self.transitions.ramps.insert(id, None);
             standing = self.standing_of(id);
             let share = standing.share;
             self.changes.push(Change::Share { pool: id, cause: Cause::Ramp, share });
         }
+        match &mut self.guard {
+            Some(guard) => guard.want(id, standing),
+            None => self.stand(id, standing),
+        }
+    }
+
+    /// Lets a pool stand so from now on.
+    pub(super) fn stand(&mut self, id: PoolId, standing: Standing) {
         let old = std::mem::replace(&mut self.standings[id.0 as usize], standing);
         let new = &self.standings[id.0 as usize];
         if old == *new {
