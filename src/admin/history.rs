@@ -40,8 +40,8 @@ pub struct Entry {
     pub number: u64,
     /// When, in milliseconds since 1970.
     pub at: u64,
-    /// `start`, `verdict`, `hold`, `warning`, `pool`, `share`, `safety`, `panic`, `override`,
-    /// `resume` or `reload`.
+    /// `start`, `verdict`, `hold`, `warning`, `pool`, `share`, `safety`, `maintenance`,
+    /// `panic`, `override`, `resume` or `reload`.
     pub kind: String,
     /// What it happened to: a target of a check, a pool, names of records, a generation.
     pub subject: String,

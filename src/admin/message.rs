@@ -37,6 +37,9 @@ pub struct Status {
     /// Pools that safety rules leave clients which they would have lost.
     #[serde(default)]
     pub held: Vec<HeldPool>,
+    /// Planned maintenance that is not over.
+    #[serde(default)]
+    pub maintenance: Vec<MaintenanceStatus>,
     /// The last reload, if there was any.
     pub reload: Option<Reload>,
     /// Who is told of what happens, and how far that is.
@@ -46,6 +49,23 @@ pub struct Status {
     pub databases: Vec<DatabaseStatus>,
     /// What does not work and is worked around, as a state directory that cannot be written.
     pub warnings: Vec<String>,
+}
+
+/// A time in which a pool is given to nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MaintenanceStatus {
+    /// The pool.
+    pub pool: String,
+    /// `planned`, `leaving`, `away` or `returning`.
+    pub phase: String,
+    /// From when on it is empty.
+    pub from: u64,
+    /// When its clients begin to come back.
+    pub until: u64,
+    /// How many seconds they take to leave before, and to come back after.
+    pub over_seconds: u64,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// A pool that a safety rule leaves clients.

@@ -14,6 +14,8 @@ use serde_spanned::Spanned;
 use serde_spanned::de::{SpannedDeserializer, is_spanned};
 use toml::de::{DeString, DeTable, DeValue};
 
+use super::spec::TimeText;
+
 /// What does not fit, and where.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Misfit {
@@ -135,10 +137,13 @@ impl<'de> de::Deserializer<'de> for Decoder<'_, 'de> {
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
+        mut self,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Misfit> {
+        if let (TimeText::NAME, DeValue::Datetime(moment)) = (name, &self.value) {
+            self.value = DeValue::String(DeString::Owned(moment.to_string()));
+        }
         visitor.visit_newtype_struct(self)
     }
 

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::check::Graph;
 use super::diagnostic::Diagnostic;
 use super::duration;
+use super::maintenance::{self, Maintenance};
 use super::monitor::{Monitor, MonitorKind};
 use super::place::Match;
 use super::policy::{Geo, OnDown, Policy, PolicyKind};
@@ -24,6 +25,7 @@ pub(super) struct Lints<'a> {
     pub(super) records: &'a [Record],
     /// Pools that a record is never left with fewer of.
     pub(super) never_below: usize,
+    pub(super) maintenance: &'a [Maintenance],
 }
 
 impl Lints<'_> {
@@ -45,6 +47,9 @@ impl Lints<'_> {
             self.long_ttl(record, &mut found);
             self.unlike_pools(record, &mut found);
             self.all_held(record, &mut found);
+            let pools = self.graph.pools_below(record.target.target);
+            let named = (&*record.name.to_string(), &record.span);
+            found.extend(maintenance::together(named, &pools, self.maintenance));
         }
         found
     }
@@ -113,7 +118,7 @@ impl Lints<'_> {
     /// A rule that keeps every pool in the answers leaves no room for a failure.
     fn all_held(&self, record: &Record, found: &mut Vec<Diagnostic>) {
         let pools = self.pools_of(record).count();
-        if pools < 2 || pools > self.never_below {
+        if pools < 2 || self.never_below < pools {
             return;
         }
         let least = self.never_below;

@@ -14,6 +14,7 @@ pub mod files;
 pub mod latency;
 pub mod listen;
 pub mod load;
+pub mod maintenance;
 pub mod member;
 pub mod monitor;
 pub mod names;
@@ -47,7 +48,7 @@ use check::Graph;
 use lint::Lints;
 use names::{Definition, Definitions, Names};
 use reader::Reader;
-use spec::{Entries, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
+use spec::{Entries, MaintenanceSpec, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 use transfer::Keys;
 
 pub use admin::{Admin, control_socket};
@@ -56,6 +57,7 @@ pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};
 pub use listen::Encrypted;
 pub use load::{Load, Meter};
+pub use maintenance::Maintenance;
 pub use member::{Member, MemberData};
 pub use monitor::{
     ClientCertificate, Expiry, HeaderMatch, Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls,
@@ -110,6 +112,8 @@ pub struct Config {
     pub policies: Vec<Policy>,
     /// DNS names bound to pools and policies.
     pub records: Vec<Record>,
+    /// Times in which pools are given to nobody.
+    pub maintenance: Vec<Maintenance>,
 }
 
 impl Config {
@@ -222,6 +226,15 @@ fn read_all(
         })
         .collect();
 
+    let maintenance: Vec<Maintenance> = defined
+        .maintenance
+        .into_iter()
+        .filter_map(|(source, spec)| {
+            let mut reader = Reader::new(&source, found);
+            Maintenance::resolve(spec, &names, &mut reader)
+        })
+        .collect();
+
     let graph = Graph { pools: &pools, policies: &policies };
     check::check(graph, found);
     let all_records: Option<Vec<Record>> = records.into_iter().collect();
@@ -238,7 +251,13 @@ fn read_all(
         }
     }
     let never_below = own.safety.never_below;
-    let lints = Lints { graph, monitors: &monitors, records: &records, never_below };
+    let lints = Lints {
+        graph,
+        monitors: &monitors,
+        records: &records,
+        never_below,
+        maintenance: &maintenance,
+    };
     found.extend(lints.collect());
     let config = Config {
         server: own.server,
@@ -256,6 +275,7 @@ fn read_all(
         pools: pools.into_iter().collect::<Option<_>>()?,
         policies: policies.into_iter().collect::<Option<_>>()?,
         records,
+        maintenance,
     };
     Some((config, sources))
 }
@@ -364,7 +384,15 @@ fn define(source: &Arc<Source>, defined: &mut Definitions, found: &mut Vec<Diagn
         return;
     };
     let elsewhere = (ServerFile::TABLES, "this table stands in the server's own file");
-    for (group, tables) in reader.tables(root, PolicyFile::TABLES, &[], elsewhere) {
+    for (group, tables) in reader.tables(root, PolicyFile::TABLES, PolicyFile::LISTS, elsewhere) {
+        if PolicyFile::LISTS.contains(&group) {
+            let mut misfits = Vec::new();
+            let list = decode::decode::<Vec<MaintenanceSpec>>(tables, &mut misfits);
+            let list = list.into_iter().flatten();
+            defined.maintenance.extend(list.map(|spec| (Arc::clone(source), spec)));
+            reader.misfits(&format!("[[{group}]]"), &misfits, |_| vec![]);
+            continue;
+        }
         // `tables` has let only tables through.
         let DeValue::Table(tables) = tables.into_inner() else { continue };
         for (name, value) in named(tables, &reader) {

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use crate::wire::Name;
 
 use super::diagnostic::Diagnostic;
 use super::reader::{Reader, with_suggestion};
-use super::source::{Located, Span};
-use super::spec::{MonitorSpec, PolicySpec, PoolSpec, RecordSpec, Spanned};
+use super::source::{Located, Source, Span};
+use super::spec::{MaintenanceSpec, MonitorSpec, PolicySpec, PoolSpec, RecordSpec, Spanned};
 
 /// What a policy or record chooses: a pool or another policy, by its place in the
 /// [`Config`](super::Config)'s lists.
@@ -44,6 +45,8 @@ pub(super) struct Definitions {
     pub(super) pools: Vec<Definition<PoolSpec>>,
     pub(super) policies: Vec<Definition<PolicySpec>>,
     pub(super) records: Vec<Definition<RecordSpec>>,
+    /// With the files that they stand in.
+    pub(super) maintenance: Vec<(Arc<Source>, MaintenanceSpec)>,
     /// A file could not be read: names that are not found may be in it.
     pub(super) incomplete: bool,
 }

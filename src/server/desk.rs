@@ -1,6 +1,7 @@
 //! The control task: verdicts and orders arrive, answers are published, generations follow one
 //! another.
 
+mod calendar;
 mod inquiry;
 mod orders;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use calendar::Calendar;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::MissedTickBehavior;
@@ -20,7 +22,8 @@ use crate::health::{Check, CheckId, Hold, Report, Roster, Verdict};
 use crate::server::build::Generation;
 use crate::server::event::Event;
 use crate::server::journal::Journal;
-use crate::steering::control::{Change, Control, Safety, Steering};
+use crate::steering::control::{Change, Control, Safety, Steering, Window};
+use crate::steering::model::PoolId;
 
 /// Time between two evaluations of latency choices: three in a row move one.
 const LATENCY_PACE: Duration = Duration::from_secs(10);
@@ -51,6 +54,7 @@ pub(super) struct Desk {
     /// Checks whose targets are warned of, as told last; by the roster's numbers.
     warned: HashSet<CheckId>,
     overrides: Overrides,
+    calendar: Calendar,
     journal: Arc<Journal>,
     /// The number of the generation in force.
     generation: u64,
@@ -75,6 +79,7 @@ pub(super) struct Renewal {
     pub(super) numbers: Vec<CheckId>,
     pub(super) number: u64,
     pub(super) safety: Safety,
+    pub(super) maintenance: Vec<(PoolId, Window)>,
     pub(super) places: Places,
     /// Told when it is in force.
     pub(super) done: oneshot::Sender<()>,
@@ -119,11 +124,13 @@ impl Desk {
             holds: HashMap::new(),
             warned: HashSet::new(),
             overrides,
+            calendar: Calendar::default(),
             journal,
             generation: 1,
             started: SystemTime::now(),
             places,
         };
+        desk.plan(generation.maintenance.clone());
         // What ended while the server was away is not in force for a moment.
         desk.expire();
         desk.enforce();
@@ -137,6 +144,7 @@ impl Desk {
             desk.tell_record(begun, check);
         }
         desk.tell_changes(begin);
+        desk.tell_maintenance();
         desk
     }
 
@@ -227,13 +235,15 @@ impl Desk {
 
     /// Puts a generation in force, with what the checks know now.
     fn renew(&mut self, renewal: Renewal) {
-        let Renewal { snapshot, steering, checks, numbers, number, safety, places, done } = renewal;
+        let Renewal { snapshot, steering, checks, numbers, number, .. } = renewal;
+        let Renewal { safety, maintenance, places, done, .. } = renewal;
         let numbers = numbers_of(&numbers);
         let verdicts = verdicts(&self.roster, &numbers);
         let mut control = Control::succeed(&self.control, steering, verdicts);
         measure(&mut control, &self.roster, &numbers, &checks);
         let before = std::mem::replace(&mut self.numbers, numbers);
         self.control = control;
+        self.plan(maintenance);
         self.expire();
         // Also about pools that were in no file before.
         self.enforce();
@@ -259,6 +269,7 @@ impl Desk {
     }
 
     fn publish(&mut self) {
+        self.tell_maintenance();
         self.control.guard(SystemTime::now());
         if self.control.has_unsettled() {
             let changes = self.control.settle();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::admin::overrides::Over;
 use crate::admin::{Entry, OverrideState};
 use crate::health::Verdict;
-use crate::steering::control::Cause;
+use crate::steering::control::{Cause, Phase};
 use crate::steering::share::Share;
 
 /// One change.
@@ -65,6 +65,15 @@ pub enum Event {
         cause: Cause,
         /// The part it keeps now.
         share: Share,
+    },
+    /// A scheduled maintenance begins or ends a phase.
+    Maintenance {
+        /// Its pool.
+        pool: String,
+        /// What it is now.
+        phase: Phase,
+        /// Why it is.
+        reason: Option<String>,
     },
     /// A safety rule leaves a pool clients that it would have lost, or no longer.
     Held {
@@ -148,6 +157,10 @@ impl fmt::Display for Event {
                 };
                 write!(f, "pool {pool} {what}: {share} of its clients")
             }
+            Event::Maintenance { pool, phase, reason } => {
+                write!(f, "pool {pool}: {} in maintenance", phase.as_str())?;
+                because(reason, f)
+            }
             Event::Held { pool, held: Some(held), share } => {
                 write!(f, "pool {pool} is {held}; it keeps {share} of its clients now")
             }
@@ -209,6 +222,10 @@ impl From<&Event> for Entry {
                 };
                 let kept = Some(format!("{share} of its clients"));
                 ("share", pool.clone(), cause.as_str(), who.to_owned(), kept)
+            }
+            Event::Maintenance { pool, phase, reason } => {
+                let who = "the files".to_owned();
+                ("maintenance", pool.clone(), phase.as_str(), who, reason.clone())
             }
             Event::Held { pool, held, .. } => {
                 let state = if held.is_some() { "held" } else { "released" };

@@ -44,6 +44,7 @@ impl Journal {
             | Event::Warning { begun: true, .. }
             | Event::Pool { is_up: false, .. }
             | Event::Held { held: Some(_), .. }
+            | Event::Maintenance { .. }
             | Event::Override { .. }
             | Event::Resume { .. } => tracing::warn!("{event}"),
             // Whoever reloads says the details.

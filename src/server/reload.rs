@@ -190,6 +190,7 @@ impl Reloader {
             numbers: numbers.clone(),
             number: current.number + 1,
             safety: generation.safety,
+            maintenance: generation.maintenance.clone(),
             places: Places {
                 databases: std::mem::take(&mut generation.databases),
                 networks: std::mem::take(&mut generation.networks),

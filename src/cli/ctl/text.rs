@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::admin::Entry;
 use crate::admin::message::{
-    Changed, Course, Health, Reload, Resumed, ResumedTarget, Status, millis,
+    Changed, Course, Health, MaintenanceStatus, Reload, Resumed, ResumedTarget, Status, millis,
 };
 use crate::cli::report::plural;
 
@@ -23,6 +23,12 @@ pub(super) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     }
     for known in &status.overrides {
         writeln!(out, "override    {}: {known}{}", known.pool, ending(known.until))?;
+    }
+    for planned in &status.maintenance {
+        let MaintenanceStatus { pool, phase, from, until, reason, .. } = planned;
+        let reason = reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+        let (from, until) = (utc(*from), utc(*until));
+        writeln!(out, "maintenance {pool}: {phase}, away from {from} until {until}{reason}")?;
     }
     for held in &status.held {
         let share = held.share * 100.0;

@@ -202,6 +202,7 @@ fn tell(event: &Event, address: SocketAddr) -> io::Result<()> {
         | Event::Panic { .. }
         | Event::Share { .. }
         | Event::Held { .. }
+        | Event::Maintenance { .. }
         | Event::Override { .. }
         | Event::Resume { .. }
         | Event::Reload { .. } => {

@@ -4,6 +4,7 @@
 //! stands. What the values mean is worked out beside it, in `config`.
 
 pub mod load;
+pub mod maintenance;
 pub mod monitor;
 pub mod policy;
 pub mod pool;
@@ -19,13 +20,16 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, json_schema};
 
+pub use maintenance::MaintenanceSpec;
 pub use monitor::MonitorSpec;
 pub use policy::PolicySpec;
 pub use pool::PoolSpec;
 pub use record::RecordSpec;
 pub use rhythm::{DampingSpec, RhythmSpec, WarnSpec};
 pub use server::ServerFile;
-pub use value::{DurationText, Entries, IntegerOrString, NotYet, Scalar, Spanned, StringOr, Words};
+pub use value::{
+    DurationText, Entries, IntegerOrString, NotYet, Scalar, Spanned, StringOr, TimeText, Words,
+};
 
 /// A file of monitors, pools, policies and records: `config/policies/NAME.toml`.
 #[derive(Debug, JsonSchema)]
@@ -39,11 +43,17 @@ pub struct PolicyFile {
     pub policy: Option<BTreeMap<String, PolicySpec>>,
     /// DNS names in served zones that a pool or policy answers for.
     pub record: Option<BTreeMap<String, RecordSpec>>,
+    /// Times in which pools are given to nobody.
+    pub maintenance: Option<Vec<MaintenanceSpec>>,
 }
 
 impl PolicyFile {
     /// The tables such a file may hold.
-    pub const TABLES: &'static [&'static str] = &["monitor", "pool", "policy", "record"];
+    pub const TABLES: &'static [&'static str] =
+        &["monitor", "pool", "policy", "record", "maintenance"];
+
+    /// Those without names, which may be there more than once.
+    pub const LISTS: &'static [&'static str] = &["maintenance"];
 }
 
 /// The schema of a table whose `kind` decides its other keys.

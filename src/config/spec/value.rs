@@ -245,6 +245,56 @@ impl JsonSchema for DurationText {
     }
 }
 
+/// A date with a time, as TOML has them; not yet read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeText(pub String);
+
+impl TimeText {
+    /// By this name the decoder lets a date through, as text.
+    pub const NAME: &'static str = "TimeText";
+}
+
+impl<'de> Deserialize<'de> for TimeText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TimeText, D::Error> {
+        struct TimeVisitor;
+
+        impl<'de> Visitor<'de> for TimeVisitor {
+            type Value = TimeText;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a date with a time, such as 2026-12-01T22:00:00Z")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<TimeText, D::Error> {
+                deserializer.deserialize_str(TimeVisitor)
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<TimeText, E> {
+                Ok(TimeText(text.to_owned()))
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(TimeText::NAME, TimeVisitor)
+    }
+}
+
+impl JsonSchema for TimeText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "TimeText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
 /// A string, an integer, a float or a boolean.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]

@@ -32,8 +32,8 @@ pub struct WebhookSpec {
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
 pub enum Topic {
-    /// Pools that come up, go down, keep another share of their clients, or are held by a safety
-    /// rule.
+    /// Pools that come up, go down, keep another share of their clients, are held by a safety
+    /// rule, or in maintenance.
     Pool,
     /// Members: verdicts, what holds them down, warnings.
     Member,

@@ -26,8 +26,8 @@ use crate::server::certificate::Certificate;
 use crate::server::notify::Secondary;
 use crate::server::webhook::Hook;
 use crate::steering::compile::World;
-use crate::steering::control::{MaxShift, Safety, Steering};
-use crate::steering::model::PolicyId;
+use crate::steering::control::{MaxShift, Safety, Steering, Window};
+use crate::steering::model::{PolicyId, PoolId};
 use crate::transport::Encrypted;
 
 /// Where zone files and databases come from.
@@ -60,6 +60,8 @@ pub struct Generation {
     pub secondaries: Vec<Vec<Secondary>>,
     /// What no change may break.
     pub safety: Safety,
+    /// Times in which pools are given to nobody.
+    pub maintenance: Vec<(PoolId, Window)>,
     /// Who is told of what happens.
     pub hooks: Vec<Arc<Hook>>,
     /// The files of their certificate, when it comes from files.
@@ -118,10 +120,17 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         encrypted,
         secondaries,
         safety: safety(&config),
+        maintenance: config.maintenance.iter().map(window).collect(),
         hooks,
         certificate,
         lints: found,
     })
+}
+
+fn window(planned: &config::Maintenance) -> (PoolId, Window) {
+    let config::Maintenance { pool, from, until, over, reason, .. } = planned;
+    let (from, until, over, reason) = (*from, *until, *over, reason.clone());
+    (PoolId(*pool as u32), Window { from, until, over, reason })
 }
 
 fn safety(config: &Config) -> Safety {

@@ -114,7 +114,7 @@ fn secret(
 /// The kinds of events that are about a topic.
 fn kinds(topic: Topic) -> &'static [&'static str] {
     match topic {
-        Topic::Pool => &["pool", "share", "safety"],
+        Topic::Pool => &["pool", "share", "safety", "maintenance"],
         Topic::Member => &["verdict", "hold", "warning", "resume"],
         Topic::Panic => &["panic"],
         Topic::Reload => &["start", "reload"],

@@ -78,6 +78,7 @@ impl Desk {
                 .collect(),
             overrides: self.overrides.list().to_vec(),
             held: self.held(),
+            maintenance: self.maintenance(),
             reload: self.journal.reload(),
             webhooks: self.journal.webhooks(),
             databases: self
@@ -110,8 +111,12 @@ impl Desk {
         let pools = (0..).map(PoolId).zip(&self.control.steering().model.pools);
         let of_pool = |(id, pool): (PoolId, &Pool)| {
             let overridden = words.get(&*pool.name).map(|word| (*word).clone());
+            let planned = self.control.maintenance(id).map(|(window, _)| window.to_string());
             let decided_by = match (&overridden, pool.state) {
                 (Some(said), _) => format!("operator: {said}"),
+                (None, PoolState::Auto | PoolState::Up) if planned.is_some() => {
+                    planned.unwrap_or_default()
+                }
                 (None, PoolState::Auto) => "checks".to_owned(),
                 (None, _) => format!("the pool's `state` in the file ({})", pool.site),
             };

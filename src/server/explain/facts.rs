@@ -317,7 +317,7 @@ impl Case<'_> {
         let evaluation = evaluate(self.scene.control.view(), record, asker, None);
         let facts = SteeredFacts {
             site: record.site.clone(),
-            ttl: record.ttl,
+            ttl: self.scene.control.ttl(id),
             outcome: outcome(&evaluation.outcome),
             exception: exception(&evaluation),
             decision: self.target(&evaluation.trace),
@@ -372,9 +372,18 @@ impl Case<'_> {
             return trace.note.clone();
         }
         let said = self.scene.overrides.of(&trace.name).map(ToString::to_string);
-        let notes = [Some(trace.note.clone()), said, self.held(&trace.name)];
+        let planned = self.planned(&trace.name);
+        let notes = [Some(trace.note.clone()), said, planned, self.held(&trace.name)];
         let notes = notes.into_iter().flatten().filter(|note| !note.is_empty());
         notes.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The maintenance that takes clients from a pool.
+    fn planned(&self, pool: &str) -> Option<String> {
+        let pools = &self.scene.control.steering().model.pools;
+        let id = PoolId(pools.iter().position(|known| known.name == pool)? as u32);
+        let (window, phase) = self.scene.control.maintenance(id)?;
+        Some(format!("{} in {window}", phase.as_str()))
     }
 
     /// The safety rule that leaves a pool clients which it would have lost.

@@ -155,7 +155,7 @@ impl Control {
         let place = target.table.clone().zip(self.groups[binding.target].clone());
         let answers = Answers::new(Draft {
             model: &steering.model,
-            ttl: binding.ttl,
+            ttl: self.ttl_of(number),
             types: &binding.types,
             has_alias: binding.has_alias,
             place,

@@ -210,6 +210,7 @@ impl Control {
         let word = self.transitions.overrides.get(&pool);
         !guard.wards[pool.0 as usize].wanted.is_up(Resort::Healthy)
             || matches!(word, Some(Override::Draining(_)))
+            || self.is_planned_out(pool)
     }
 
     /// The share that is wanted. A ramp lowers none that was held in the answers.

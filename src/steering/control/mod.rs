@@ -8,6 +8,7 @@ mod generation;
 mod guard;
 mod inherit;
 mod load;
+mod maintenance;
 mod safety;
 mod transition;
 
@@ -15,6 +16,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use generation::Steering;
+pub use maintenance::{Phase, Window};
 pub use safety::{Held, MaxShift, Safety};
 pub use transition::{LastTarget, Override, Slope};
 

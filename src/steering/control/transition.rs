@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use super::load::Loads;
+use super::maintenance::{Phase, Window};
 use super::{Cause, Change, Control};
 use crate::steering::model::{PoolId, PoolState};
 use crate::steering::share::Share;
@@ -73,6 +74,8 @@ pub(super) struct Transitions {
     /// Pools that came back up, since when; `None`: since the next tick.
     pub(super) ramps: HashMap<PoolId, Option<SystemTime>>,
     pub(super) loads: Loads,
+    /// Planned maintenance, by pool; empty where there is none at all.
+    pub(super) windows: Vec<Vec<Window>>,
 }
 
 /// The share with which a ramp begins.
@@ -85,7 +88,17 @@ impl Transitions {
             overrides: HashMap::new(),
             ramps: HashMap::new(),
             loads: Loads::default(),
+            windows: Vec::new(),
         }
+    }
+
+    pub(super) fn windows_of(&self, pool: PoolId) -> &[Window] {
+        self.windows.get(pool.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether maintenance has emptied a pool.
+    fn is_away(&self, pool: PoolId) -> bool {
+        self.windows_of(pool).iter().any(|window| window.phase(self.now) == Phase::Away)
     }
 
     /// The state in force for a pool whose file says `written`.
@@ -93,16 +106,20 @@ impl Transitions {
         match self.overrides.get(&pool) {
             Some(Override::Forced(state)) => *state,
             Some(Override::Draining(slope)) if slope.is_over(self.now) => PoolState::Drain,
+            _ if written != PoolState::Down && self.is_away(pool) => PoolState::Drain,
             _ => written,
         }
     }
 
     /// The share of a pool in `state` that ramps up in `ramp`: the least that anything leaves it.
     fn share(&self, pool: PoolId, state: PoolState, ramp: Duration) -> Share {
+        let planned = self.windows_of(pool).iter().map(|window| window.share(self.now)).min();
+        let planned = planned.unwrap_or(Share::FULL);
         let word = match self.overrides.get(&pool) {
-            Some(Override::Draining(slope)) => slope.at(Share::NONE, self.now),
-            Some(Override::Restoring(slope)) => slope.at(Share::FULL, self.now),
-            Some(Override::Forced(_)) | None => Share::FULL,
+            Some(Override::Draining(slope)) => slope.at(Share::NONE, self.now).min(planned),
+            Some(Override::Restoring(slope)) => slope.at(Share::FULL, self.now).min(planned),
+            Some(Override::Forced(_)) => Share::FULL,
+            None => planned,
         };
         match state {
             PoolState::Down | PoolState::Drain => Share::FULL,
@@ -186,6 +203,7 @@ impl Control {
     /// Moves shares to where they are at `now`; call at a steady pace while
     /// [`Control::is_moving`], then [`Control::settle`].
     pub fn tick(&mut self, now: SystemTime) {
+        let planned = self.in_maintenance(self.transitions.now, now);
         self.transitions.now = now;
         let transitions = &mut self.transitions;
         for since in transitions.ramps.values_mut() {
@@ -222,23 +240,26 @@ impl Control {
         let mut moved: Vec<PoolId> = transitions.overrides.keys().copied().collect();
         moved.extend(transitions.ramps.keys().copied());
         moved.extend(transitions.loads.shedding());
+        moved.extend(planned);
         moved.extend(restored.into_iter().chain(ramped));
         moved.sort_unstable();
         moved.dedup();
         for pool in moved {
             self.restand(pool);
         }
+        self.shorten();
     }
 
     /// Whether time alone can move a share.
     pub fn is_moving(&self) -> bool {
-        let Transitions { now, overrides, ramps, loads } = &self.transitions;
+        let Transitions { now, overrides, ramps, loads, windows } = &self.transitions;
         let moves = |word: &Override| match word {
             Override::Forced(_) => false,
             Override::Draining(slope) => !slope.is_over(*now),
             Override::Restoring(_) => true,
         };
-        let is_moving = overrides.values().any(moves) || !ramps.is_empty();
+        let is_planned = windows.iter().flatten().any(|window| window.phase(*now) != Phase::Over);
+        let is_moving = is_planned || overrides.values().any(moves) || !ramps.is_empty();
         is_moving || loads.are_reported() || self.is_guard_moving()
     }
 
@@ -310,6 +331,8 @@ impl Control {
         let is_up = new.is_up(Resort::Healthy);
         match (old.state, new.state) {
             (PoolState::Drain, PoolState::Drain) => {}
+            // Whoever planned it says so.
+            (_, PoolState::Drain) if self.transitions.is_away(id) => {}
             (_, PoolState::Drain) => {
                 let share = Share::NONE;
                 self.changes.push(Change::Share { pool: id, cause: Cause::Drain, share });
