@@ -229,7 +229,7 @@ fn a_receiver_is_told_what_it_wants_and_who_speaks() {
         assert_eq!(headers["content-type"], "application/json");
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"a secret");
         let signed = headers["meridian-signature"].to_str().unwrap();
-        let signature = data_encoding::HEXLOWER.decode(signed[7..].as_bytes()).unwrap();
+        let signature = data_encoding::HEXLOWER.decode(&signed.as_bytes()[7..]).unwrap();
         assert!(signed.starts_with("sha256=") && hmac::verify(&key, body, &signature).is_ok());
     }
 }
