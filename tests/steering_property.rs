@@ -171,6 +171,7 @@ fn random_pool(random: &mut Random, index: u32, check: &mut u32, alias: bool) ->
         coordinates: (random.below(6) != 0).then(|| random_coordinates(random)),
         ramp: Duration::from_secs(256 * u64::from(random.below(2))),
         capacity: 0,
+        cost: f64::from(random.below(3)),
     }
 }
 
@@ -189,7 +190,7 @@ fn random_model(random: &mut Random) -> Model {
         let some = |random: &mut Random| -> Vec<Target> {
             (0..1 + random.below(3)).map(|_| pick(random, &targets)).collect()
         };
-        let kind = match random.below(if with_aliases { 5 } else { 6 }) {
+        let kind = match random.below(if with_aliases { 6 } else { 7 }) {
             0 => Kind::Failover { targets: some(random) },
             1 => {
                 let mut list: Vec<(Target, u32)> =
@@ -226,8 +227,12 @@ fn random_model(random: &mut Random) -> Model {
                         })
                         .collect(),
                 },
+                within: (random.below(2) == 0).then(|| f64::from(1 + random.below(40))),
             },
-            4 => {
+            4 => Kind::Load {
+                targets: some(random).into_iter().map(|t| (t, 1 + random.below(3))).collect(),
+            },
+            5 => {
                 let mut seen: Vec<Match> = Vec::new();
                 let mut rules = Vec::new();
                 for number in 0..random.below(5) {
@@ -350,11 +355,14 @@ fn shake(random: &mut Random, model: &Model, control: &mut Control) {
             if random.below(3) == 0 {
                 control.set_server_ms(check, f64::from(random.below(150)));
             }
+            if random.below(3) == 0 {
+                control.set_load(check, pick(random, &[f32::NAN, 0.1, 0.3, 0.5, 0.8, 1.1]));
+            }
         }
     }
     shift(random, model, control);
     for _ in 0..1 + random.below(5) {
-        control.evaluate_latency();
+        control.evaluate_choices();
     }
     control.settle();
 }
@@ -636,6 +644,7 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
         coordinates: None,
         ramp: Duration::ZERO,
         capacity: 0,
+        cost: 0.0,
     };
     for spread in [Spread::Query, Spread::Client] {
         let targets = [50, 30, 20];

@@ -41,6 +41,7 @@ fn pool(number: u32, ramp: Duration, capacity: u64) -> Pool {
         coordinates: None,
         ramp,
         capacity,
+        cost: 0.0,
     }
 }
 

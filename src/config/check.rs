@@ -65,7 +65,7 @@ pub(super) fn check(graph: Graph<'_>, found: &mut Vec<Diagnostic>) {
                     located(graph, &target.to, "`nearest` measures distances", found);
                 }
             }
-            PolicyKind::Latency { targets, table } => {
+            PolicyKind::Latency { targets, table, .. } => {
                 let rows = table.iter().flat_map(|table| &table.rows);
                 let in_table: Vec<usize> = rows.map(|row| row.pool).collect();
                 for target in targets {

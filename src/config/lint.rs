@@ -35,10 +35,13 @@ impl Lints<'_> {
                 no_default(policy, geo, &mut found);
                 unreachable_nets(geo, &mut found);
             }
+            self.equal_costs(policy, &mut found);
+            self.unknown_loads(policy, &mut found);
         }
         for pool in self.graph.pools.iter().flatten() {
             unwatched(pool, &mut found);
         }
+        self.unused_costs(&mut found);
         for record in self.records {
             self.long_ttl(record, &mut found);
             self.unlike_pools(record, &mut found);
@@ -79,6 +82,61 @@ impl Lints<'_> {
             if let Some(policy) = policy {
                 report("policy", &policy.name, &policy.span, help);
             }
+        }
+    }
+
+    /// Costs that are all the same decide nothing.
+    fn equal_costs(&self, policy: &Policy, found: &mut Vec<Diagnostic>) {
+        let PolicyKind::Latency { targets, within: Some(within), .. } = &policy.kind else {
+            return;
+        };
+        let pools = targets.iter().flat_map(|to| self.graph.pools_below(to.target));
+        let costs: Vec<f64> =
+            pools.filter_map(|index| Some(self.graph.pools[index].as_ref()?.cost)).collect();
+        if costs.iter().all(|cost| *cost == costs[0]) {
+            let message = format!("all pools of `{}` cost the same", policy.name);
+            let d = Diagnostic::lint("equal-costs", message).at(&within.span, "decides nothing");
+            found.push(d.help("give the pools a `cost` each, or remove `prefer`"));
+        }
+    }
+
+    /// A cost that no policy looks at is probably meant for one.
+    fn unused_costs(&self, found: &mut Vec<Diagnostic>) {
+        let mut seen = vec![false; self.graph.pools.len()];
+        for policy in self.graph.policies.iter().flatten() {
+            if let PolicyKind::Latency { targets, within: Some(_), .. } = &policy.kind {
+                let pools = targets.iter().flat_map(|to| self.graph.pools_below(to.target));
+                pools.for_each(|index| seen[index] = true);
+            }
+        }
+        for (pool, _) in self.graph.pools.iter().zip(seen).filter(|(_, seen)| !seen) {
+            let Some(pool) = pool.as_ref().filter(|pool| pool.cost > 0.0) else { continue };
+            let Some(span) = &pool.cost_span else { continue };
+            let message = format!("nothing looks at the cost of pool `{}`", pool.name);
+            let d = Diagnostic::lint("unused-cost", message).at(span, "");
+            found.push(d.help("latency policies with `prefer = \"cheapest\"` do"));
+        }
+    }
+
+    /// A target that never says how busy it is comes last, however idle.
+    fn unknown_loads(&self, policy: &Policy, found: &mut Vec<Diagnostic>) {
+        let PolicyKind::Load { targets } = &policy.kind else { return };
+        let reports = |index: &usize| {
+            let monitor = self.graph.pools[*index].as_ref().and_then(|pool| pool.monitor);
+            monitor.is_some_and(|monitor| match &self.monitors[monitor] {
+                Some(Monitor { kind: MonitorKind::Http(http), .. }) => http.load.is_some(),
+                Some(Monitor { kind: MonitorKind::Tcp(_), .. }) => false,
+                None => true,
+            })
+        };
+        for target in targets {
+            if self.graph.pools_below(target.to.target).iter().any(reports) {
+                continue;
+            }
+            let message = format!("a target of `{}` never says how busy it is", policy.name);
+            let d = Diagnostic::lint("unknown-load", message);
+            let d = d.at(&target.to.span, "comes after all that do");
+            found.push(d.help("give its pools a `monitor` that reads a `load`"));
         }
     }
 

@@ -47,6 +47,10 @@ pub struct Pool {
     pub capacity: u64,
     /// Where that is said.
     pub capacity_span: Option<Span>,
+    /// What serving from it costs, in any unit: finite and not negative.
+    pub cost: f64,
+    /// Where that is said.
+    pub cost_span: Option<Span>,
 }
 
 /// Where a pool is.
@@ -78,7 +82,6 @@ impl Pool {
         monitors: &[Option<Monitor>],
         reader: &mut Reader<'_>,
     ) -> Pool {
-        reader.not_yet("cost", spec.cost.as_ref(), Some(0.0.into()));
         let monitor = spec.monitor.as_ref().and_then(|word| names.monitor(word, reader));
         let location =
             spec.location.and_then(|location| Location::resolve(&location, &name.value, reader));
@@ -124,6 +127,8 @@ impl Pool {
             ramp_span: spec.ramp.map(|ramp| reader.span(&ramp.range)),
             capacity: u64::try_from(capacity).unwrap_or(0),
             capacity_span: spec.capacity.map(|capacity| reader.span(&capacity.range)),
+            cost: cost(spec.cost.as_ref(), reader),
+            cost_span: spec.cost.map(|cost| reader.span(&cost.range)),
         }
     }
 
@@ -201,6 +206,15 @@ impl Location {
             }
         }
     }
+}
+
+fn cost(spec: Option<&Spanned<f64>>, reader: &mut Reader<'_>) -> f64 {
+    let Some(Spanned { value, range }) = spec else { return 0.0 };
+    if value.is_finite() && *value >= 0.0 {
+        return *value;
+    }
+    reader.invalid(range, format!("`cost` cannot be {value}"), "write a number from 0");
+    0.0
 }
 
 /// What must hold among the members of one pool.

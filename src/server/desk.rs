@@ -15,8 +15,8 @@ use crate::server::build::Generation;
 use crate::server::event::Event;
 use crate::steering::control::{Change, Control, Steering};
 
-/// Time between two evaluations of latency choices: three in a row move one.
-const LATENCY_PACE: Duration = Duration::from_secs(10);
+/// Time between two evaluations of choices by latency and load: three in a row move one.
+const CHOICE_PACE: Duration = Duration::from_secs(10);
 
 /// Time between two steps of shares that move.
 const SHARE_PACE: Duration = Duration::from_secs(1);
@@ -75,7 +75,7 @@ impl Desk {
         let verdicts = verdicts(roster, &numbers);
         let mut control = Control::new(generation.steering.clone(), verdicts);
         measure(&mut control, roster, &numbers, &generation.checks);
-        control.evaluate_latency();
+        control.evaluate_choices();
         let begin = control.settle();
         let engine = Engine {
             snapshot: generation.snapshot.clone(),
@@ -116,7 +116,7 @@ impl Desk {
         mut renewals: mpsc::Receiver<Renewal>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut pace = tokio::time::interval(LATENCY_PACE);
+        let mut pace = tokio::time::interval(CHOICE_PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shares = tokio::time::interval(SHARE_PACE);
         shares.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -138,7 +138,7 @@ impl Desk {
                     self.take_all(&mut reports);
                     block_in_place(|| self.renew(renewal));
                 }
-                _ = pace.tick() => self.control.evaluate_latency(),
+                _ = pace.tick() => self.control.evaluate_choices(),
                 _ = shares.tick(), if self.control.is_moving() => {
                     self.control.tick(SystemTime::now());
                 }

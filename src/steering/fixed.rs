@@ -148,6 +148,7 @@ mod tests {
             coordinates: None,
             ramp: Default::default(),
             capacity: 0,
+            cost: 0.0,
         }
     }
 

@@ -62,6 +62,8 @@ pub struct Pool {
     pub ramp: Duration,
     /// How much it can serve, in any unit; 0 is not limited.
     pub capacity: u64,
+    /// What serving from it costs, in any unit: finite and not negative.
+    pub cost: f64,
 }
 
 /// One load balancer.
@@ -177,6 +179,14 @@ pub enum Kind {
         targets: Vec<Target>,
         /// Measured times; empty where none were given.
         table: LatencyTable,
+        /// Among targets whose estimates are no more than so many milliseconds over the lowest,
+        /// the cheapest is taken.
+        within: Option<f64>,
+    },
+    /// By the load that regions report, in proportion to weight.
+    Load {
+        /// Targets and their weights of 1 or more, in the order that decides between equals.
+        targets: Vec<(Target, u32)>,
     },
 }
 
@@ -344,7 +354,9 @@ impl Policy {
             Kind::Failover { targets }
             | Kind::RoundRobin { targets, .. }
             | Kind::Latency { targets, .. } => targets.clone(),
-            Kind::Weighted { targets, .. } => targets.iter().map(|(target, _)| *target).collect(),
+            Kind::Weighted { targets, .. } | Kind::Load { targets } => {
+                targets.iter().map(|(target, _)| *target).collect()
+            }
             Kind::Nearest { targets } => targets.iter().map(|(target, _)| *target).collect(),
             Kind::Geo { rules, default, .. } => rules
                 .iter()
@@ -383,6 +395,7 @@ impl Policy {
             Kind::Geo { .. } => "geo",
             Kind::Nearest { .. } => "nearest",
             Kind::Latency { .. } => "latency",
+            Kind::Load { .. } => "load",
         }
     }
 }

@@ -160,6 +160,7 @@ mod tests {
             coordinates: None,
             ramp: Default::default(),
             capacity: 0,
+            cost: 0.0,
         }
     }
 

@@ -40,13 +40,14 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
         if let Some(ms) = record.server_ms {
             control.set_server_ms(check, f64::from(ms));
         }
+        control.set_load(check, record.load.unwrap_or(f32::NAN));
         let rules = &generation.checks[check.0 as usize].monitor.rules;
         control.set_left(check, rules.left(record.state.is_warned));
     }
     for name in &arguments.down {
         control.force(report::pool_named(&generation, name)?, Some(PoolState::Down));
     }
-    control.evaluate_latency();
+    control.evaluate_choices();
     control.settle();
     let facts = facts::gather(&generation, &control, &records, arguments, now)?;
     let out = &mut io::stdout().lock();

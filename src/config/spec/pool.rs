@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DurationText, IntegerOrString, NotYet, Spanned, StringOr};
+use super::{DurationText, IntegerOrString, Spanned, StringOr};
 
 /// A `[pool.NAME]` table.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,9 +32,10 @@ pub struct PoolSpec {
     /// is over 90 % of it passes clients on to regions that have room.
     #[schemars(range(min = 0), extend("default" = 0))]
     pub capacity: Option<Spanned<i64>>,
-    /// What serving from it costs. Not yet supported.
-    #[schemars(extend("enum" = [0]))]
-    pub cost: Option<Spanned<NotYet>>,
+    /// What serving from it costs, in any unit. Latency policies with `prefer = "cheapest"` look
+    /// at it.
+    #[schemars(range(min = 0), extend("default" = 0.0))]
+    pub cost: Option<Spanned<f64>>,
     /// How long its clients take to return after it came back up: a tenth of them at once, the
     /// others evenly over this time.
     #[schemars(extend("default" = "0s"))]

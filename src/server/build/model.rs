@@ -121,6 +121,7 @@ fn pool(
         coordinates: place.and_then(|place| coordinates(&place.value, &place.span, found)),
         ramp: pool.ramp,
         capacity: pool.capacity,
+        cost: pool.cost,
     }
 }
 
@@ -212,8 +213,10 @@ fn kind(kind: &PolicyKind) -> Kind {
                 .map(|entry| (target(entry.to.target), entry.bias as i8))
                 .collect(),
         },
-        PolicyKind::Latency { targets: list, table } => Kind::Latency {
+        PolicyKind::Load { targets } => Kind::Load { targets: weighted(targets) },
+        PolicyKind::Latency { targets: list, table, within } => Kind::Latency {
             targets: targets(list),
+            within: within.as_ref().map(|within| within.value.as_secs_f64() * 1000.0),
             table: LatencyTable {
                 rows: table
                     .iter()

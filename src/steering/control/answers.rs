@@ -81,7 +81,7 @@ impl Control {
     pub(super) fn regroup(&mut self, concerned: impl Fn(usize) -> bool) {
         let compiled = &self.steering.compiled;
         let mut made: HashMap<(*const _, Vec<u32>), Arc<Groups>> = HashMap::new();
-        let fastest = |node| self.choices.get(&node).map_or(0, |choice| choice.first());
+        let best = |node| self.choices.get(&node).map_or(0, |choice| choice.first());
         let mut groups = Vec::with_capacity(compiled.targets.len());
         for (number, target) in compiled.targets.iter().enumerate() {
             let Some(table) = &target.table else {
@@ -96,7 +96,7 @@ impl Control {
             let mut group_of_class = Vec::with_capacity(target.classes.len());
             for plan in &target.classes {
                 let mut key = Vec::new();
-                compiled.plans.first_choice(*plan, &fastest, &mut key);
+                compiled.plans.first_choice(*plan, &best, &mut key);
                 let next = numbers.len() as u32;
                 group_of_class.push(*numbers.entry(key).or_insert(next));
             }

@@ -273,6 +273,12 @@ impl Control {
         Standing { share, ..standing.warned(pool, left) }
     }
 
+    /// Works out the standings of all pools, as at the start of a generation.
+    pub(super) fn restand_all(&mut self) {
+        let pools = (0..self.steering.model.pools.len() as u32).map(PoolId);
+        self.standings = pools.map(|pool| self.standing_of(pool)).collect();
+    }
+
     /// Works out the standing of a pool anew; what comes back up by its checks begins its ramp.
     pub(super) fn restand(&mut self, id: PoolId) {
         let mut standing = self.standing_of(id);

@@ -198,7 +198,8 @@ impl Walk<'_> {
                 };
                 (found, note, considered)
             }
-            Kind::Latency { targets, table } => self.latency(id, targets, table),
+            Kind::Latency { targets, table, within } => self.latency(id, targets, table, *within),
+            Kind::Load { targets } => self.load(id, targets),
         };
         let trace = Trace {
             name: policy.name.clone(),
