@@ -151,6 +151,7 @@ fn random_pool(random: &mut Random, index: u32, check: &mut u32, alias: bool) ->
         site: format!("pools:{index}"),
         min_healthy: 1 + random.below(counted.max(1) as u32) as usize,
         members,
+        hosts: Vec::new(),
         balance: pick(
             random,
             &[Balance::RoundRobin, Balance::RoundRobin, Balance::Weighted, Balance::Sticky],
@@ -280,7 +281,14 @@ fn random_model(random: &mut Random) -> Model {
                 "198.51.100.98".parse().expect("an address"),
             ]),
         };
-        model.records.push(Record { owner, target, ttl: 30, on_all_down, site: String::new() });
+        model.records.push(Record {
+            owner,
+            target,
+            ttl: 30,
+            ttl_min: None,
+            on_all_down,
+            site: String::new(),
+        });
     }
     model
 }
@@ -637,6 +645,7 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
             weight: 1,
             check: None,
         }],
+        hosts: Vec::new(),
         balance: Balance::RoundRobin,
         answers: 8,
         min_healthy: 1,
@@ -660,6 +669,7 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
             owner: "www.example.com.".parse().unwrap(),
             target: Target::Policy(PolicyId(0)),
             ttl: 30,
+            ttl_min: None,
             on_all_down: OnAllDown::All,
             site: String::new(),
         };

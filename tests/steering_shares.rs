@@ -34,6 +34,7 @@ fn pool(number: u32, ramp: Duration, capacity: u64) -> Pool {
             weight: 1,
             check: Some(CheckId(number)),
         }],
+        hosts: Vec::new(),
         balance: Balance::RoundRobin,
         answers: 8,
         min_healthy: 1,

@@ -44,6 +44,7 @@ impl Lints<'_> {
         self.unused_costs(&mut found);
         for record in self.records {
             self.long_ttl(record, &mut found);
+            self.idle_ttl_min(record, &mut found);
             self.unlike_pools(record, &mut found);
         }
         found
@@ -163,6 +164,16 @@ impl Lints<'_> {
             detection.as_secs()
         );
         found.push(d.help(help));
+    }
+
+    /// Without checks no change is ever seen to be near.
+    fn idle_ttl_min(&self, record: &Record, found: &mut Vec<Diagnostic>) {
+        let is_watched = self.pools_of(record).any(|pool| pool.monitor.is_some());
+        if let Some(span) = record.ttl_min_span.as_ref().filter(|_| !is_watched) {
+            let message = "no pool of this record has a monitor: its TTL never falls";
+            let d = Diagnostic::lint("unused-ttl-min", message).at(span, "");
+            found.push(d.help("give its pools a `monitor`, or remove `ttl_min`"));
+        }
     }
 
     /// Pools that clients are moved between should not differ in what they promise.

@@ -19,6 +19,7 @@ pub mod place;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod resolver;
 pub mod rhythm;
 pub mod secret;
 pub mod server;
@@ -63,6 +64,7 @@ pub use policy::{
 };
 pub use pool::{Balance, Location, Pool, PoolState};
 pub use record::{OnAllDown, Record};
+pub use resolver::Resolver;
 pub use rhythm::{Damping, Warn};
 pub use schema::schema;
 pub use secret::Secret;
@@ -82,6 +84,8 @@ pub struct Config {
     pub geoip: Geoip,
     /// Whether EDNS Client Subnet decides who the client is.
     pub ecs_enabled: bool,
+    /// How members given by host name are looked up.
+    pub resolver: Resolver,
     /// What one client, and all together, may use.
     pub limits: Limits,
     /// Keys for transaction signatures.
@@ -231,6 +235,7 @@ fn read_all(
         encrypted: own.encrypted,
         geoip: own.geoip,
         ecs_enabled: own.ecs_enabled,
+        resolver: own.resolver,
         limits: own.limits,
         keys: own.keys,
         transfer: own.transfer,
@@ -275,6 +280,7 @@ struct ServerTables {
     encrypted: Option<Encrypted>,
     geoip: Geoip,
     ecs_enabled: bool,
+    resolver: Resolver,
     limits: Limits,
     keys: Vec<Key>,
     transfer: Transfer,
@@ -301,6 +307,7 @@ impl ServerTables {
                 "tls" => file.tls = decode::decode(table, &mut misfits),
                 "geoip" => file.geoip = decode::decode(table, &mut misfits),
                 "ecs" => file.ecs = decode::decode(table, &mut misfits),
+                "resolver" => file.resolver = decode::decode(table, &mut misfits),
                 "limits" => file.limits = decode::decode(table, &mut misfits),
                 "keys" => file.keys = decode::decode(table, &mut misfits),
                 "transfer" => file.transfer = decode::decode(table, &mut misfits),
@@ -320,6 +327,7 @@ impl ServerTables {
             encrypted: Encrypted::resolve(file.tls.unwrap_or_default(), &mut taken, &mut reader),
             geoip: Geoip::resolve(file.geoip.unwrap_or_default(), &mut reader),
             ecs_enabled: server::ecs_enabled(file.ecs.unwrap_or_default()),
+            resolver: Resolver::resolve(file.resolver.unwrap_or_default(), &mut reader),
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),
             keys: keys.list,
             transfer,

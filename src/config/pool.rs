@@ -37,6 +37,8 @@ pub struct Pool {
     /// How many of [`Pool::counted`] must be up for the pool to be up: 1 to their number. A
     /// share in the file is rounded up.
     pub min_healthy: usize,
+    /// The share in the file, where it is one: 1 to 100 per cent.
+    pub min_healthy_share: Option<usize>,
     /// What the operator says of it.
     pub state: PoolState,
     /// How long its clients take to return after it came back up: up to a day.
@@ -111,6 +113,11 @@ impl Pool {
         let checkable = members.iter().filter(|member| member.is_checkable()).count();
         let countable = if checkable > 0 { checkable } else { members.len() };
         let countable = countable + (written - members.len());
+        // How many addresses a host name has is seen later.
+        let has_hosts = members.iter().any(|m| matches!(m.data, MemberData::Host(_)));
+        let countable = if has_hosts { None } else { Some(countable) };
+        let (min_healthy, min_healthy_share) =
+            min_healthy(spec.min_healthy.as_ref(), countable, reader);
         let ramp = reader.duration("ramp", spec.ramp.as_ref(), ZERO..=DAY, ZERO);
         let capacity = reader.integer("capacity", spec.capacity.as_ref(), 0..=i64::MAX, 0);
         Pool {
@@ -121,7 +128,8 @@ impl Pool {
             members,
             balance,
             answers: usize::try_from(answers).unwrap_or(8),
-            min_healthy: min_healthy(spec.min_healthy.as_ref(), countable, reader),
+            min_healthy,
+            min_healthy_share,
             state: spec.state.map(|state| state.value).unwrap_or_default(),
             ramp,
             ramp_span: spec.ramp.map(|ramp| reader.span(&ramp.range)),
@@ -144,12 +152,28 @@ impl Pool {
         self.members.iter().any(|member| matches!(member.data, MemberData::Cname(_)))
     }
 
+    /// Whether some of its members are given by host name.
+    pub fn has_hosts(&self) -> bool {
+        self.members.iter().any(|member| matches!(member.data, MemberData::Host(_)))
+    }
+
+    /// So many of `members` must be up for the pool to be up.
+    pub fn needed_of(&self, members: usize) -> usize {
+        match self.min_healthy_share {
+            Some(share) => (members * share).div_ceil(100).max(1),
+            None => self.min_healthy,
+        }
+    }
+
     /// Whether it has a member with an IPv4 and one with an IPv6 address.
     pub(super) fn families(&self) -> (bool, bool) {
         let has = |v6: bool| {
-            self.members
-                .iter()
-                .any(|member| matches!(&member.data, MemberData::Address(a) if a.is_ipv6() == v6))
+            self.members.iter().any(|member| match &member.data {
+                MemberData::Address(address) => address.is_ipv6() == v6,
+                // It may have both.
+                MemberData::Host(_) => true,
+                MemberData::Cname(_) | MemberData::Rdata(_) => false,
+            })
         };
         (has(false), has(true))
     }
@@ -276,19 +300,23 @@ fn set_check_ports(members: &mut [Member], monitor: &Monitor, reader: &mut Reade
     }
 }
 
+/// How many members must be up, and the share that the file has in its place. `members` is how
+/// many there are, where that is known.
 fn min_healthy(
     spec: Option<&Spanned<IntegerOrString>>,
-    members: usize,
+    members: Option<usize>,
     reader: &mut Reader<'_>,
-) -> usize {
-    let Some(Spanned { value, range }) = spec else { return 1 };
+) -> (usize, Option<usize>) {
+    let Some(Spanned { value, range }) = spec else { return (1, None) };
+    let mut of_all = None;
     let needed = match value {
         IntegerOrString::Integer(count) => usize::try_from(*count).ok().filter(|&count| count > 0),
         IntegerOrString::String(text) => text
             .strip_suffix('%')
             .and_then(|share| share.parse::<usize>().ok())
             .filter(|share| (1..=100).contains(share))
-            .map(|share| (members * share).div_ceil(100)),
+            .inspect(|share| of_all = Some(*share))
+            .map(|share| (members.unwrap_or(1) * share).div_ceil(100)),
     };
     match needed {
         None => {
@@ -302,15 +330,16 @@ fn min_healthy(
                 message,
                 "write a count from 1, or a share from \"1%\" to \"100%\"",
             );
-            1
+            (1, None)
         }
         // An empty pool is an error of its own.
-        Some(needed) if needed > members && members > 0 => {
+        Some(needed) if members.is_some_and(|members| needed > members && members > 0) => {
+            let members = members.unwrap_or_default();
             let message =
                 format!("`min_healthy` is {needed}, and {members} members can be up or down");
             reader.invalid(range, message, "the pool could never be up");
-            1
+            (1, None)
         }
-        Some(needed) => needed,
+        Some(needed) => (needed, of_all),
     }
 }

@@ -52,6 +52,9 @@ pub enum Host {
     /// A member given by its name (lower case, no final dot), resolved by the system's resolver
     /// at each check.
     Name(String),
+    /// A member given by its name (lower case, no final dot) at one of the addresses that were found
+    /// for it: the check goes to the address, and speaks of the name.
+    Placed(String, IpAddr),
 }
 
 /// Not a target that can be checked.
@@ -81,6 +84,18 @@ impl Target {
         Ok(Target { host, port })
     }
 
+    /// A target from a host name, one of its addresses, and a port.
+    ///
+    /// # Errors
+    /// When `name` is no host name, or `port` is 0.
+    pub fn placed(name: &str, address: IpAddr, port: u16) -> Result<Target, TargetError> {
+        let host = host_name(name).ok_or_else(|| TargetError::Host(name.into()))?;
+        if port == 0 {
+            return Err(TargetError::Port);
+        }
+        Ok(Target { host: Host::Placed(host, address), port })
+    }
+
     /// The same host at another port, 1 to 65535.
     pub(super) fn at(&self, port: u16) -> Target {
         Target { host: self.host.clone(), port }
@@ -103,13 +118,25 @@ impl fmt::Display for Target {
     }
 }
 
+impl Host {
+    /// What a URL calls it: an IPv6 address stands in brackets.
+    pub(super) fn in_url(&self) -> String {
+        match self {
+            Host::Placed(name, _) => name.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Host {
-    /// As in a URL: an IPv6 address stands in brackets.
+    /// As in a URL: an IPv6 address stands in brackets. A name at an address has that in brackets
+    /// behind it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Host::Address(IpAddr::V4(address)) => write!(f, "{address}"),
             Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
             Host::Name(name) => f.write_str(name),
+            Host::Placed(name, address) => write!(f, "{name}[{address}]"),
         }
     }
 }
@@ -140,6 +167,9 @@ mod tests {
         assert_eq!(shown("2001:db8::1").unwrap(), "[2001:db8::1]:80");
         assert_eq!(shown("LB.Example.net.").unwrap(), "lb.example.net:80");
         assert_eq!(shown("_lb.example.net").unwrap(), "_lb.example.net:80");
+        let placed = |address: &str| Target::placed("LB.test.", address.parse().unwrap(), 80);
+        assert_eq!(placed("192.0.2.1").unwrap().to_string(), "lb.test[192.0.2.1]:80");
+        assert_eq!(placed("2001:db8::1").unwrap().to_string(), "lb.test[2001:db8::1]:80");
     }
 
     #[test]

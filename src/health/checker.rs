@@ -50,6 +50,8 @@ pub struct Report {
     pub hold: Option<Hold>,
     /// How often the target went down lately: 1 for each time, fading. 0 without damping.
     pub score: f64,
+    /// How soon the verdict may change, while the last result speaks against it.
+    pub change_within: Option<Duration>,
     /// Whether the target is warned of.
     pub is_warned: bool,
     /// The server's part of the latency in milliseconds: the moving average over successful
@@ -334,6 +336,7 @@ impl Round {
             outcome,
             hold: state.hold(&monitor.rules, at),
             score: state.score(&monitor.rules, at),
+            change_within: monitor.change_within(&state),
             is_warned: state.is_warned,
             server_ms: record.server_ms,
             load: record.load,

@@ -19,7 +19,7 @@ use super::credentials::Credentials;
 use super::load::Load;
 use super::pattern::Pattern;
 use super::rules::Rules;
-use super::state::Thresholds;
+use super::state::{State, Thresholds};
 
 /// How a target is checked, and how often.
 #[derive(Debug, Clone)]
@@ -52,6 +52,11 @@ pub struct Pace<'m> {
 }
 
 impl Monitor {
+    /// How soon the verdict of a target in this state may change; see [`State::change_within`].
+    pub fn change_within(&self, state: &State) -> Option<Duration> {
+        state.change_within(self.interval, self.thresholds, &self.rules)
+    }
+
     /// A number that differs for monitors that ask or expect different things. Interval, timeout,
     /// thresholds, rules and where the load is read do not count: what was found stays true when
     /// they change.

@@ -11,8 +11,9 @@ use tokio::time::MissedTickBehavior;
 
 use crate::engine::{Engine, Snapshot};
 use crate::health::{Check, CheckId, Hold, Report, Roster, Verdict};
-use crate::server::build::Generation;
 use crate::server::event::Event;
+use crate::server::hosts::Table;
+use crate::server::reload::Facts;
 use crate::steering::control::{Change, Control, Steering};
 
 /// Time between two evaluations of choices by latency and load: three in a row move one.
@@ -40,6 +41,8 @@ pub(super) struct Desk {
     holds: HashMap<CheckId, Hold>,
     /// Checks whose targets are warned of, as told last; by the roster's numbers.
     warned: HashSet<CheckId>,
+    /// What host names stand for.
+    hosts: watch::Receiver<Arc<Table>>,
     events: mpsc::Sender<Event>,
 }
 
@@ -65,33 +68,34 @@ struct Retired {
 impl Desk {
     /// Answers with what the checks know now; `failures` say why some failed.
     pub(super) fn open(
-        generation: &Generation,
+        facts: &Facts,
         roster: &Roster,
         numbers: &[CheckId],
         mut failures: HashMap<CheckId, String>,
+        hosts: watch::Receiver<Arc<Table>>,
         events: mpsc::Sender<Event>,
     ) -> Desk {
         let numbers = numbers_of(numbers);
         let verdicts = verdicts(roster, &numbers);
-        let mut control = Control::new(generation.steering.clone(), verdicts);
-        measure(&mut control, roster, &numbers, &generation.checks);
+        let mut control = Control::new(facts.steering.clone(), verdicts);
+        measure(&mut control, roster, &numbers, &facts.checks);
+        age(&mut control, &hosts.borrow());
         control.evaluate_choices();
         let begin = control.settle();
-        let engine = Engine {
-            snapshot: generation.snapshot.clone(),
-            live: Arc::new(control.live().clone()),
-        };
+        let engine =
+            Engine { snapshot: facts.snapshot.clone(), live: Arc::new(control.live().clone()) };
         let mut desk = Desk {
             engine: Arc::new(ArcSwap::from_pointee(engine)),
-            snapshot: generation.snapshot.clone(),
+            snapshot: facts.snapshot.clone(),
             retired: Retired::default(),
             control,
-            checks: generation.checks.clone(),
+            checks: facts.checks.clone(),
             roster: roster.clone(),
             numbers,
             failures: HashMap::new(),
             holds: HashMap::new(),
             warned: HashSet::new(),
+            hosts,
             events,
         };
         for (begun, check) in desk.numbers.clone() {
@@ -138,6 +142,11 @@ impl Desk {
                     self.take_all(&mut reports);
                     block_in_place(|| self.renew(renewal));
                 }
+                // The sender lives as long as this does.
+                Ok(()) = self.hosts.changed() => {
+                    let table = self.hosts.borrow_and_update().clone();
+                    age(&mut self.control, &table);
+                }
                 _ = pace.tick() => self.control.evaluate_choices(),
                 _ = shares.tick(), if self.control.is_moving() => {
                     self.control.tick(SystemTime::now());
@@ -175,6 +184,7 @@ impl Desk {
         if is_news {
             self.tell_verdict(check, report.verdict, reason);
         }
+        self.control.set_change(check, report.change_within);
         let rules = self.checks[check.0 as usize].monitor.rules;
         self.control.set_left(check, rules.left(report.is_warned));
         if self.warned.contains(&report.check) != report.is_warned {
@@ -191,11 +201,16 @@ impl Desk {
         let verdicts = verdicts(&self.roster, &numbers);
         let mut control = Control::succeed(&self.control, steering, verdicts);
         measure(&mut control, &self.roster, &numbers, &checks);
+        age(&mut control, &self.hosts.borrow());
         let changes = control.settle();
         let before = std::mem::replace(&mut self.numbers, numbers);
         self.control = control;
         self.checks = checks;
-        self.retired.snapshots.push(std::mem::replace(&mut self.snapshot, snapshot));
+        let before_it = std::mem::replace(&mut self.snapshot, snapshot);
+        // New addresses alone leave it as it is.
+        if !Arc::ptr_eq(&before_it, &self.snapshot) {
+            self.retired.snapshots.push(before_it);
+        }
         self.swap();
         let mut failures = std::mem::take(&mut self.failures);
         for (begun, check) in self.numbers.clone() {
@@ -333,6 +348,16 @@ fn verdicts(roster: &Roster, numbers: &HashMap<CheckId, CheckId>) -> Vec<(CheckI
     numbers.iter().filter_map(known).collect()
 }
 
+/// Takes until when the addresses of host names are fresh.
+fn age(control: &mut Control, table: &Table) {
+    for (name, known) in &table.of {
+        control.set_fresh_until(name, known.until);
+    }
+    if !table.of.is_empty() {
+        control.tick(SystemTime::now());
+    }
+}
+
 /// What the checks measured of their targets, and warn of.
 fn measure(
     control: &mut Control,
@@ -346,7 +371,8 @@ fn measure(
             control.set_server_ms(*check, f64::from(ms));
         }
         control.set_load(*check, record.load.unwrap_or(f32::NAN));
-        let rules = &checks[check.0 as usize].monitor.rules;
-        control.set_left(*check, rules.left(record.state.is_warned));
+        let monitor = &checks[check.0 as usize].monitor;
+        control.set_left(*check, monitor.rules.left(record.state.is_warned));
+        control.set_change(*check, monitor.change_within(&record.state));
     }
 }

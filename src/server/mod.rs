@@ -14,6 +14,7 @@ pub mod changes;
 mod desk;
 pub mod event;
 pub mod fixed;
+pub mod hosts;
 pub mod notify;
 pub mod reload;
 pub mod serve;

@@ -2,24 +2,26 @@
 //! put it in force as a whole or not at all.
 //!
 //! ```text
-//! config::load ─► build ─► checks begin ─► their first round ─► Renewal ─► desk swaps
-//!    (the old generation answers)                                            └► NOTIFY, log
+//! config::load ─► build ─► hosts looked up ─► checks begin ─► their first round ─► Renewal ─► desk swaps
+//!    (the old generation answers)       ▲                                              └► NOTIFY, log
+//!              other addresses of hosts ┘
 //! ```
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::config::{self, Diagnostic};
 use crate::engine::Snapshot;
 use crate::health::{self, Check, CheckId, Roster};
-use crate::server::build::{Generation, Origin, build};
+use crate::server::build::{Blueprint, Generation, Origin, build};
 use crate::server::changes::{self, Side};
 use crate::server::desk::Renewal;
 use crate::server::fixed::Fixed;
+use crate::server::hosts::{Hosts, Table};
 use crate::server::notify::Announcement;
 use crate::steering::control::Steering;
 use crate::transport::Identity;
@@ -60,6 +62,7 @@ pub(super) struct Reloader {
     sources: Vec<IpAddr>,
     /// What encrypted listeners show, when there are any.
     identity: Option<Identity>,
+    hosts: Hosts,
     current: Mutex<Current>,
 }
 
@@ -70,16 +73,31 @@ struct Current {
     facts: Facts,
     /// The roster's numbers of its checks.
     numbers: Vec<CheckId>,
+    /// What pools are made of when host names have other addresses.
+    blueprint: Option<Arc<Blueprint>>,
+    /// The addresses in force.
+    table: Arc<Table>,
     /// Looks after the certificate's files, when there are any, as long as it is not dropped.
     certificate: JoinSet<()>,
 }
 
-/// What generations are compared by.
+/// What is in force in a generation, and what generations are compared by.
 #[derive(Debug, Clone)]
-struct Facts {
-    snapshot: Arc<Snapshot>,
-    steering: Arc<Steering>,
-    checks: Vec<Check>,
+pub(super) struct Facts {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) steering: Arc<Steering>,
+    pub(super) checks: Vec<Check>,
+}
+
+/// What a server began with.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub(super) facts: Facts,
+    /// The roster's numbers of its checks.
+    pub(super) numbers: Vec<CheckId>,
+    /// The addresses that are served.
+    pub(super) sources: Vec<IpAddr>,
+    pub(super) hosts: Hosts,
 }
 
 /// Where a [`Reloader`] tells others of a new generation.
@@ -95,10 +113,10 @@ impl Reloader {
         generation: &Generation,
         fixed: Fixed,
         roster: &Roster,
-        numbers: Vec<CheckId>,
-        sources: Vec<IpAddr>,
+        begin: Begin,
         outlets: Outlets,
     ) -> Reloader {
+        let Begin { facts, numbers, sources, hosts } = begin;
         let mut certificate = JoinSet::new();
         if let Some(files) = generation.certificate.clone() {
             certificate.spawn(files.watch());
@@ -112,10 +130,13 @@ impl Reloader {
             identity: generation.encrypted.as_ref().map(|encrypted| encrypted.identity.clone()),
             current: Mutex::new(Current {
                 number: 1,
-                facts: Facts::of(generation),
+                facts,
                 numbers,
+                blueprint: generation.blueprint.clone(),
+                table: hosts.table(),
                 certificate,
             }),
+            hosts,
         };
         reloader.announce(generation);
         reloader
@@ -127,25 +148,17 @@ impl Reloader {
         let (fixed, slots_of) = (self.fixed.clone(), current.facts.snapshot.clone());
         let path = path.to_owned();
         let (mut generation, waiting) = apart(move || read(path, &fixed, &slots_of)).await??;
-        let (roster, checks) = (self.roster.clone(), generation.checks.clone());
-        let numbers = apart(move || roster.begin(&checks)).await??;
-        let late = self.roster.first_round().await;
-        if late > 0 {
-            tracing::warn!("{late} checks had no result in their first round");
+        look_up(&self.hosts, &generation).await;
+        let table = self.hosts.table();
+        let facts = Facts::of(&generation, &table);
+        let put = self.put_in_force(&mut current, facts.clone()).await;
+        if put.is_ok() {
+            current.blueprint = generation.blueprint.clone();
+            current.table = table;
         }
-        let (done, is_done) = oneshot::channel();
-        let renewal = Renewal {
-            snapshot: generation.snapshot.clone(),
-            steering: generation.steering.clone(),
-            checks: generation.checks.clone(),
-            numbers: numbers.clone(),
-            done,
-        };
-        if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
-            self.roster.keep(&current.numbers);
-            return Err(ReloadError::Defect("nobody puts generations in force any more".into()));
-        }
-        self.roster.keep(&numbers);
+        let names = current.blueprint.as_ref().map_or(&[][..], |blueprint| blueprint.names());
+        self.hosts.keep(names);
+        let old = put?;
         if let (Some(shown), Some(encrypted)) = (&self.identity, &generation.encrypted) {
             current.certificate.abort_all();
             shown.replace(&encrypted.identity);
@@ -154,10 +167,6 @@ impl Reloader {
             }
         }
         self.announce(&generation);
-        current.number += 1;
-        current.numbers = numbers;
-        let facts = Facts::of(&generation);
-        let old = std::mem::replace(&mut current.facts, facts.clone());
         let lints = std::mem::take(&mut generation.lints);
         let differences = apart(move || {
             let differences = changes::between(old.side(), facts.side());
@@ -177,6 +186,64 @@ impl Reloader {
         Ok(Reloaded { number, lints, waiting })
     }
 
+    /// Puts other addresses of host names in force, if there are any: a generation of the same
+    /// files with other members. What they are to the checks goes on for those that stay.
+    async fn readdress(&self) -> Result<(), ReloadError> {
+        let mut current = self.current.lock().await;
+        let table = self.hosts.table();
+        let Some(blueprint) = current.blueprint.clone() else { return Ok(()) };
+        let is_same = |name| current.table.addresses(name) == table.addresses(name);
+        if blueprint.names().iter().all(is_same) {
+            return Ok(());
+        }
+        let (steering, found) = (current.facts.steering.clone(), table.clone());
+        let filled = apart(move || {
+            let (steering, checks) = blueprint.fill(&steering, &found);
+            (Arc::new(steering), checks)
+        });
+        let (steering, checks) = filled.await?;
+        let facts = Facts { snapshot: current.facts.snapshot.clone(), steering, checks };
+        let old = self.put_in_force(&mut current, facts).await?;
+        current.table = table;
+        let number = current.number;
+        tracing::info!("generation {number} is in force: host names have other addresses");
+        for difference in changes::between(old.side(), current.facts.side()) {
+            tracing::info!("generation {number}, {difference}");
+        }
+        Ok(())
+    }
+
+    /// Begins the checks, and has the desk answer from it after their first round; gives what was
+    /// in force before.
+    async fn put_in_force(
+        &self,
+        current: &mut Current,
+        facts: Facts,
+    ) -> Result<Facts, ReloadError> {
+        let (roster, checks) = (self.roster.clone(), facts.checks.clone());
+        let numbers = apart(move || roster.begin(&checks)).await??;
+        let late = self.roster.first_round().await;
+        if late > 0 {
+            tracing::warn!("{late} checks had no result in their first round");
+        }
+        let (done, is_done) = oneshot::channel();
+        let renewal = Renewal {
+            snapshot: facts.snapshot.clone(),
+            steering: facts.steering.clone(),
+            checks: facts.checks.clone(),
+            numbers: numbers.clone(),
+            done,
+        };
+        if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
+            self.roster.keep(&current.numbers);
+            return Err(ReloadError::Defect("nobody puts generations in force any more".into()));
+        }
+        self.roster.keep(&numbers);
+        current.numbers = numbers;
+        current.number += 1;
+        Ok(std::mem::replace(&mut current.facts, facts))
+    }
+
     fn announce(&self, generation: &Generation) {
         let announcement = Announcement {
             snapshot: generation.snapshot.clone(),
@@ -188,13 +255,48 @@ impl Reloader {
     }
 }
 
-impl Facts {
-    fn of(generation: &Generation) -> Facts {
-        Facts {
-            snapshot: generation.snapshot.clone(),
-            steering: generation.steering.clone(),
-            checks: generation.checks.clone(),
+/// Looks up the host names of a generation, each once.
+pub(super) async fn look_up(hosts: &Hosts, generation: &Generation) {
+    if let Some(blueprint) = &generation.blueprint {
+        hosts.begin(blueprint.names(), &generation.resolver);
+        let late = hosts.first_round().await;
+        if late > 0 {
+            tracing::warn!("{late} host names had no answer in the first round");
         }
+    }
+}
+
+/// Puts other addresses of host names in force as they are found, until told to stop.
+pub(super) async fn follow(
+    reloader: Arc<Reloader>,
+    mut tables: watch::Receiver<Arc<Table>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            // `false` came before; only `true`, or the sender's end, comes after.
+            _ = stop.changed() => return,
+            changed = tables.changed() => if changed.is_err() {
+                return;
+            },
+        }
+        if let Err(error) = reloader.readdress().await {
+            tracing::error!(%error, "new addresses of host names are not in force");
+        }
+    }
+}
+
+impl Facts {
+    /// A generation with these addresses of its host names.
+    pub(super) fn of(generation: &Generation, table: &Table) -> Facts {
+        let (steering, checks) = match &generation.blueprint {
+            None => (generation.steering.clone(), generation.checks.clone()),
+            Some(blueprint) => {
+                let (steering, checks) = blueprint.fill(&generation.steering, table);
+                (Arc::new(steering), checks)
+            }
+        };
+        Facts { snapshot: generation.snapshot.clone(), steering, checks }
     }
 
     fn side(&self) -> Side<'_> {

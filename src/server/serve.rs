@@ -14,8 +14,9 @@ use crate::server::build::Generation;
 use crate::server::desk::Desk;
 use crate::server::event::Event;
 use crate::server::fixed::Fixed;
+use crate::server::hosts::Hosts;
 use crate::server::notify;
-use crate::server::reload::{Outlets, ReloadError, Reloaded, Reloader};
+use crate::server::reload::{self, Outlets, ReloadError, Reloaded, Reloader};
 use crate::transport::{Bound, Protocol, Running, stream};
 
 /// Reports that may wait for the control task.
@@ -29,7 +30,9 @@ pub struct Server {
     control: JoinHandle<()>,
     /// Tells secondaries; ends by itself.
     notify: JoinHandle<()>,
-    reloader: Reloader,
+    reloader: Arc<Reloader>,
+    /// Looks host names up, and puts their new addresses in force.
+    hosts: [JoinHandle<()>; 2],
     stop: watch::Sender<bool>,
 }
 
@@ -45,7 +48,7 @@ pub enum StartError {
 }
 
 impl Server {
-    /// Runs the first round of checks, then answers on `bound`. Must be called inside a
+    /// Looks up members by host name and runs the first round of checks, then answers on `bound`. Must be called inside a
     /// multi-threaded tokio runtime. `state` is the directory for what survives a restart; events
     /// go to `events`, as far as it keeps up. `fixed` is what reloads leave as it is.
     ///
@@ -62,29 +65,37 @@ impl Server {
     ) -> Result<Server, StartError> {
         let store = state.map(|directory| Arc::new(Store::new(directory)));
         let known = store.as_ref().map(|store| store.load()).unwrap_or_default();
+        let (stop, stopped) = watch::channel(false);
+        let hosts = Hosts::new(generation.resolver.clone(), state);
+        let looking = tokio::spawn(hosts.clone().run(stopped.clone()));
+        reload::look_up(&hosts, generation).await;
+        let facts = reload::Facts::of(generation, &hosts.table());
         let (sender, mut reports) = mpsc::channel(REPORTS);
         let options = Options { in_flight: 0, seed: seed(), store };
-        let checker = Checker::start(generation.checks.clone(), &known, sender, options)?;
+        let checker = Checker::start(facts.checks.clone(), &known, sender, options)?;
         let roster = checker.roster();
         let first = first_round(&checker, &mut reports).await;
         if first.late > 0 {
             tracing::warn!("{} checks had no result in the first round", first.late);
         }
         // All are under way: this gives their numbers.
-        let numbers = roster.begin(&generation.checks)?;
-        let desk = Desk::open(generation, roster, &numbers, first.failures, events);
+        let numbers = roster.begin(&facts.checks)?;
+        let desk = Desk::open(&facts, roster, &numbers, first.failures, hosts.watch(), events);
         let running = bound.start(desk.engine(), limits)?;
-        let (stop, stopped) = watch::channel(false);
         let (renewals, renewed) = mpsc::channel(1);
         let (announcements, announced) = mpsc::unbounded_channel();
         let notify =
             tokio::spawn(notify::run(announced, state.map(Path::to_owned), stopped.clone()));
-        let control = tokio::spawn(desk.run(reports, renewed, stopped));
+        let control = tokio::spawn(desk.run(reports, renewed, stopped.clone()));
         // Secondaries come for the zones at once, so it is answered before they are told.
         let sources = running.addresses().iter().map(SocketAddr::ip).collect();
         let outlets = Outlets { renewals, announcements };
-        let reloader = Reloader::new(generation, fixed, roster, numbers, sources, outlets);
-        Ok(Server { running, checker, control, notify, reloader, stop })
+        let watched = hosts.watch();
+        let begin = reload::Begin { facts, numbers, sources, hosts };
+        let reloader = Arc::new(Reloader::new(generation, fixed, roster, begin, outlets));
+        let following = tokio::spawn(reload::follow(reloader.clone(), watched, stopped));
+        let hosts = [looking, following];
+        Ok(Server { running, checker, control, notify, reloader, hosts, stop })
     }
 
     /// Reads, checks and compiles what stands on disk, and puts it in force as a whole: zones,
@@ -118,6 +129,9 @@ impl Server {
         let _ = self.stop.send(true);
         let _ = self.control.await;
         let _ = self.notify.await;
+        for task in self.hosts {
+            let _ = task.await;
+        }
     }
 }
 

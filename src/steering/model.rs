@@ -46,8 +46,10 @@ pub struct Pool {
     pub name: String,
     /// `file:line` of its table.
     pub site: String,
-    /// At least one.
+    /// At least one; none only while its host names have no address.
     pub members: Vec<Member>,
+    /// The host names behind some of its members; see [`Pool::hosts_of`].
+    pub hosts: Vec<Host>,
     /// How one answer is made of the members that are up.
     pub balance: Balance,
     /// At most so many addresses in one answer: 1 or more.
@@ -64,6 +66,15 @@ pub struct Pool {
     pub capacity: u64,
     /// What serving from it costs, in any unit: finite and not negative.
     pub cost: f64,
+}
+
+/// A host name that stands for members: one for each of its addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// In lower case.
+    pub name: Name,
+    /// As it was resolved last.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// One load balancer.
@@ -259,6 +270,8 @@ pub struct Record {
     pub target: Target,
     /// Time to live of its answers in seconds.
     pub ttl: u32,
+    /// The least time to live while a change is near, in seconds; `None`: always `ttl`.
+    pub ttl_min: Option<u32>,
     /// What to say when nothing is up.
     pub on_all_down: OnAllDown,
     /// `file:line`.
@@ -406,13 +419,22 @@ impl Pool {
         self.members.iter().any(|member| matches!(member.data, MemberData::Alias(_)))
     }
 
-    /// The types its members have, aliases aside, in rising order.
+    /// The types its members have, aliases aside, in rising order. A host name may have addresses
+    /// of both families at any time.
     pub fn types(&self) -> Vec<Type> {
         let mut types: Vec<Type> =
             self.members.iter().filter_map(|member| member.data.rtype()).collect();
+        if !self.hosts.is_empty() {
+            types.extend([Type::A, Type::AAAA]);
+        }
         types.sort_unstable();
         types.dedup();
         types
+    }
+
+    /// The host names that an address is one of.
+    pub fn hosts_of(&self, address: IpAddr) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().filter(move |host| host.addresses.contains(&address))
     }
 }
 

@@ -14,9 +14,10 @@ use crate::geo::provenance::Origin;
 use crate::geo::{Provenance, provenance};
 use crate::health::{self, CheckId};
 use crate::server::Generation;
+use crate::server::hosts::Table;
 use crate::steering::Client;
 use crate::steering::answers::Outcome as Decided;
-use crate::steering::control::Control;
+use crate::steering::control::{Control, Cut};
 use crate::steering::evaluate::{Asker, Evaluation, evaluate};
 use crate::steering::model::PoolState;
 use crate::steering::resolve::Resolved;
@@ -84,7 +85,11 @@ pub(super) struct Step {
 #[derive(Debug, Serialize)]
 pub(super) struct SteeredFacts {
     pub(super) site: String,
+    /// In seconds, now.
     pub(super) ttl: u32,
+    /// Why it is less than the record's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ttl_cut: Option<String>,
     /// How the answer is made of what was chosen.
     pub(super) outcome: String,
     /// What stands in the way of the usual order: a drained pool that is used all the same, or
@@ -119,6 +124,9 @@ pub(super) struct ConsideredFacts {
 pub(super) struct MemberFacts {
     pub(super) name: String,
     pub(super) rtype: String,
+    /// The host name that it is an address of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) host: Option<HostFacts>,
     pub(super) state: &'static str,
     /// Who says so, and since when.
     pub(super) by: String,
@@ -129,6 +137,14 @@ pub(super) struct MemberFacts {
     pub(super) course: Course,
     /// Whether it may stand in the answer to this question.
     pub(super) is_offered: bool,
+}
+
+/// The host name that a member is an address of.
+#[derive(Debug, Serialize)]
+pub(super) struct HostFacts {
+    pub(super) name: String,
+    /// Seconds since its addresses were found.
+    pub(super) found_seconds_ago: Option<u64>,
 }
 
 /// What the checks of a member say beyond up and down.
@@ -163,11 +179,20 @@ pub(super) struct AnswerFacts {
     pub(super) shared_by: Option<String>,
 }
 
-/// Gathers the facts. `records` is what is known of each check.
+/// What the state directory says.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// What is known of each check.
+    pub(super) records: &'a [Option<health::Record>],
+    /// What host names stand for.
+    pub(super) hosts: &'a Table,
+}
+
+/// Gathers the facts.
 pub(super) fn gather(
     generation: &Generation,
     control: &Control,
-    records: &[Option<health::Record>],
+    known: Known<'_>,
     arguments: &Explain,
     now: SystemTime,
 ) -> anyhow::Result<Facts> {
@@ -181,7 +206,8 @@ pub(super) fn gather(
     };
     let client = Client::new(address);
     let told = ask::ask(&engine, &arguments.name, arguments.rtype, arguments.client)?;
-    let case = Case { generation, control, records, arguments, client, now };
+    let Known { records, hosts } = known;
+    let case = Case { generation, control, records, hosts, arguments, client, now };
     let known = provenance(&generation.databases, &generation.networks, address);
     let (length, shown) = (arguments.client.length, truncate(address, arguments.client.length));
     Ok(Facts {
@@ -245,6 +271,7 @@ struct Case<'a> {
     generation: &'a Generation,
     control: &'a Control,
     records: &'a [Option<health::Record>],
+    hosts: &'a Table,
     arguments: &'a Explain,
     client: Client,
     now: SystemTime,
@@ -314,9 +341,11 @@ impl Case<'_> {
         let location = atlas.location(atlas.locate(self.client.address));
         let asker = Asker { client: self.client, location, rtype: self.arguments.rtype };
         let evaluation = evaluate(self.control.view(), record, asker, None);
+        let (ttl, cut) = self.control.ttl(id);
         let facts = SteeredFacts {
             site: record.site.clone(),
-            ttl: record.ttl,
+            ttl,
+            ttl_cut: cut.map(|cut| self.cut(record.ttl, &cut)),
             outcome: outcome(&evaluation.outcome),
             exception: exception(&evaluation),
             decision: self.target(&evaluation.trace),
@@ -354,6 +383,7 @@ impl Case<'_> {
                     MemberFacts {
                         name: member.name.clone(),
                         rtype: member.rtype.clone(),
+                        host: self.host(&trace.name, &member.name),
                         state,
                         by,
                         checked_seconds_ago: age,
@@ -363,6 +393,27 @@ impl Case<'_> {
                 })
                 .collect(),
         }
+    }
+
+    /// Why a TTL is less than that of the record.
+    fn cut(&self, written: u32, cut: &Cut) -> String {
+        match cut {
+            Cut::Check(check) => {
+                let target = &self.generation.checks[check.0 as usize].target;
+                format!("not {written}: the verdict of {target} may change soon")
+            }
+            Cut::Host(name) => format!("not {written}: {name} is to be looked up again"),
+        }
+    }
+
+    /// The host name of a pool's member.
+    fn host(&self, pool: &str, member: &str) -> Option<HostFacts> {
+        let pools = &self.generation.steering.model.pools;
+        let pool = pools.iter().find(|other| other.name == pool)?;
+        let host = pool.hosts_of(member.parse().ok()?).next()?;
+        let ago = |then: SystemTime| self.now.duration_since(then).unwrap_or_default().as_secs();
+        let found_seconds_ago = self.hosts.of.get(&host.name).map(|known| ago(known.at));
+        Some(HostFacts { name: host.name.to_string(), found_seconds_ago })
     }
 
     fn course(&self, check: CheckId) -> Course {

@@ -8,6 +8,7 @@ pub mod monitor;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod resolver;
 pub mod rhythm;
 pub mod server;
 pub mod transfer;

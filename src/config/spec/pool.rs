@@ -56,7 +56,7 @@ pub struct LocationSpec {
     pub country: Option<Spanned<String>>,
 }
 
-/// A member in its long form: one of `address`, `cname` and `rdata`.
+/// A member in its long form: one of `address`, `cname`, `host` and `rdata`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MemberSpec {
@@ -64,6 +64,8 @@ pub struct MemberSpec {
     pub address: Option<Spanned<String>>,
     /// A name: a CNAME record.
     pub cname: Option<Spanned<String>>,
+    /// A name that this server looks up itself: A and AAAA records of its addresses, each a member.
+    pub host: Option<Spanned<String>>,
     /// Type and data of any other record, as in a zone file: `HTTPS 1 . alpn=h2`.
     pub rdata: Option<Spanned<String>>,
     /// Share of the clients when `balance` is weighted or sticky.

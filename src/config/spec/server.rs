@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::resolver::ResolverSpec;
 use super::transfer::{KeySpec, TransferSpec};
 use super::{DurationText, Entries, NotYet, Spanned};
 
@@ -18,6 +19,8 @@ pub struct ServerFile {
     pub geoip: Option<GeoipSpec>,
     /// EDNS Client Subnet (RFC 7871).
     pub ecs: Option<EcsSpec>,
+    /// How members given by host name are looked up.
+    pub resolver: Option<ResolverSpec>,
     /// What one client, and all together, may use.
     pub limits: Option<LimitsSpec>,
     /// Keys for transaction signatures (RFC 8945), by name.
@@ -32,8 +35,9 @@ pub struct ServerFile {
 
 impl ServerFile {
     /// The tables such a file may hold.
-    pub const TABLES: &'static [&'static str] =
-        &["server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "admin", "log"];
+    pub const TABLES: &'static [&'static str] = &[
+        "server", "tls", "geoip", "ecs", "resolver", "limits", "keys", "transfer", "admin", "log",
+    ];
 }
 
 /// Where the server listens, and which files it serves from.

@@ -104,7 +104,7 @@ impl Page {
             Some(host) => host,
             None => match target.host() {
                 Host::Address(address) => address.to_string(),
-                Host::Name(name) => name.clone(),
+                Host::Name(name) | Host::Placed(name, _) => name.clone(),
             },
         };
         let wrong = || HttpError::Address(name.clone());
@@ -130,7 +130,7 @@ impl Page {
         let host = match &request.host {
             Some(host) if is_address(host) => host.clone(),
             host => {
-                let host = host.clone().unwrap_or_else(|| target.host().to_string());
+                let host = host.clone().unwrap_or_else(|| target.host().in_url());
                 if port == usual { host } else { format!("{host}:{port}") }
             }
         };

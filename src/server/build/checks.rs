@@ -23,8 +23,9 @@ pub(super) struct Checks {
     pub(super) of_member: HashMap<(usize, usize), CheckId>,
 }
 
-/// `None` when there are mistakes; they are in `found`.
-pub(super) fn build(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Checks> {
+/// The monitors, in the order of the configuration. `None` when there are mistakes; they are in
+/// `found`.
+pub(super) fn monitors(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Monitor>>> {
     let mut monitors = Vec::with_capacity(config.monitors.len());
     let mut complete = true;
     for monitor in &config.monitors {
@@ -36,29 +37,42 @@ pub(super) fn build(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Chec
             }
         }
     }
-    if !complete {
-        return None;
-    }
+    complete.then_some(monitors)
+}
+
+/// The checks of all members but those by host name. `None` when there are mistakes; they are in
+/// `found`.
+pub(super) fn build(
+    pools: &[config::Pool],
+    monitors: &[Arc<Monitor>],
+    found: &mut Vec<Diagnostic>,
+) -> Option<Checks> {
+    let mut complete = true;
     let mut checks = Checks { list: Vec::new(), of_member: HashMap::new() };
     let mut known: HashMap<(Target, usize), CheckId> = HashMap::new();
-    for (pool_index, pool) in config.pools.iter().enumerate() {
+    for (pool_index, pool) in pools.iter().enumerate() {
         let Some(monitor) = pool.monitor else {
             continue;
         };
         for (member_index, member) in pool.members.iter().enumerate() {
-            let host = match (&member.data, member.check) {
-                (MemberData::Rdata(_), _) => continue,
-                (_, Some(elsewhere)) => elsewhere.ip().to_string(),
-                (MemberData::Address(address), None) => address.to_string(),
-                (MemberData::Cname(name), None) => name.to_string(),
-            };
             let Some(port) = member.check_port else {
                 continue;
             };
-            let target = match Target::new(&host, port) {
+            let target = match (&member.data, member.check, &member.host) {
+                (MemberData::Rdata(_) | MemberData::Host(_), ..) => continue,
+                (_, Some(elsewhere), _) => Target::new(&elsewhere.ip().to_string(), port),
+                (MemberData::Address(address), None, Some(name)) => {
+                    Target::placed(&name.to_string(), *address, port)
+                }
+                (MemberData::Address(address), None, None) => {
+                    Target::new(&address.to_string(), port)
+                }
+                (MemberData::Cname(name), None, _) => Target::new(&name.to_string(), port),
+            };
+            let target = match target {
                 Ok(target) => target,
                 Err(error) => {
-                    let message = format!("member `{host}` cannot be checked: {error}");
+                    let message = format!("a member cannot be checked: {error}");
                     found.push(Diagnostic::error("bad-target", message).at(&member.span, ""));
                     complete = false;
                     continue;

@@ -8,15 +8,18 @@ mod generation;
 mod inherit;
 mod load;
 mod transition;
+mod ttl;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use generation::Steering;
 pub use transition::{LastTarget, Override, Slope};
+pub use ttl::Cut;
 
 use answers::Found;
 use transition::Transitions;
+use ttl::Ends;
 
 use crate::health::{CheckId, Verdict};
 use crate::steering::choice::{Choice, Ratings};
@@ -80,6 +83,9 @@ pub struct Control {
     left: HashMap<CheckId, u8>,
     check_ms: HashMap<CheckId, f64>,
     transitions: Transitions,
+    ends: Ends,
+    /// By binding, the time to live of its answers in seconds.
+    ttls: Vec<u32>,
     standings: Vec<Standing>,
     server_ms: Vec<f64>,
     choices: HashMap<PlanId, Choice>,
@@ -124,6 +130,8 @@ impl Control {
             left: HashMap::new(),
             check_ms: HashMap::new(),
             transitions: Transitions::new(),
+            ends: Ends::default(),
+            ttls: vec![0; steering.bindings.len()],
             standings: Vec::new(),
             server_ms: vec![0.0; pools],
             choices: HashMap::new(),
@@ -242,7 +250,8 @@ impl Control {
         }
         let touched: Vec<usize> = std::mem::take(&mut self.touched).into_iter().collect();
         for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
-            let Found { answers, panic, last_known } = found;
+            let Found { answers, ttl, panic, last_known } = found;
+            self.ttls[number] = ttl;
             for (cell, resolved) in last_known {
                 self.last_known.insert((number, cell), resolved);
             }

@@ -218,6 +218,7 @@ impl Control {
         self.changes.extend(ended(Cause::Restore, &restored));
         self.changes.extend(ended(Cause::Ramp, &ramped));
         self.weigh_loads();
+        self.age_hosts();
         let transitions = &self.transitions;
         let mut moved: Vec<PoolId> = transitions.overrides.keys().copied().collect();
         moved.extend(transitions.ramps.keys().copied());
@@ -238,7 +239,10 @@ impl Control {
             Override::Draining(slope) => !slope.is_over(*now),
             Override::Restoring(_) => true,
         };
-        overrides.values().any(moves) || !ramps.is_empty() || loads.are_reported()
+        overrides.values().any(moves)
+            || !ramps.is_empty()
+            || loads.are_reported()
+            || self.is_ageing()
     }
 
     /// The record that has no other pool to go to, if `pool` is up and there is one.

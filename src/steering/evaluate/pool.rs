@@ -40,6 +40,10 @@ impl Walk<'_> {
         if warned > 0 {
             note += &format!(", {warned} warned of");
         }
+        if standing.is_void {
+            let names: Vec<String> = pool.hosts.iter().map(|host| host.name.to_string()).collect();
+            note = format!("no address of {} is known", names.join(", "));
+        }
         if standing.state != Default::default() {
             note = format!("state \"{}\" is in force; {note}", state_word(standing.state));
         }
