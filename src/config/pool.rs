@@ -32,7 +32,8 @@ pub struct Pool {
     pub members: Vec<Member>,
     /// How an answer is made of the members that are up.
     pub balance: Balance,
-    /// At most so many addresses in one answer: 1 to 255.
+    /// At most so many addresses in one answer: 1 to 255. Where `balance` is not round robin, the
+    /// first is the one that was chosen.
     pub answers: usize,
     /// How many of [`Pool::counted`] must be up for the pool to be up: 1 to their number. A
     /// share in the file is rounded up.
@@ -108,7 +109,8 @@ impl Pool {
         if spec.monitor.is_none() {
             drop_check_ports(&mut members, reader);
         }
-        let answers = reader.integer("answers", spec.answers.as_ref(), 1..=255, 8);
+        let usual = if balance == Balance::RoundRobin { 8 } else { 1 };
+        let answers = reader.integer("answers", spec.answers.as_ref(), 1..=255, usual);
         // A member that cannot be read has its own report, and may be one of those that count.
         let checkable = members.iter().filter(|member| member.is_checkable()).count();
         let countable = if checkable > 0 { checkable } else { members.len() };
@@ -127,7 +129,7 @@ impl Pool {
             location,
             members,
             balance,
-            answers: usize::try_from(answers).unwrap_or(8),
+            answers: usize::try_from(answers).unwrap_or(1),
             min_healthy,
             min_healthy_share,
             state: spec.state.map(|state| state.value).unwrap_or_default(),

@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::steering::model::{MemberData, Model};
+use crate::steering::hints;
+use crate::steering::model::{MemberData, Model, PoolId};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::served::{Answer, Client, Panic, Served, Spin};
 use crate::steering::spread::{self, Candidate};
+use crate::steering::standing::Standing;
 use crate::steering::table::{ClassTable, Groups};
 use crate::wire::{Class, Type};
 
@@ -50,7 +52,7 @@ enum Choice {
     NoData,
     ServFail,
     /// Records `first` to `first + 2 * count`: each of the ring's twice, so that `take` in a row
-    /// from any start are in one piece.
+    /// from any start are in one piece. One that never turns is a single piece of `take`.
     Ring {
         first: u32,
         count: u32,
@@ -89,6 +91,8 @@ pub enum Outcome {
 pub struct Draft<'a> {
     /// Members are looked up here.
     pub model: &'a Model,
+    /// One for each pool: hints that are down are left out.
+    pub standings: &'a [Standing],
     /// Time to live in seconds.
     pub ttl: u32,
     /// Types with answers of their own.
@@ -120,6 +124,7 @@ impl Answers {
         };
         let mut writer = Writer {
             model: draft.model,
+            standings: draft.standings,
             ttl: draft.ttl,
             columns: columns as u32,
             known: HashMap::default(),
@@ -248,6 +253,7 @@ const RECORD_HEAD: usize = 12;
 
 struct Writer<'a> {
     model: &'a Model,
+    standings: &'a [Standing],
     ttl: u32,
     columns: u32,
     /// The choices made so far, by column and outcome.
@@ -306,12 +312,14 @@ impl Writer<'_> {
     fn ring(&self, answers: &mut Answers, ring: &Ring, column: u32) -> Choice {
         let first = answers.ends.len() as u32;
         let mut is_alias = false;
-        for item in ring.items.iter().chain(&ring.items) {
+        let again = if ring.is_fixed { &[][..] } else { &ring.items };
+        for item in ring.items.iter().chain(again) {
             is_alias |= self.record(&mut answers.bytes, *item);
             answers.ends.push(answers.bytes.len() as u32);
         }
-        let count = ring.items.len() as u32;
-        let take = (ring.take as u32).min(count);
+        let all = ring.items.len() as u32;
+        let count = if ring.is_fixed { 1 } else { all };
+        let take = (ring.take as u32).min(all);
         let pools = self.model.pools.len() as u32;
         let source = match ring.source {
             Source::Pool(id) => id.0,
@@ -321,10 +329,24 @@ impl Writer<'_> {
         Choice::Ring { first, count, take, rotor: source * self.columns + column, is_alias }
     }
 
+    /// What a member puts into answers now.
+    fn data(&self, id: PoolId, index: usize) -> MemberData {
+        let pool = self.model.pool(id);
+        let member = &pool.members[index];
+        match (&member.data, self.standings.get(id.0 as usize)) {
+            (MemberData::Data { rtype, rdata }, Some(standing)) => {
+                let left = hints::without_down(pool, standing, member);
+                let rdata = left.unwrap_or_else(|| rdata.clone());
+                MemberData::Data { rtype: *rtype, rdata }
+            }
+            (data, _) => data.clone(),
+        }
+    }
+
     /// Appends one record; true when it is an alias.
     fn record(&self, bytes: &mut Vec<u8>, item: Item) -> bool {
         let data = match item {
-            Item::Member(pool, index) => self.model.pool(pool).members[index].data.clone(),
+            Item::Member(pool, index) => self.data(pool, index),
             Item::Address(address) => MemberData::Address(address),
         };
         let rtype = data.rtype().unwrap_or(Type::CNAME);

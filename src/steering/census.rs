@@ -103,8 +103,9 @@ pub fn outlets(outcome: &Outcome) -> HashMap<Outlet, f64, RandomState> {
 fn spread(resolved: &Resolved, share: f64, found: &mut HashMap<Outlet, f64, RandomState>) {
     match resolved {
         Resolved::NoData => *found.entry(Outlet::Nothing).or_default() += share,
-        Resolved::Ring(Ring { items, .. }) => {
-            // Each is equally often first, and clients take the first.
+        Resolved::Ring(Ring { items, is_fixed, .. }) => {
+            // Clients take the first, and each that turns is equally often that.
+            let items = if *is_fixed { &items[..1] } else { items };
             let each = share / items.len() as f64;
             for item in items {
                 let outlet = match item {
@@ -195,7 +196,7 @@ mod tests {
 
     fn ring(pools: &[u32]) -> Resolved {
         let items = pools.iter().map(|pool| Item::Member(PoolId(*pool), 0)).collect();
-        Resolved::Ring(Ring { items, take: 1, source: Source::Pool(PoolId(0)) })
+        Resolved::Ring(Ring { items, take: 1, is_fixed: false, source: Source::Pool(PoolId(0)) })
     }
 
     #[test]

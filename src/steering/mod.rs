@@ -20,6 +20,7 @@ pub mod compile;
 pub mod control;
 pub mod evaluate;
 pub mod fixed;
+pub mod hints;
 pub mod latency;
 pub mod live;
 pub mod load;

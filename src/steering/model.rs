@@ -111,9 +111,9 @@ pub enum MemberData {
 pub enum Balance {
     /// All that are up, the order rotating by one with every query.
     RoundRobin,
-    /// One, drawn by weight for every query.
+    /// One, drawn by weight for every query; as many as [`Pool::answers`] with it, behind it.
     Weighted,
-    /// One, the same for the same client (weighted rendezvous hashing).
+    /// The same, with the same first for the same client (weighted rendezvous hashing).
     Sticky,
 }
 

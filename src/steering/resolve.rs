@@ -38,6 +38,8 @@ pub struct Ring {
     pub items: Vec<Item>,
     /// 1 or more.
     pub take: usize,
+    /// Whether it never turns: all of `items` stand in the answer, in their order.
+    pub is_fixed: bool,
     /// Where the ring began to be named: the owner of its rotation counter.
     pub source: Source,
 }
@@ -165,7 +167,7 @@ impl View<'_> {
                     let left = self.target_left(*plan, *seed, ask);
                     Some(((*weight, left), *seed, self.resolve(*plan, ask)?))
                 });
-                share(*spread, up.collect())
+                share(*spread, weighted(up.collect()))
             }
             Plan::Best { candidates, .. } => {
                 let resolved: Vec<_> =
@@ -229,10 +231,6 @@ impl View<'_> {
             Offer::Members(members) => members,
         };
         let source = Source::Pool(id);
-        let single = |index| {
-            let items = vec![Item::Member(id, index)];
-            Resolved::Ring(Ring { items, take: 1, source })
-        };
         let spread = match pool.balance {
             Balance::RoundRobin => {
                 let members = self.standings[id.0 as usize].unwarned(members, ask.resort);
@@ -246,9 +244,20 @@ impl View<'_> {
         let members = members.into_iter().map(|index| {
             let member = &pool.members[index];
             let weight = (member.weight, standing.left(index, ask.resort));
-            (weight, spread::seed(member.name.as_bytes()), single(index))
+            (weight, spread::seed(member.name.as_bytes()), index)
         });
-        share(spread, members.collect())
+        let members = weighted(members.collect());
+        // The one whose turn it is, then those after it.
+        let row = |place: usize| {
+            let from = members[place..].iter().chain(&members[..place]);
+            let items = from.map(|(_, _, index)| Item::Member(id, *index));
+            let mut items = self.distinct(items);
+            items.truncate(if pool.is_alias() { 1 } else { pool.answers });
+            let (take, is_fixed) = (items.len(), items.len() > 1);
+            Resolved::Ring(Ring { items, take, is_fixed, source })
+        };
+        let rows = members.iter().zip(0..).map(|((weight, seed, _), p)| (*weight, *seed, row(p)));
+        share(spread, rows.collect())
     }
 
     /// What is left of the weight of a share's target, in percent: what is left of the pool that
@@ -269,7 +278,7 @@ impl View<'_> {
             None => Resolved::NoData,
             Some(first) => {
                 let take = if first.alias(self.model).is_some() { 1 } else { take };
-                Resolved::Ring(Ring { items, take, source })
+                Resolved::Ring(Ring { items, take, is_fixed: false, source })
             }
         }
     }
@@ -399,8 +408,7 @@ impl Gathered {
 type Left = (u32, u8);
 
 /// A choice by weight among what is up, given as weight, hash seed and outcome.
-fn share(spread: Spread, up: Vec<(Left, u64, Resolved)>) -> Option<Resolved> {
-    let mut up = weighted(up);
+fn share(spread: Spread, mut up: Vec<(u32, u64, Resolved)>) -> Option<Resolved> {
     if up.is_empty() {
         return None;
     }

@@ -19,7 +19,8 @@ use crate::steering::Client;
 use crate::steering::answers::Outcome as Decided;
 use crate::steering::control::{Control, Cut};
 use crate::steering::evaluate::{Asker, Evaluation, evaluate};
-use crate::steering::model::PoolState;
+use crate::steering::hints;
+use crate::steering::model::{PoolId, PoolState};
 use crate::steering::resolve::Resolved;
 use crate::steering::standing::Resort;
 use crate::steering::trace::{Fate, Trace};
@@ -380,6 +381,8 @@ impl Case<'_> {
                 .map(|member| {
                     let (state, by, age) = self.verdict(&trace.name, member.check);
                     let course = age.and(member.check).map(|check| self.course(check));
+                    let mut course = course.unwrap_or_default();
+                    course.warnings.extend(self.hints_down(&trace.name, &member.name));
                     MemberFacts {
                         name: member.name.clone(),
                         rtype: member.rtype.clone(),
@@ -387,7 +390,7 @@ impl Case<'_> {
                         state,
                         by,
                         checked_seconds_ago: age,
-                        course: course.unwrap_or_default(),
+                        course,
                         is_offered: member.is_offered,
                     }
                 })
@@ -414,6 +417,18 @@ impl Case<'_> {
         let ago = |then: SystemTime| self.now.duration_since(then).unwrap_or_default().as_secs();
         let found_seconds_ago = self.hosts.of.get(&host.name).map(|known| ago(known.at));
         Some(HostFacts { name: host.name.to_string(), found_seconds_ago })
+    }
+
+    /// The hints of a pool's member that are left out.
+    fn hints_down(&self, pool: &str, member: &str) -> Vec<String> {
+        let pools = &self.generation.steering.model.pools;
+        let Some(index) = pools.iter().position(|other| other.name == pool) else {
+            return Vec::new();
+        };
+        let (pool, standing) = (&pools[index], self.control.standing(PoolId(index as u32)));
+        let member = pool.members.iter().find(|other| other.name == member);
+        let down = member.map(|member| hints::down(pool, standing, member)).unwrap_or_default();
+        down.iter().map(|address| format!("without the hint {address}, which is down")).collect()
     }
 
     fn course(&self, check: CheckId) -> Course {

@@ -19,8 +19,9 @@ pub struct PoolSpec {
     /// How an answer is made of the members that are up.
     #[schemars(extend("default" = "round-robin"))]
     pub balance: Option<Spanned<Balance>>,
-    /// At most so many addresses in one answer.
-    #[schemars(range(min = 1, max = 255), extend("default" = 8))]
+    /// At most so many addresses in one answer: 8; 1 where `balance` is weighted or sticky. More
+    /// than 1 there: the one that was chosen comes first, the next ones of the list follow.
+    #[schemars(range(min = 1, max = 255))]
     pub answers: Option<Spanned<i64>>,
     /// Members that must be up for the pool to be up: a count, or a share such as "50%".
     #[schemars(extend("default" = 1))]

@@ -59,7 +59,12 @@ pub(super) fn build(
                 continue;
             };
             let target = match (&member.data, member.check, &member.host) {
-                (MemberData::Rdata(_) | MemberData::Host(_), ..) => continue,
+                (MemberData::Rdata(_), ..) => continue,
+                // Its addresses are not known yet; that there is a target to be is.
+                (MemberData::Host(name), ..) => match Target::new(&name.to_string(), port) {
+                    Ok(_) => continue,
+                    Err(error) => Err(error),
+                },
                 (_, Some(elsewhere), _) => Target::new(&elsewhere.ip().to_string(), port),
                 (MemberData::Address(address), None, Some(name)) => {
                     Target::placed(&name.to_string(), *address, port)

@@ -156,6 +156,7 @@ impl Control {
         let (ttl, _) = self.cut(number);
         let answers = Answers::new(Draft {
             model: &steering.model,
+            standings: &self.standings,
             ttl,
             types: &binding.types,
             has_alias: binding.has_alias,
@@ -208,7 +209,8 @@ fn all_down(
             if items.is_empty() {
                 Resolved::NoData
             } else {
-                Resolved::Ring(Ring { take: items.len(), items, source: Source::AllDown })
+                let (take, source) = (items.len(), Source::AllDown);
+                Resolved::Ring(Ring { items, take, is_fixed: false, source })
             }
         }
     };

@@ -204,7 +204,7 @@ impl<'a> Pools<'a> {
     fn translated(&self, resolved: &Resolved) -> Option<Resolved> {
         Some(match resolved {
             Resolved::NoData => Resolved::NoData,
-            Resolved::Ring(Ring { items, take, source }) => {
+            Resolved::Ring(Ring { items, take, is_fixed, source }) => {
                 let items: Vec<Item> = items.iter().filter_map(|item| self.item(*item)).collect();
                 if items.is_empty() {
                     return None;
@@ -219,7 +219,7 @@ impl<'a> Pools<'a> {
                     }
                     Source::AllDown => Source::AllDown,
                 };
-                Resolved::Ring(Ring { items, take: *take, source })
+                Resolved::Ring(Ring { items, take: *take, is_fixed: *is_fixed, source })
             }
             Resolved::Draw(parts) => {
                 let parts = parts.iter().filter_map(|(w, part)| Some((*w, self.translated(part)?)));

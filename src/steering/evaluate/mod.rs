@@ -108,7 +108,10 @@ pub fn evaluate(
             let take = items.len();
             let resolved = match take {
                 0 => Resolved::NoData,
-                _ => Resolved::Ring(Ring { items, take, source: Source::AllDown }),
+                _ => {
+                    let source = Source::AllDown;
+                    Resolved::Ring(Ring { items, take, is_fixed: false, source })
+                }
             };
             done(Outcome::Resolved(resolved), Resort::Healthy, Some("addresses"), trace)
         }
