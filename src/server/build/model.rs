@@ -25,8 +25,7 @@ pub(super) fn build(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Model> {
     let before = found.len();
-    let mut model = Model::default();
-    model.pools = pools(&config.pools, checks, found);
+    let mut model = Model { pools: pools(&config.pools, checks, found), ..Model::default() };
     for policy in &config.policies {
         model.policies.push(Policy {
             name: policy.name.clone(),
