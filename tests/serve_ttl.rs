@@ -23,7 +23,10 @@ fn the_ttl_falls_with_the_first_failures_and_is_itself_again_after_the_change() 
     let serving = Files::new()
         .with(CONFIG, SERVER)
         .with("config/policies/services.toml", policies)
-        .with("zones/example.com.zone", "$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n")
+        .with(
+            "zones/example.com.zone",
+            "$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n",
+        )
         .serve();
     let told = || Ask::new("www.example.com", "A").udp(serving.address());
     assert_eq!((told().one(), told().ttl()), ("127.0.0.1".to_owned(), 60));

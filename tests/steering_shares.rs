@@ -67,6 +67,7 @@ impl Bed {
             owner: "www.example.com.".parse().expect("a name"),
             target: Target::Policy(PolicyId(0)),
             ttl: 30,
+            ttl_min: None,
             on_all_down: OnAllDown::NoData,
             site: String::new(),
         };
