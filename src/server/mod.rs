@@ -2,7 +2,7 @@
 //! reloads, and the stop.
 //!
 //! ```text
-//! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify
+//! config ─► build ─► Generation ─► Server::start ─► hosts, checks, control, listeners, notify
 //!                        └───────► Server::reload ─► the next one, or none
 //! ```
 //!
