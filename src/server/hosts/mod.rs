@@ -22,6 +22,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::Instant;
 
 use crate::config;
 use crate::wire::Name;
@@ -31,6 +32,9 @@ pub use table::{Resolution, Table};
 
 /// Names looked up at the same time, at most.
 const AT_ONCE: usize = 32;
+
+/// Time between two writings of the file, at least; at the end it is written in any case.
+const SAVE_PACE: Duration = Duration::from_secs(10);
 
 /// The longest that [`Hosts::first_round`] waits.
 const FIRST_ROUND: Duration = Duration::from_secs(5);
@@ -162,6 +166,8 @@ impl Hosts {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut under_way = JoinSet::new();
+        let mut is_saved = true;
+        let mut saved: Option<Instant> = None;
         loop {
             let is_idle = self.shared.state().entries.is_empty();
             tokio::select! {
@@ -186,8 +192,10 @@ impl Hosts {
                     (name, found, reason)
                 });
             }
-            if self.shared.publish() {
+            is_saved &= !self.shared.publish();
+            if !is_saved && saved.is_none_or(|saved| saved.elapsed() >= SAVE_PACE) {
                 self.save().await;
+                (is_saved, saved) = (true, Some(Instant::now()));
             }
         }
         self.save().await;
