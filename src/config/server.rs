@@ -16,7 +16,7 @@ use super::reader::Reader;
 use super::secret::{self, Secret};
 use super::source::Span;
 use super::spec::server::{
-    AdminSpec, EcsSpec, GeoipSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec,
+    AdminSpec, EcsSpec, GeoipSpec, HealthSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec,
 };
 use super::spec::{Entries, Spanned};
 
@@ -450,6 +450,11 @@ impl Log {
 /// Whether ECS decides who the client is.
 pub(super) fn ecs_enabled(spec: EcsSpec) -> bool {
     spec.enabled.is_none_or(|enabled| enabled.value)
+}
+
+/// Whether monitors may run programs.
+pub(super) fn exec_allowed(spec: HealthSpec) -> bool {
+    spec.exec.is_some_and(|exec| exec.value)
 }
 
 /// Accepts the table that is not yet supported only at its defaults.
