@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use meridian::health::{
-    Check, Checker, Composite, Kind, Known, Monitor, Options, Report, Store, Target, Verdict,
+    Check, CheckId, Checker, Composite, Exchange, Hold, Kind, Known, Load, Meter, Monitor, Options,
+    Report, Request, Rules, Store, Target, Verdict, Warn,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -23,9 +24,10 @@ fn often(name: &str, kind: Kind) -> Monitor {
 }
 
 fn of(name: &str, needed: usize, parts: &[&Check]) -> Check {
-    let parts = parts.iter().map(|part| part.identity()).collect();
-    let kind = Kind::Composite(Composite { needed, parts });
+    let identities = parts.iter().map(|part| part.identity()).collect();
+    let kind = Kind::Composite(Composite { needed, parts: Vec::new() });
     let monitor = Monitor { name: name.into(), ..monitor(kind) };
+    let monitor = monitor.with_parts(identities, parts.iter().map(|part| &*part.monitor));
     Check { target: Target::whole("127.0.0.1").unwrap(), monitor: Arc::new(monitor) }
 }
 
@@ -97,6 +99,94 @@ async fn any_part_or_some_of_them_are_enough_where_the_file_says_so() {
     let verdicts: Vec<Verdict> =
         checker.records().iter().map(|record| record.state.verdict).collect();
     assert_eq!(verdicts, [Up, Down, Down, Up, Down, Down]);
+    checker.stop().await;
+}
+
+/// Asks for a page that tells this.
+fn page(path: &str) -> Kind {
+    let request = Request::new("GET", path, None, []).unwrap();
+    Kind::Http(Exchange { request, ..exchange() })
+}
+
+#[tokio::test]
+async fn a_pool_is_asked_shallowly_often_and_deeply_seldom_each_at_its_own_interval() {
+    let server = Server::start(Behaviour::good()).await;
+    let at = |name: &str, kind, interval| {
+        check(server.address, Monitor { interval, ..often(name, kind) })
+    };
+    let alive = at("alive", Kind::Tcp, Duration::from_millis(10));
+    let ping = at("ping", page("/ping"), Duration::from_millis(40));
+    let deep = at("deep", page("/deep"), Duration::from_secs(60));
+    let layers = of("layers", 3, &[&alive, &ping, &deep]);
+    let (checker, mut reports) = start(vec![alive, ping, deep, layers]);
+    until_verdict(&mut reports, 3, Up).await;
+    let pings = || server.requests().iter().filter(|r| r.starts_with("GET /ping")).count();
+    let shallow = async {
+        while pings() < 5 {
+            reports.recv().await.unwrap();
+        }
+    };
+    shallow.await;
+    let requests = server.requests();
+    assert_eq!(requests.iter().filter(|r| r.starts_with("GET /deep")).count(), 1);
+    assert!(server.accepted() > requests.len(), "the shallowest asks nothing, and often");
+    checker.stop().await;
+}
+
+#[tokio::test]
+async fn a_composite_is_warned_of_when_it_needs_a_part_that_is() {
+    let server = Server::start(Behaviour::good()).await;
+    let warn = Some(Warn { latency: Duration::ZERO, weight: 30 });
+    let rules = Rules { warn, ..Rules::default() };
+    let slow = check(server.address, Monitor { rules, ..often("slow", Kind::Tcp) });
+    let fine = check(server.address, often("fine", Kind::Tcp));
+    let all = of("all", 2, &[&slow, &fine]);
+    let any = of("any", 1, &[&slow, &fine]);
+    assert_eq!(all.monitor.rules.left(true), 30);
+    let (checker, mut reports) = start(vec![slow, fine, all, any]);
+    while !next(&mut reports, 2).await.is_warned {}
+    let records = checker.records();
+    assert_eq!((records[2].state.verdict, records[2].state.is_warned), (Up, true));
+    assert_eq!((records[3].state.verdict, records[3].state.is_warned), (Up, false));
+    checker.stop().await;
+}
+
+#[tokio::test]
+async fn a_composite_is_as_busy_as_its_first_part_that_says_so() {
+    let server = Server::start(Behaviour::status(200, "{\"load\": 0.4}")).await;
+    let alive = check(server.address, often("alive", Kind::Tcp));
+    let load = Some(Load { page: None, meter: Meter::Json("/load".into()) });
+    let busy = check(server.address, Monitor { load, ..often("busy", Kind::Http(exchange())) });
+    let both = of("both", 2, &[&alive, &busy]);
+    let (checker, mut reports) = start(vec![alive, busy, both]);
+    until_verdict(&mut reports, 2, Up).await;
+    assert_eq!(checker.records()[2].load, Some(0.4));
+    checker.stop().await;
+}
+
+#[tokio::test]
+async fn a_part_that_awaits_a_person_holds_the_composite_down_and_is_resumed_with_it() {
+    let server = Server::start(Behaviour::good()).await;
+    let rules = Rules { manual_resume: true, ..Rules::default() };
+    let held = check(server.address, Monitor { rules, ..often("held", Kind::Http(exchange())) });
+    let alive = check(server.address, often("alive", Kind::Tcp));
+    let both = of("both", 2, &[&held, &alive]);
+    let (checker, mut reports) = start(vec![held, alive, both]);
+    until_verdict(&mut reports, 2, Up).await;
+    server.now(Behaviour::status(503, ""));
+    until_verdict(&mut reports, 2, Down).await;
+    server.now(Behaviour::good());
+    loop {
+        let part = next(&mut reports, 0).await;
+        assert_eq!(part.verdict, Down);
+        if part.hold == Some(Hold::AwaitsResume) && part.outcome.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(checker.records()[2].state.verdict, Down);
+    assert_eq!(checker.roster().resume(CheckId(2)), Some(true));
+    until_verdict(&mut reports, 2, Up).await;
+    assert_eq!(checker.roster().resume(CheckId(2)), Some(false));
     checker.stop().await;
 }
 

@@ -6,7 +6,7 @@ use meridian::health::{
 };
 
 use crate::support::certificates::{Authority, self_signed};
-use crate::support::checks::{SHORT, check, failure, monitor, outcome, start};
+use crate::support::checks::{SHORT, check, failure, monitor, outcome, start, until};
 use crate::support::hostile::{Behaviour, Refusing, Server};
 
 const NAME: &str = "www.example.com";
@@ -83,4 +83,38 @@ async fn what_is_no_tls_is_a_failure() {
     let nobody = Refusing::new();
     let found = failure(check(nobody.address, handshake(Some(NAME), Trust::Anyone))).await;
     assert_eq!(found, Failure::Refused);
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_too_soon_is_told_or_a_failure() {
+    let authority = Authority::new("ours");
+    let config = authority.server_valid(NAME, 2020, 2100);
+    let server = Server::start_tls(Behaviour::Hang, config).await;
+    // Longer than until 2100; the monitor's bound is what makes it soon.
+    let check = |days, is_failure| {
+        let expiry = Some(Expiry { days, is_failure });
+        let security = Security { trust: trusting(&authority), expiry, credentials: None };
+        check(server.address, secured(Some(NAME), security))
+    };
+    let (checker, mut reports) = start(vec![check(40_000, false)]);
+    let report = reports.recv().await.unwrap();
+    assert!(report.outcome.is_ok());
+    assert!(report.expiring.is_some());
+    checker.stop().await;
+    let text = failure(check(40_000, true)).await.to_string();
+    assert!(text.ends_with(" days, wanted at least 40000 days"), "{text}");
+    outcome(check(14, true)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_to_a_target_that_asks_for_one() {
+    let authority = Authority::new("ours");
+    let config = authority.server_for_known_clients(NAME);
+    let server = Server::start_tls(Behaviour::Hang, config).await;
+    let (certificate, key) = authority.files("meridian.example");
+    let credentials = Credentials::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let known =
+        Security { trust: trusting(&authority), expiry: None, credentials: Some(credentials) };
+    outcome(check(server.address, secured(Some(NAME), known))).await.unwrap();
+    until(|| server.full_handshakes() == 1).await;
 }
