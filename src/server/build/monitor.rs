@@ -60,7 +60,7 @@ pub(super) fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnost
         }
         MonitorKind::Http(http) => {
             load = http.load.as_ref().map(super::load::load).transpose()?;
-            let exchange = exchange(http, &bad)?;
+            let exchange = exchange(http, bad)?;
             match &http.tls {
                 None => Kind::Http(exchange),
                 Some(tls) => Kind::Https(exchange, trust(tls)?),
