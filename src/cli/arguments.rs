@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::ctl::Ctl;
 use super::latency::Level;
 use crate::wire::{Name, Type};
 
@@ -49,6 +50,10 @@ pub(super) enum Command {
     /// Compares compiled tables, so that no client is left out. Exits with 0 when nothing differs,
     /// with 1 when something does.
     Diff(Diff),
+    /// Ask a running server, or tell it what to do.
+    ///
+    /// Exits with 0 when it is done, 1 when the server refuses, 2 when it is not reached.
+    Ctl(Ctl),
     /// Look into GeoIP databases.
     Geoip(Geoip),
     /// Make tables for latency policies.
@@ -265,7 +270,7 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-fn client(text: &str) -> Result<ClientSubnet, String> {
+pub(super) fn client(text: &str) -> Result<ClientSubnet, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(ClientSubnet { address, length: if address.is_ipv4() { 32 } else { 128 } });
     }

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod check;
+mod ctl;
 pub mod demo;
 mod descriptors;
 mod diff;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Schema => generate::schema(),

@@ -7,7 +7,9 @@
 //! Plain data; knows nothing of the runtime objects that `server::build` makes of it, and not
 //! what stands in zone files and databases.
 
+pub mod admin;
 pub mod diagnostic;
+pub mod duration;
 pub mod files;
 pub mod latency;
 pub mod listen;
@@ -29,7 +31,6 @@ pub mod transfer;
 
 mod check;
 mod decode;
-mod duration;
 mod lint;
 mod reader;
 mod schema;
@@ -47,6 +48,7 @@ use reader::Reader;
 use spec::{Entries, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 use transfer::Keys;
 
+pub use admin::{Admin, control_socket};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};
@@ -91,6 +93,8 @@ pub struct Config {
     pub transfer: Transfer,
     /// Whether monitors may run programs.
     pub exec_allowed: bool,
+    /// Control, metrics and health of the server itself.
+    pub admin: Admin,
     /// What is logged, and how.
     pub log: Log,
     /// How members are checked.
@@ -242,6 +246,7 @@ fn read_all(
         keys: own.keys,
         transfer: own.transfer,
         exec_allowed: own.exec_allowed,
+        admin: own.admin,
         log: own.log,
         monitors: monitors.into_iter().collect::<Option<_>>()?,
         pools: pools.into_iter().collect::<Option<_>>()?,
@@ -287,6 +292,7 @@ struct ServerTables {
     keys: Vec<Key>,
     transfer: Transfer,
     exec_allowed: bool,
+    admin: Admin,
     log: Log,
 }
 
@@ -319,7 +325,6 @@ impl ServerTables {
             }
             reader.misfits(&format!("[{name}]"), &misfits, |_| vec![]);
         }
-        server::refuse_not_yet(file.admin.unwrap_or_default(), &mut reader);
         let mut taken = listen::Sockets::default();
         let server =
             Server::resolve(file.server.unwrap_or_default(), files, &mut taken, &mut reader);
@@ -328,6 +333,7 @@ impl ServerTables {
         Some(ServerTables {
             server,
             encrypted: Encrypted::resolve(file.tls.unwrap_or_default(), &mut taken, &mut reader),
+            admin: Admin::resolve(file.admin.unwrap_or_default(), &mut taken, &mut reader),
             geoip: Geoip::resolve(file.geoip.unwrap_or_default(), &mut reader),
             ecs_enabled: server::ecs_enabled(file.ecs.unwrap_or_default()),
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),

@@ -1,4 +1,8 @@
-//! The control task: verdicts arrive, answers are published, generations follow one another.
+//! The control task: verdicts and orders arrive, answers are published, generations follow one
+//! another.
+
+mod inquiry;
+mod orders;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,10 +13,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::MissedTickBehavior;
 
+use crate::admin::{Overrides, Request};
 use crate::engine::{Engine, Snapshot};
+use crate::geo::{Database, Network};
 use crate::health::{Check, CheckId, Hold, Report, Roster, Verdict};
 use crate::server::build::Generation;
 use crate::server::event::Event;
+use crate::server::journal::Journal;
 use crate::steering::control::{Change, Control, Steering};
 
 /// Time between two evaluations of latency choices: three in a row move one.
@@ -24,6 +31,9 @@ const SHARE_PACE: Duration = Duration::from_secs(1);
 /// Time between two looks at what was replaced, while there is any.
 const SWEEP_PACE: Duration = Duration::from_millis(250);
 
+/// The longest sleep until an override ends: the clock may be set meanwhile.
+const EXPIRY_PACE: Duration = Duration::from_secs(1);
+
 /// Where verdicts arrive and answers are published.
 pub(super) struct Desk {
     engine: Arc<ArcSwap<Engine>>,
@@ -34,13 +44,25 @@ pub(super) struct Desk {
     roster: Roster,
     /// What the generation calls the checks of the roster; others are not its own.
     numbers: HashMap<CheckId, CheckId>,
-    /// Why checks failed that are not (yet) those of a generation.
+    /// Why the last checks failed, by the numbers of the roster.
     failures: HashMap<CheckId, String>,
     /// What holds targets down, as told last; by the roster's numbers.
     holds: HashMap<CheckId, Hold>,
     /// Checks whose targets are warned of, as told last; by the roster's numbers.
     warned: HashSet<CheckId>,
-    events: mpsc::Sender<Event>,
+    overrides: Overrides,
+    journal: Arc<Journal>,
+    /// The number of the generation in force.
+    generation: u64,
+    started: SystemTime,
+    places: Places,
+}
+
+/// Where clients are, for whoever explains.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) databases: Vec<Database>,
+    pub(super) networks: Vec<Network>,
 }
 
 /// A generation that is to be in force.
@@ -51,6 +73,8 @@ pub(super) struct Renewal {
     pub(super) checks: Vec<Check>,
     /// The roster's numbers of `checks`.
     pub(super) numbers: Vec<CheckId>,
+    pub(super) number: u64,
+    pub(super) places: Places,
     /// Told when it is in force.
     pub(super) done: oneshot::Sender<()>,
 }
@@ -66,17 +90,18 @@ impl Desk {
     /// Answers with what the checks know now; `failures` say why some failed.
     pub(super) fn open(
         generation: &Generation,
+        places: Places,
         roster: &Roster,
         numbers: &[CheckId],
-        mut failures: HashMap<CheckId, String>,
-        events: mpsc::Sender<Event>,
+        failures: HashMap<CheckId, String>,
+        overrides: Overrides,
+        journal: Arc<Journal>,
     ) -> Desk {
         let numbers = numbers_of(numbers);
         let verdicts = verdicts(roster, &numbers);
         let mut control = Control::new(generation.steering.clone(), verdicts);
         measure(&mut control, roster, &numbers, &generation.checks);
         control.evaluate_latency();
-        let begin = control.settle();
         let engine = Engine {
             snapshot: generation.snapshot.clone(),
             live: Arc::new(control.live().clone()),
@@ -89,14 +114,23 @@ impl Desk {
             checks: generation.checks.clone(),
             roster: roster.clone(),
             numbers,
-            failures: HashMap::new(),
+            failures,
             holds: HashMap::new(),
             warned: HashSet::new(),
-            events,
+            overrides,
+            journal,
+            generation: 1,
+            started: SystemTime::now(),
+            places,
         };
+        // What ended while the server was away is not in force for a moment.
+        desk.expire();
+        desk.enforce();
+        let begin = desk.control.settle();
+        desk.swap();
         for (begun, check) in desk.numbers.clone() {
             if desk.control.verdict(check) == Verdict::Down {
-                desk.tell_verdict(check, Verdict::Down, failures.remove(&begun));
+                desk.tell_verdict(check, Verdict::Down, desk.failures.get(&begun).cloned());
             }
             desk.tell_record(begun, check);
         }
@@ -114,6 +148,7 @@ impl Desk {
         mut self,
         mut reports: mpsc::Receiver<Report>,
         mut renewals: mpsc::Receiver<Renewal>,
+        mut requests: mpsc::Receiver<Request>,
         mut stop: watch::Receiver<bool>,
     ) {
         let mut pace = tokio::time::interval(LATENCY_PACE);
@@ -138,6 +173,11 @@ impl Desk {
                     self.take_all(&mut reports);
                     block_in_place(|| self.renew(renewal));
                 }
+                Some(request) = requests.recv() => {
+                    self.take_all(&mut reports);
+                    block_in_place(|| self.answer(request));
+                }
+                () = until(self.overrides.next_end()) => self.expire(),
                 _ = pace.tick() => self.control.evaluate_latency(),
                 _ = shares.tick(), if self.control.is_moving() => {
                     self.control.tick(SystemTime::now());
@@ -160,12 +200,11 @@ impl Desk {
 
     fn take(&mut self, report: Report) {
         let reason = report.outcome.as_ref().err().map(ToString::to_string);
-        let Some(check) = self.numbers.get(&report.check).copied() else {
-            if let Some(reason) = reason {
-                self.failures.insert(report.check, reason);
-            }
-            return;
-        };
+        match &reason {
+            Some(reason) => drop(self.failures.insert(report.check, reason.clone())),
+            None => drop(self.failures.remove(&report.check)),
+        }
+        let Some(check) = self.numbers.get(&report.check).copied() else { return };
         let is_news = self.control.verdict(check) != report.verdict;
         self.control.set_verdict(check, report.verdict);
         if let Some(ms) = report.server_ms {
@@ -186,21 +225,26 @@ impl Desk {
 
     /// Puts a generation in force, with what the checks know now.
     fn renew(&mut self, renewal: Renewal) {
-        let Renewal { snapshot, steering, checks, numbers, done } = renewal;
+        let Renewal { snapshot, steering, checks, numbers, number, places, done } = renewal;
         let numbers = numbers_of(&numbers);
         let verdicts = verdicts(&self.roster, &numbers);
         let mut control = Control::succeed(&self.control, steering, verdicts);
         measure(&mut control, &self.roster, &numbers, &checks);
-        let changes = control.settle();
         let before = std::mem::replace(&mut self.numbers, numbers);
         self.control = control;
+        self.expire();
+        // Also about pools that were in no file before.
+        self.enforce();
+        let changes = self.control.settle();
+        (self.generation, self.places) = (number, places);
         self.checks = checks;
         self.retired.snapshots.push(std::mem::replace(&mut self.snapshot, snapshot));
         self.swap();
-        let mut failures = std::mem::take(&mut self.failures);
+        let numbers = &self.numbers;
+        self.failures.retain(|begun, _| numbers.contains_key(begun));
         for (begun, check) in self.numbers.clone() {
             if !before.contains_key(&begun) && self.control.verdict(check) == Verdict::Down {
-                self.tell_verdict(check, Verdict::Down, failures.remove(&begun));
+                self.tell_verdict(check, Verdict::Down, self.failures.get(&begun).cloned());
             }
             self.tell_record(begun, check);
         }
@@ -228,14 +272,13 @@ impl Desk {
 
     fn tell_changes(&self, changes: Vec<Change>) {
         for change in changes {
-            let event = self.event(change);
-            self.tell(event);
+            self.journal.tell(self.event(change));
         }
     }
 
     fn tell_verdict(&self, check: CheckId, verdict: Verdict, reason: Option<String>) {
         let (target, monitor) = self.named(check);
-        self.tell(Event::Verdict { target, monitor, verdict, reason });
+        self.journal.tell(Event::Verdict { target, monitor, verdict, reason });
     }
 
     /// Tells what is otherwise about a target than was told of it, as its record has it.
@@ -258,7 +301,7 @@ impl Desk {
             return;
         }
         let (target, monitor) = self.named(check);
-        self.tell(Event::Hold { target, monitor, hold: hold.told(SystemTime::now()) });
+        self.journal.tell(Event::Hold { target, monitor, hold: hold.told(SystemTime::now()) });
     }
 
     /// Tells that a target is warned of, or no longer: the other thing than before.
@@ -268,7 +311,7 @@ impl Desk {
             self.warned.remove(&begun);
         }
         let (target, monitor) = self.named(check);
-        self.tell(Event::Warning { target, monitor, strain, begun: has_begun });
+        self.journal.tell(Event::Warning { target, monitor, strain, begun: has_begun });
     }
 
     /// Target and monitor of a check.
@@ -293,19 +336,6 @@ impl Desk {
             }
         }
     }
-
-    fn tell(&self, event: Event) {
-        match &event {
-            Event::Panic { begun: true, .. } => tracing::error!("{event}"),
-            Event::Verdict { verdict: Verdict::Down, .. }
-            | Event::Hold { .. }
-            | Event::Warning { begun: true, .. }
-            | Event::Pool { is_up: false, .. } => tracing::warn!("{event}"),
-            _ => tracing::info!("{event}"),
-        }
-        // A listener that does not keep up misses events; the log has them all.
-        let _ = self.events.try_send(event);
-    }
 }
 
 impl Retired {
@@ -319,6 +349,17 @@ impl Retired {
         let engines = self.engines.extract_if(.., |engine| Arc::strong_count(engine) == 1);
         let snapshots = self.snapshots.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1);
         (engines.collect(), snapshots.collect())
+    }
+}
+
+/// Waits for an end that may be; a second at most, because the clock may be set.
+async fn until(end: Option<SystemTime>) {
+    match end {
+        None => std::future::pending().await,
+        Some(end) => {
+            let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+            tokio::time::sleep(left.min(EXPIRY_PACE)).await;
+        }
     }
 }
 

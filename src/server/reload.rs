@@ -9,17 +9,21 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::admin::Refusal;
+use crate::admin::message::{Reload, millis};
 use crate::config::{self, Diagnostic};
 use crate::engine::Snapshot;
 use crate::health::{self, Check, CheckId, Roster};
 use crate::server::build::{Generation, Origin, build};
 use crate::server::changes::{self, Side};
-use crate::server::desk::Renewal;
+use crate::server::desk::{Places, Renewal};
 use crate::server::fixed::Fixed;
+use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
 use crate::steering::control::Steering;
 use crate::transport::Identity;
@@ -49,6 +53,16 @@ pub enum ReloadError {
     Defect(String),
 }
 
+impl ReloadError {
+    /// What `meridian check` would print.
+    pub fn text(&self) -> String {
+        match self {
+            ReloadError::Refused(diagnostics) => config::render(diagnostics, false),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// Puts generations in force, one at a time.
 #[derive(Debug)]
 pub(super) struct Reloader {
@@ -60,6 +74,7 @@ pub(super) struct Reloader {
     sources: Vec<IpAddr>,
     /// What encrypted listeners show, when there are any.
     identity: Option<Identity>,
+    journal: Arc<Journal>,
     current: Mutex<Current>,
 }
 
@@ -87,6 +102,7 @@ struct Facts {
 pub(super) struct Outlets {
     pub(super) renewals: mpsc::Sender<Renewal>,
     pub(super) announcements: mpsc::UnboundedSender<Announcement>,
+    pub(super) journal: Arc<Journal>,
 }
 
 impl Reloader {
@@ -109,6 +125,7 @@ impl Reloader {
             renewals: outlets.renewals,
             announcements: outlets.announcements,
             sources,
+            journal: outlets.journal,
             identity: generation.encrypted.as_ref().map(|encrypted| encrypted.identity.clone()),
             current: Mutex::new(Current {
                 number: 1,
@@ -122,8 +139,36 @@ impl Reloader {
     }
 
     /// Puts what stands on disk in force; see [`Server::reload`](super::Server::reload).
-    pub(super) async fn reload(&self, path: &Path) -> Result<Reloaded, ReloadError> {
+    pub(super) async fn reload(&self, path: &Path, who: &str) -> Result<Reloaded, ReloadError> {
         let mut current = self.current.lock().await;
+        let outcome = self.follow(&mut current, path).await;
+        let (error, lints, waiting) = match &outcome {
+            Ok(reloaded) => (None, reloaded.lints.as_slice(), reloaded.waiting.as_slice()),
+            Err(error) => (Some(error.text()), &[][..], &[][..]),
+        };
+        let waiting = waiting.iter().map(|key| (*key).to_owned()).collect();
+        self.journal.tell_reload(Reload {
+            at: millis(SystemTime::now()),
+            who: who.to_owned(),
+            generation: current.number,
+            error,
+            lints: if lints.is_empty() { String::new() } else { config::render(lints, false) },
+            waiting,
+        });
+        outcome
+    }
+
+    /// The same for whoever asks through the control API.
+    pub(super) async fn report(&self, path: &Path, who: &str) -> Result<Reload, Refusal> {
+        match self.reload(path, who).await {
+            // Another reload may have come since; that one is the newer truth.
+            Ok(_) => self.journal.reload().ok_or(Refusal::Away),
+            Err(error) => Err(Refusal::Mistakes(error.text())),
+        }
+    }
+
+    /// The next generation, or none.
+    async fn follow(&self, current: &mut Current, path: &Path) -> Result<Reloaded, ReloadError> {
         let (fixed, slots_of) = (self.fixed.clone(), current.facts.snapshot.clone());
         let path = path.to_owned();
         let (mut generation, waiting) = apart(move || read(path, &fixed, &slots_of)).await??;
@@ -139,6 +184,11 @@ impl Reloader {
             steering: generation.steering.clone(),
             checks: generation.checks.clone(),
             numbers: numbers.clone(),
+            number: current.number + 1,
+            places: Places {
+                databases: std::mem::take(&mut generation.databases),
+                networks: std::mem::take(&mut generation.networks),
+            },
             done,
         };
         if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
@@ -220,9 +270,8 @@ fn read(
     let waiting = fixed.waiting(&loaded.config);
     fixed.put_back(&mut loaded.config);
     let mut generation = build(loaded, Origin::Disk).map_err(ReloadError::Refused)?;
-    // Whoever explains reads the files anew; serving needs neither databases nor atlas.
+    // Serving does not need it, and whoever explains looks into the databases.
     generation.atlas = Default::default();
-    generation.databases = Vec::new();
     if let Some(snapshot) = Arc::get_mut(&mut generation.snapshot) {
         snapshot.transfer.slots.follow(&before.transfer.slots);
     }

@@ -3,23 +3,28 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::admin::{self, Counts, History, Line, Overrides, Refusal, Request};
 use crate::health::{self, CheckId, Checker, Options, Report, Store};
 use crate::server::build::Generation;
-use crate::server::desk::Desk;
+use crate::server::desk::{Desk, Places};
 use crate::server::event::Event;
 use crate::server::fixed::Fixed;
+use crate::server::journal::Journal;
 use crate::server::notify;
 use crate::server::reload::{Outlets, ReloadError, Reloaded, Reloader};
-use crate::transport::{Bound, Protocol, Running, stream};
+use crate::transport::{Bound, Meter, Protocol, Running, stream};
 
 /// Reports that may wait for the control task.
 const REPORTS: usize = 4096;
+
+/// Requests of operators that may wait.
+const REQUESTS: usize = 64;
 
 /// A server that answers. Dropping it stops it at once; [`Server::stop`] does so in order.
 #[derive(Debug)]
@@ -29,7 +34,10 @@ pub struct Server {
     control: JoinHandle<()>,
     /// Tells secondaries; ends by itself.
     notify: JoinHandle<()>,
-    reloader: Reloader,
+    reloader: Arc<Reloader>,
+    requests: mpsc::Sender<Request>,
+    journal: Arc<Journal>,
+    admin: Option<admin::Running>,
     stop: watch::Sender<bool>,
 }
 
@@ -47,17 +55,19 @@ pub enum StartError {
 impl Server {
     /// Runs the first round of checks, then answers on `bound`. Must be called inside a
     /// multi-threaded tokio runtime. `state` is the directory for what survives a restart; events
-    /// go to `events`, as far as it keeps up. `fixed` is what reloads leave as it is.
+    /// go to `events`, as far as it keeps up, and to `history`. `fixed` is what reloads leave as it
+    /// is.
     ///
     /// # Errors
     ///
     /// When the checks or the listeners cannot be started.
     pub async fn start(
-        generation: &Generation,
+        mut generation: Generation,
         fixed: Fixed,
         bound: Bound,
         limits: stream::Limits,
         state: Option<&Path>,
+        history: Arc<History>,
         events: mpsc::Sender<Event>,
     ) -> Result<Server, StartError> {
         let store = state.map(|directory| Arc::new(Store::new(directory)));
@@ -72,32 +82,67 @@ impl Server {
         }
         // All are under way: this gives their numbers.
         let numbers = roster.begin(&generation.checks)?;
-        let desk = Desk::open(generation, roster, &numbers, first.failures, events);
+        let journal = Arc::new(Journal::new(history, events));
+        journal.tell(Event::Start { version: env!("CARGO_PKG_VERSION") });
+        let places = Places {
+            databases: std::mem::take(&mut generation.databases),
+            networks: std::mem::take(&mut generation.networks),
+        };
+        let generation = &generation;
+        let overrides = Overrides::load(state);
+        let failures = first.failures;
+        let desk = Desk::open(
+            generation,
+            places,
+            roster,
+            &numbers,
+            failures,
+            overrides,
+            Arc::clone(&journal),
+        );
         let running = bound.start(desk.engine(), limits)?;
         let (stop, stopped) = watch::channel(false);
         let (renewals, renewed) = mpsc::channel(1);
+        let (requests, requested) = mpsc::channel(REQUESTS);
         let (announcements, announced) = mpsc::unbounded_channel();
         let notify =
             tokio::spawn(notify::run(announced, state.map(Path::to_owned), stopped.clone()));
-        let control = tokio::spawn(desk.run(reports, renewed, stopped));
+        let control = tokio::spawn(desk.run(reports, renewed, requested, stopped));
         // Secondaries come for the zones at once, so it is answered before they are told.
         let sources = running.addresses().iter().map(SocketAddr::ip).collect();
-        let outlets = Outlets { renewals, announcements };
+        let outlets = Outlets { renewals, announcements, journal: Arc::clone(&journal) };
         let reloader = Reloader::new(generation, fixed, roster, numbers, sources, outlets);
-        Ok(Server { running, checker, control, notify, reloader, stop })
+        let (reloader, admin) = (Arc::new(reloader), None);
+        Ok(Server { running, checker, control, notify, reloader, requests, journal, admin, stop })
+    }
+
+    /// Lets `admin` look into this server and tell it what to do, from now on. A reload through
+    /// it reads `path`; without one there is nothing to read anew.
+    pub fn open(&mut self, admin: admin::Running, path: Option<PathBuf>) {
+        let (line, requests) = mpsc::channel(REQUESTS);
+        let meter = self.running.meter();
+        admin.open(Line::new(line), move || counts(&meter));
+        let (reloader, desk) = (Arc::clone(&self.reloader), self.requests.clone());
+        tokio::spawn(dispatch(requests, desk, reloader, path));
+        self.admin = Some(admin);
+    }
+
+    /// What listens for the operator, when something does.
+    pub fn admin(&self) -> Option<&admin::Running> {
+        self.admin.as_ref()
     }
 
     /// Reads, checks and compiles what stands on disk, and puts it in force as a whole: zones,
     /// policies, GeoIP data, limits, secrets, keys and certificates. Queries are answered all the
     /// while, by the old generation until the new one is there: that is after the first results
     /// of checks that are new, which takes 5 s at most. Whoever calls while another call runs
-    /// waits for it. Log lines tell what changed.
+    /// waits for it. Log lines tell what changed; the history says that it was `who`.
     ///
     /// # Errors
     ///
     /// When there is anything wrong; then everything stays as it was.
-    pub async fn reload(&self, path: &Path) -> Result<Reloaded, ReloadError> {
-        self.reloader.reload(path).await
+    pub async fn reload(&self, path: &Path, who: &str) -> Result<Reloaded, ReloadError> {
+        self.reloader.reload(path, who).await
     }
 
     /// The addresses it answers on with UDP and TCP.
@@ -111,13 +156,65 @@ impl Server {
     }
 
     /// Stops in order: listeners, checks (writing what is known), the control task.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        if let Some(mut admin) = self.admin.take() {
+            // Joins a thread.
+            let _ = spawn_blocking(move || admin.stop()).await;
+        }
         self.running.stop().await;
         self.checker.stop().await;
         // The task may have ended on its own; then nobody listens, and that is all right.
         let _ = self.stop.send(true);
         let _ = self.control.await;
         let _ = self.notify.await;
+        let journal = self.journal;
+        // Waits for a disk.
+        let _ = spawn_blocking(move || journal.history().close()).await;
+    }
+}
+
+/// Brings requests to whom they concern, until nobody asks any more.
+async fn dispatch(
+    mut requests: mpsc::Receiver<Request>,
+    desk: mpsc::Sender<Request>,
+    reloader: Arc<Reloader>,
+    path: Option<PathBuf>,
+) {
+    while let Some(request) = requests.recv().await {
+        let Request::Reload(who, back) = request else {
+            // When the desk has gone, so has the request's way back, and whoever asks sees that.
+            let _ = desk.send(request).await;
+            continue;
+        };
+        let (reloader, path) = (Arc::clone(&reloader), path.clone());
+        // It takes as long as it takes; other requests go on.
+        tokio::spawn(async move {
+            let done = match path {
+                None => {
+                    let text = "this server has no files to read anew";
+                    Err(Refusal::Refused(text.to_owned()))
+                }
+                Some(path) => reloader.report(&path, &who).await,
+            };
+            // Whoever asked may have gone; it is done all the same.
+            let _ = back.send(done);
+        });
+    }
+}
+
+fn counts(meter: &Meter) -> Counts {
+    let (udp, connections) = (meter.udp_counts(), meter.connection_counts());
+    Counts {
+        udp_received: udp.received,
+        udp_answered: udp.answered,
+        udp_discarded: udp.discarded,
+        udp_limited: udp.limited,
+        udp_slipped: udp.slipped,
+        udp_unsent: udp.unsent,
+        udp_panics: udp.panics,
+        connections_accepted: connections.accepted,
+        connections_refused: connections.refused,
+        connections_evicted: connections.evicted,
     }
 }
 

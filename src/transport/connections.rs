@@ -62,6 +62,20 @@ pub(super) struct Connections {
     counters: Arc<Counters>,
 }
 
+/// Reads what connections count.
+#[derive(Debug, Clone)]
+pub(super) struct Meter(Arc<Counters>);
+
+impl Meter {
+    pub(super) fn counts(&self) -> ConnectionCounts {
+        ConnectionCounts {
+            accepted: self.0.accepted.load(Relaxed),
+            refused: self.0.refused.load(Relaxed),
+            evicted: self.0.evicted.load(Relaxed),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counters {
     accepted: AtomicU64,
@@ -119,11 +133,12 @@ impl Connections {
     }
 
     pub(super) fn counts(&self) -> ConnectionCounts {
-        ConnectionCounts {
-            accepted: self.counters.accepted.load(Relaxed),
-            refused: self.counters.refused.load(Relaxed),
-            evicted: self.counters.evicted.load(Relaxed),
-        }
+        self.meter().counts()
+    }
+
+    /// Reads the counts from anywhere.
+    pub(super) fn meter(&self) -> Meter {
+        Meter(Arc::clone(&self.counters))
     }
 
     /// Stops accepting, gives answers in hand a second to be sent, and closes all.

@@ -10,7 +10,7 @@ use std::thread;
 use arc_swap::ArcSwap;
 
 use super::Respond;
-use super::connections::{ConnectionCounts, Connections, Speech};
+use super::connections::{self, ConnectionCounts, Connections, Speech};
 use super::encrypted::{Encrypted, Listener, ListenerSocket};
 use super::hickory::Listeners;
 use super::stream::Limits;
@@ -39,6 +39,25 @@ pub struct Running {
     connections: Connections,
     encrypted: Vec<(Protocol, SocketAddr)>,
     http3: Listeners,
+}
+
+/// Reads what [`Running`] counts.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    udp: udp::Meter,
+    connections: connections::Meter,
+}
+
+impl Meter {
+    /// What the UDP workers did so far.
+    pub fn udp_counts(&self) -> UdpCounts {
+        self.udp.counts()
+    }
+
+    /// What became of connections so far, over TCP, TLS, HTTPS and QUIC.
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        self.connections.counts()
+    }
 }
 
 /// An address could not be listened on.
@@ -161,6 +180,11 @@ impl Running {
     /// What became of connections so far, over TCP, TLS, HTTPS and QUIC.
     pub fn connection_counts(&self) -> ConnectionCounts {
         self.connections.counts()
+    }
+
+    /// Reads the counts from anywhere, also after the stop.
+    pub fn meter(&self) -> Meter {
+        Meter { udp: self.udp.meter(), connections: self.connections.meter() }
     }
 
     /// Stops taking queries, lets answers in hand be sent, and waits until all is closed: UDP

@@ -26,7 +26,7 @@ pub mod udp;
 
 pub use connections::ConnectionCounts;
 pub use encrypted::{Encrypted, Identity, IdentityError};
-pub use listen::{BindError, Bound, Protocol, Running};
+pub use listen::{BindError, Bound, Meter, Protocol, Running};
 pub use udp::UdpCounts;
 
 use crate::engine::{Engine, Reply, Request, Scratch};

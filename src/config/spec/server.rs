@@ -26,7 +26,7 @@ pub struct ServerFile {
     pub transfer: Option<TransferSpec>,
     /// What checks of members may do.
     pub health: Option<HealthSpec>,
-    /// Control and metrics. Not yet supported.
+    /// Control, metrics, and health of the server itself.
     pub admin: Option<AdminSpec>,
     /// The log, on stderr.
     pub log: Option<LogSpec>,
@@ -195,19 +195,20 @@ pub struct LimitsSpec {
     pub edns_udp_size: Option<Spanned<i64>>,
 }
 
-/// Control and metrics. Not yet supported: only the defaults are accepted.
+/// Control, metrics, and health of the server itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSpec {
-    /// Control socket. Not yet supported.
-    #[schemars(extend("enum" = ["state/meridian.sock"]))]
-    pub socket: Option<Spanned<NotYet>>,
-    /// Address of the metrics and the dashboard. Not yet supported.
-    #[schemars(extend("enum" = ["127.0.0.1:9153"]))]
-    pub listen: Option<Spanned<NotYet>>,
-    /// File with the bearer token. Not yet supported.
-    #[schemars(extend("enum" = [""]))]
-    pub token_file: Option<Spanned<NotYet>>,
+    /// Unix socket of the control API, for `meridian ctl`; "" for none. Whoever may open it may
+    /// do everything.
+    #[schemars(extend("default" = "state/meridian.sock"))]
+    pub socket: Option<Spanned<String>>,
+    /// TCP address of metrics and the API; "" for none. Everybody who reaches it may read.
+    #[schemars(extend("default" = "127.0.0.1:9153"))]
+    pub listen: Option<Spanned<String>>,
+    /// File with the bearer token that changes over TCP need; "" allows none.
+    #[schemars(extend("default" = ""))]
+    pub token_file: Option<Spanned<String>>,
 }
 
 /// The log, on stderr.

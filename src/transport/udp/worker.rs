@@ -105,7 +105,12 @@ impl Workers {
 
     /// The sum over all threads.
     pub(in crate::transport) fn counts(&self) -> UdpCounts {
-        self.workers.iter().fold(UdpCounts::default(), |sum, worker| sum + worker.counters.read())
+        self.meter().counts()
+    }
+
+    /// Reads the counts from anywhere.
+    pub(in crate::transport) fn meter(&self) -> Meter {
+        Meter(self.workers.iter().map(|worker| Arc::clone(&worker.counters)).collect())
     }
 
     /// Lets every thread finish the batch in hand, and waits for them.
@@ -124,6 +129,17 @@ impl Workers {
                 let _ = thread.join();
             }
         }
+    }
+}
+
+/// Reads what the threads count.
+#[derive(Debug, Clone)]
+pub(in crate::transport) struct Meter(Arc<[Arc<Counters>]>);
+
+impl Meter {
+    /// The sum over all threads.
+    pub(in crate::transport) fn counts(&self) -> UdpCounts {
+        self.0.iter().fold(UdpCounts::default(), |sum, counters| sum + counters.read())
     }
 }
 

@@ -8,10 +8,9 @@ use hickory_proto::rr::rdata::opt::{ClientSubnet as Ecs, EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name as HickoryName, RecordType};
 use hickory_proto::serialize::binary::BinDecodable;
 
-use crate::cli::arguments::ClientSubnet;
+use crate::admin::Question;
 use crate::engine::{Clock, Engine, Reply, Request, Scratch, Transport};
 use crate::geo::address::truncate;
-use crate::wire::{Name, Type};
 
 /// What came back.
 #[derive(Debug)]
@@ -26,24 +25,20 @@ pub(super) struct Told {
 }
 
 /// Asks `engine` over a stream, so that nothing is cut off.
-pub(super) fn ask(
-    engine: &Engine,
-    name: &Name,
-    rtype: Type,
-    client: ClientSubnet,
-) -> anyhow::Result<Told> {
+pub(super) fn ask(engine: &Engine, question: &Question) -> anyhow::Result<Told> {
+    let Question { name, rtype, address, length } = question;
     let qname = HickoryName::from_bytes(name.as_wire()).context("the name cannot be read")?;
     let mut query = Message::query();
     query.add_query(Query::query(qname, RecordType::from(rtype.0)));
     let mut edns = Edns::new();
     edns.set_max_payload(1232);
-    let subnet = truncate(client.address, client.length);
-    edns.options_mut().insert(EdnsOption::Subnet(Ecs::new(subnet, client.length, 0)));
+    let subnet = truncate(*address, *length);
+    edns.options_mut().insert(EdnsOption::Subnet(Ecs::new(subnet, *length, 0)));
     query.edns = Some(edns);
     let message = query.to_vec().context("the question cannot be written")?;
     let request = Request {
         message: &message,
-        client: SocketAddr::new(client.address, 53),
+        client: SocketAddr::new(*address, 53),
         local: None,
         transport: Transport::Tcp,
         clock: &Clock::new(),

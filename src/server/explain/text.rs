@@ -2,11 +2,16 @@
 
 use std::io::{self, Write};
 
-use super::facts::{ConsideredFacts, Course, Facts, MemberFacts, TargetFacts};
+use super::facts::{ConsideredFacts, Facts, MemberFacts, TargetFacts};
+use crate::admin::message::Course;
 use crate::steering::trace::Fate;
 
 /// Writes the whole explanation.
-pub(super) fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
+///
+/// # Errors
+///
+/// When `out` does not take it.
+pub fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{} {} for {}", facts.name, facts.rtype, facts.client.subnet)?;
     writeln!(out)?;
     write!(out, "client    {} (from {})", facts.client.subnet, facts.client.source)?;

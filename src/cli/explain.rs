@@ -1,12 +1,6 @@
 //! `meridian explain`: which answer a client gets, and every reason.
 //!
-//! The answer is the engine's own, to a real message; the reasons are
-//! [`evaluate`](crate::steering::evaluate)'s. Facts are gathered first and then shown, as text or
-//! as JSON.
-
-mod ask;
-mod facts;
-mod text;
+//! From the files; what there is to say is [`server::explain`](crate::server::explain)'s.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,7 +8,9 @@ use std::time::SystemTime;
 
 use super::arguments::Explain;
 use super::report;
+use crate::admin::{Overrides, Question};
 use crate::health::{CheckId, Store};
+use crate::server::explain;
 use crate::steering::control::Control;
 use crate::steering::model::PoolState;
 
@@ -43,18 +39,37 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
         let rules = &generation.checks[check.0 as usize].monitor.rules;
         control.set_left(check, rules.left(record.state.is_warned));
     }
+    // What an operator said to the server is said by a running server (`meridian ctl explain`).
+    let overrides = Overrides::default();
     for name in &arguments.down {
         control.force(report::pool_named(&generation, name)?, Some(PoolState::Down));
     }
     control.evaluate_latency();
     control.settle();
-    let facts = facts::gather(&generation, &control, &records, arguments, now)?;
+    let scene = explain::Scene {
+        snapshot: &generation.snapshot,
+        control: &control,
+        databases: &generation.databases,
+        networks: &generation.networks,
+        checks: &generation.checks,
+        records: &records,
+        overrides: &overrides,
+        supposed_down: &arguments.down,
+        now,
+    };
+    let question = Question {
+        name: arguments.name.clone(),
+        rtype: arguments.rtype,
+        address: arguments.client.address,
+        length: arguments.client.length,
+    };
+    let facts = explain::gather(scene, &question)?;
     let out = &mut io::stdout().lock();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &facts)?;
         writeln!(out)?;
     } else {
-        text::write(&facts, out)?;
+        explain::write(&facts, out)?;
     }
     Ok(if facts.exists { ExitCode::SUCCESS } else { ExitCode::from(NO_SUCH_NAME) })
 }

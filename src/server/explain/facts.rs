@@ -7,18 +7,18 @@ use hickory_proto::op::ResponseCode;
 use serde::Serialize;
 
 use super::ask::{self, Told};
-use crate::cli::arguments::Explain;
-use crate::engine::Engine;
+use crate::admin::message::Course;
+use crate::admin::{Overrides, Question};
+use crate::engine::{Engine, Snapshot};
 use crate::geo::address::truncate;
 use crate::geo::provenance::Origin;
-use crate::geo::{Provenance, provenance};
-use crate::health::{self, CheckId, Kind};
-use crate::server::Generation;
+use crate::geo::{Database, Location, Network, Provenance, provenance};
+use crate::health::{self, Check, CheckId, Kind};
 use crate::steering::Client;
 use crate::steering::answers::Outcome as Decided;
 use crate::steering::control::Control;
 use crate::steering::evaluate::{Asker, Evaluation, evaluate};
-use crate::steering::model::PoolState;
+use crate::steering::model::{PoolId, PoolState};
 use crate::steering::resolve::Resolved;
 use crate::steering::standing::Resort;
 use crate::steering::trace::{Fate, Trace};
@@ -30,163 +30,167 @@ const MAX_CHAIN: usize = 16;
 
 /// Everything `explain` says.
 #[derive(Debug, Serialize)]
-pub(super) struct Facts {
-    pub(super) name: String,
-    pub(super) rtype: String,
-    pub(super) client: ClientFacts,
-    pub(super) location: LocationFacts,
+pub struct Facts {
+    /// The name asked for.
+    pub name: String,
+    /// The type asked for.
+    pub rtype: String,
+    /// Who asks.
+    pub client: ClientFacts,
+    /// Where the client is.
+    pub location: LocationFacts,
     /// One for each name on the way: the name asked for, then targets of aliases.
-    pub(super) steps: Vec<Step>,
-    pub(super) answer: AnswerFacts,
+    pub steps: Vec<Step>,
+    /// What the engine answers.
+    pub answer: AnswerFacts,
+    /// Whether the name is served.
     #[serde(skip)]
-    pub(super) exists: bool,
+    pub exists: bool,
 }
 
 /// Who asks.
 #[derive(Debug, Serialize)]
-pub(super) struct ClientFacts {
+pub struct ClientFacts {
     /// The subnet as a resolver would send it.
-    pub(super) subnet: String,
+    pub subnet: String,
     /// Whether it is taken from EDNS Client Subnet, or the packet's source decides.
-    pub(super) source: &'static str,
+    pub source: &'static str,
     /// The address that is looked up, without what wraps it.
-    pub(super) looked_up: String,
+    pub looked_up: String,
 }
 
 /// Where the client is.
 #[derive(Debug, Serialize)]
-pub(super) struct LocationFacts {
-    pub(super) fields: Vec<Field>,
-    pub(super) is_anycast: bool,
+pub struct LocationFacts {
+    pub fields: Vec<Field>,
+    pub is_anycast: bool,
 }
 
 /// One known thing about the client's place.
 #[derive(Debug, Serialize)]
-pub(super) struct Field {
-    pub(super) field: &'static str,
-    pub(super) value: String,
+pub struct Field {
+    pub field: &'static str,
+    pub value: String,
     /// The database, network and build date, or the operator's network, that says so.
-    pub(super) from: String,
+    pub from: String,
 }
 
 /// What stands at one name.
 #[derive(Debug, Serialize)]
-pub(super) struct Step {
-    pub(super) name: String,
-    pub(super) zone: Option<String>,
+pub struct Step {
+    pub name: String,
+    pub zone: Option<String>,
     /// What was found, in words.
-    pub(super) found: String,
+    pub found: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) steered: Option<SteeredFacts>,
+    pub steered: Option<SteeredFacts>,
 }
 
 /// How a steered name was decided.
 #[derive(Debug, Serialize)]
-pub(super) struct SteeredFacts {
-    pub(super) site: String,
-    pub(super) ttl: u32,
+pub struct SteeredFacts {
+    pub site: String,
+    pub ttl: u32,
     /// How the answer is made of what was chosen.
-    pub(super) outcome: String,
+    pub outcome: String,
     /// What stands in the way of the usual order: a drained pool that is used all the same, or
     /// `on_all_down`.
-    pub(super) exception: Option<String>,
-    pub(super) decision: TargetFacts,
+    pub exception: Option<String>,
+    pub decision: TargetFacts,
 }
 
 /// A pool or policy, as it was looked into.
 #[derive(Debug, Serialize)]
-pub(super) struct TargetFacts {
-    pub(super) name: String,
-    pub(super) kind: &'static str,
-    pub(super) site: String,
-    pub(super) note: String,
+pub struct TargetFacts {
+    pub name: String,
+    pub kind: &'static str,
+    pub site: String,
+    pub note: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) considered: Vec<ConsideredFacts>,
+    pub considered: Vec<ConsideredFacts>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) members: Vec<MemberFacts>,
+    pub members: Vec<MemberFacts>,
 }
 
 /// A target of a policy, and what became of it.
 #[derive(Debug, Serialize)]
-pub(super) struct ConsideredFacts {
-    pub(super) by: String,
-    pub(super) fate: Fate,
-    pub(super) target: TargetFacts,
+pub struct ConsideredFacts {
+    pub by: String,
+    pub fate: Fate,
+    pub target: TargetFacts,
 }
 
 /// A member of a pool.
 #[derive(Debug, Serialize)]
-pub(super) struct MemberFacts {
-    pub(super) name: String,
-    pub(super) rtype: String,
-    pub(super) state: &'static str,
+pub struct MemberFacts {
+    pub name: String,
+    pub rtype: String,
+    pub state: &'static str,
     /// Who says so, and since when.
-    pub(super) by: String,
+    pub by: String,
     /// Seconds since the last check.
-    pub(super) checked_seconds_ago: Option<u64>,
+    pub checked_seconds_ago: Option<u64>,
     /// What its checks say beyond up and down.
     #[serde(flatten)]
-    pub(super) course: Course,
+    pub course: Course,
     /// Whether it may stand in the answer to this question.
-    pub(super) is_offered: bool,
-}
-
-/// What the checks of a member say beyond up and down.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Course {
-    /// How busy it says it is, 0.0 to 1.0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) load: Option<f32>,
-    /// What holds it down although its checks may succeed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hold: Option<String>,
-    /// How often it went down lately, where damping is on: 0.0 is never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) score: Option<f64>,
-    /// What is left of its weight in percent, while it is up and warned of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) weight_left: Option<u8>,
-    /// What is worth a look although the check succeeds.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) warnings: Vec<String>,
+    pub is_offered: bool,
 }
 
 /// The engine's own answer.
 #[derive(Debug, Serialize)]
-pub(super) struct AnswerFacts {
-    pub(super) rcode: String,
-    pub(super) records: Vec<String>,
-    pub(super) authority: Vec<String>,
+pub struct AnswerFacts {
+    pub rcode: String,
+    pub records: Vec<String>,
+    pub authority: Vec<String>,
     /// The ECS scope prefix length; `null` when the reply carries no client subnet.
-    pub(super) scope: Option<u8>,
+    pub scope: Option<u8>,
     /// The clients who share the answer, as a prefix.
-    pub(super) shared_by: Option<String>,
+    pub shared_by: Option<String>,
 }
 
-/// Gathers the facts. `records` is what is known of each check.
-pub(super) fn gather(
-    generation: &Generation,
-    control: &Control,
-    records: &[Option<health::Record>],
-    arguments: &Explain,
-    now: SystemTime,
-) -> anyhow::Result<Facts> {
+/// The state that is explained.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// What the engine answers from.
+    pub snapshot: &'a Arc<Snapshot>,
+    /// Verdicts, overrides and choices.
+    pub control: &'a Control,
+    /// The databases that say where clients are.
+    pub databases: &'a [Database],
+    /// The operator's own networks.
+    pub networks: &'a [Network],
+    /// What is checked, by [`CheckId`].
+    pub checks: &'a [Check],
+    /// What is known of each check.
+    pub records: &'a [Option<health::Record>],
+    /// The operator's word.
+    pub overrides: &'a Overrides,
+    /// Pools that are supposed to be down.
+    pub supposed_down: &'a [String],
+    /// Now.
+    pub now: SystemTime,
+}
+
+/// Gathers the facts.
+///
+/// # Errors
+///
+/// When the name or the answer cannot be written as a message.
+pub fn gather(scene: Scene<'_>, question: &Question) -> anyhow::Result<Facts> {
     let engine =
-        Engine { snapshot: generation.snapshot.clone(), live: Arc::new(control.live().clone()) };
-    let has_ecs = generation.snapshot.settings.ecs_enabled && arguments.client.length > 0;
-    let address = if has_ecs {
-        truncate(arguments.client.address, arguments.client.length)
-    } else {
-        arguments.client.address
-    };
+        Engine { snapshot: scene.snapshot.clone(), live: Arc::new(scene.control.live().clone()) };
+    let has_ecs = scene.snapshot.settings.ecs_enabled && question.length > 0;
+    let address =
+        if has_ecs { truncate(question.address, question.length) } else { question.address };
     let client = Client::new(address);
-    let told = ask::ask(&engine, &arguments.name, arguments.rtype, arguments.client)?;
-    let case = Case { generation, control, records, arguments, client, now };
-    let known = provenance(&generation.databases, &generation.networks, address);
-    let (length, shown) = (arguments.client.length, truncate(address, arguments.client.length));
+    let told = ask::ask(&engine, question)?;
+    let known = provenance(scene.databases, scene.networks, client.address);
+    let case = Case { scene, question, client, location: &known.location };
+    let (length, shown) = (question.length, truncate(address, question.length));
     Ok(Facts {
-        name: arguments.name.to_string(),
-        rtype: arguments.rtype.to_string(),
+        name: question.name.to_string(),
+        rtype: question.rtype.to_string(),
         client: ClientFacts {
             subnet: format!("{shown}/{length}"),
             source: if has_ecs { "EDNS Client Subnet" } else { "the packet's source" },
@@ -242,18 +246,16 @@ fn from(origin: Origin<'_>) -> String {
 
 /// One question, with everything needed to find its reasons.
 struct Case<'a> {
-    generation: &'a Generation,
-    control: &'a Control,
-    records: &'a [Option<health::Record>],
-    arguments: &'a Explain,
+    scene: Scene<'a>,
+    question: &'a Question,
     client: Client,
-    now: SystemTime,
+    location: &'a Location,
 }
 
 impl Case<'_> {
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        let mut name = self.arguments.name.clone();
+        let mut name = self.question.name.clone();
         while steps.len() < MAX_CHAIN {
             let (step, next) = self.step(&name);
             steps.push(step);
@@ -267,14 +269,14 @@ impl Case<'_> {
 
     /// What stands at a name, and the name to go on with.
     fn step(&self, name: &Name) -> (Step, Option<Name>) {
-        let rtype = self.arguments.rtype;
+        let rtype = self.question.rtype;
         let step = |zone: Option<String>, found: String| Step {
             name: name.to_string(),
             zone,
             found,
             steered: None,
         };
-        let Some(found) = self.generation.snapshot.zones.find(name, rtype) else {
+        let Some(found) = self.scene.snapshot.zones.find(name, rtype) else {
             return (step(None, "in no zone that is served".to_owned()), None);
         };
         let zone = Some(found.zone.apex().to_string());
@@ -297,7 +299,7 @@ impl Case<'_> {
             Outcome::NxDomain => (step(zone, "does not exist".to_owned()), None),
             Outcome::Steered(id) => {
                 let (steered, alias) = self.steered(id);
-                let model = &self.generation.steering.model;
+                let model = &self.scene.control.steering().model;
                 let record = &model.records[id.0 as usize];
                 let found = format!("steered by `{}`", model.target_name(record.target));
                 let mut step = step(zone, found);
@@ -308,12 +310,11 @@ impl Case<'_> {
     }
 
     fn steered(&self, id: RecordId) -> (SteeredFacts, Option<Name>) {
-        let model = &self.generation.steering.model;
+        let model = &self.scene.control.steering().model;
         let record = &model.records[id.0 as usize];
-        let atlas = &self.generation.atlas;
-        let location = atlas.location(atlas.locate(self.client.address));
-        let asker = Asker { client: self.client, location, rtype: self.arguments.rtype };
-        let evaluation = evaluate(self.control.view(), record, asker, None);
+        let (client, location) = (self.client, self.location);
+        let asker = Asker { client, location, rtype: self.question.rtype };
+        let evaluation = evaluate(self.scene.control.view(), record, asker, None);
         let facts = SteeredFacts {
             site: record.site.clone(),
             ttl: record.ttl,
@@ -322,7 +323,7 @@ impl Case<'_> {
             decision: self.target(&evaluation.trace),
         };
         let alias = match &evaluation.outcome {
-            Decided::Resolved(Resolved::Ring(ring)) if self.arguments.rtype != Type::CNAME => {
+            Decided::Resolved(Resolved::Ring(ring)) if self.question.rtype != Type::CNAME => {
                 ring.items.first().and_then(|item| item.alias(model)).cloned()
             }
             _ => None,
@@ -335,13 +336,13 @@ impl Case<'_> {
             name: trace.name.clone(),
             kind: trace.kind,
             site: trace.site.clone(),
-            note: trace.note.clone(),
+            note: self.note(trace),
             considered: trace
                 .considered
                 .iter()
                 .map(|considered| ConsideredFacts {
                     by: considered.by.clone(),
-                    fate: considered.fate.clone(),
+                    fate: self.fate(&considered.fate, &considered.trace),
                     target: self.target(&considered.trace),
                 })
                 .collect(),
@@ -365,69 +366,109 @@ impl Case<'_> {
         }
     }
 
-    fn course(&self, check: CheckId) -> Course {
-        let Some(record) = &self.records[check.0 as usize] else { return Course::default() };
-        let monitor = &self.generation.checks[check.0 as usize].monitor;
-        let rules = &monitor.rules;
-        let state = &record.state;
-        let is_warned = state.is_warned && state.verdict.is_usable() && rules.warn.is_some();
-        let left = |at: SystemTime| at.duration_since(self.now).unwrap_or_default().as_secs();
-        let expiring = record
-            .expiring
-            .map(|at| format!("certificate expires in {}", health::failure::span(left(at))));
-        let is_unread = monitor.load.is_some() && record.load.is_none();
-        let unread = is_unread.then(|| "load not known: the log says why".to_owned());
-        Course {
-            load: record.load,
-            hold: state.hold(rules, self.now).map(|hold| hold.told(self.now)),
-            score: rules.damping.map(|_| state.score(rules, self.now)),
-            weight_left: is_warned.then(|| rules.left(true)),
-            warnings: expiring.into_iter().chain(unread).collect(),
+    /// The remark on a target, with the operator's word on it.
+    fn note(&self, trace: &Trace) -> String {
+        let said = match self.scene.overrides.of(&trace.name) {
+            Some(said) if trace.kind == "pool" => said,
+            _ => return trace.note.clone(),
+        };
+        if trace.note.is_empty() { said.to_string() } else { format!("{}; {said}", trace.note) }
+    }
+
+    /// What became of a target, with the operator's word when that is why.
+    fn fate(&self, fate: &Fate, trace: &Trace) -> Fate {
+        match (fate, self.scene.overrides.of(&trace.name)) {
+            (Fate::PassedOver(why), Some(said)) if trace.kind == "pool" => {
+                Fate::PassedOver(format!("{why}; {said}"))
+            }
+            _ => fate.clone(),
         }
+    }
+
+    fn course(&self, check: CheckId) -> Course {
+        match &self.scene.records[check.0 as usize] {
+            Some(record) => course(record, &self.scene.checks[check.0 as usize], self.scene.now),
+            None => Course::default(),
+        }
+    }
+
+    /// The state of all members of a pool, when a person's word is stronger than the checks.
+    fn word(&self, pool: &str) -> Option<(&'static str, String, Option<u64>)> {
+        let pools = &self.scene.control.steering().model.pools;
+        let id = PoolId(pools.iter().position(|known| known.name == pool)? as u32);
+        let state = match self.scene.control.standing(id).state {
+            PoolState::Up => "up",
+            PoolState::Down => "down",
+            // A drained pool has the state that its checks give it.
+            PoolState::Auto | PoolState::Drain => return None,
+        };
+        let by = match self.scene.overrides.of(pool) {
+            Some(said) if said.state.as_str() == state => said.to_string(),
+            _ => "the pool's `state` in the file".to_owned(),
+        };
+        Some((state, by, None))
     }
 
     /// A member's state, who says so, and how many seconds ago it was checked.
     fn verdict(&self, pool: &str, check: Option<CheckId>) -> (&'static str, String, Option<u64>) {
-        if self.arguments.down.iter().any(|name| name == pool) {
+        if self.scene.supposed_down.iter().any(|name| name == pool) {
             return ("down", "supposed by --down".to_owned(), None);
         }
-        let pools = &self.generation.steering.model.pools;
-        let state = pools.iter().find(|p| p.name == pool).map(|p| p.state).unwrap_or_default();
-        match state {
-            PoolState::Up => return ("up", "the pool's `state` in the file".to_owned(), None),
-            PoolState::Down => return ("down", "the pool's `state` in the file".to_owned(), None),
-            PoolState::Auto | PoolState::Drain => {}
+        if let Some(word) = self.word(pool) {
+            return word;
         }
         let Some(id) = check else {
             return ("up", "no monitor".to_owned(), None);
         };
-        let check = &self.generation.checks[id.0 as usize];
+        let check = &self.scene.checks[id.0 as usize];
         let what = format!("monitor {} of {}", check.monitor.name, check.target);
-        let Some(record) = &self.records[id.0 as usize] else {
+        let Some(record) = &self.scene.records[id.0 as usize] else {
             return ("unknown", format!("{what}: not checked yet, counts as up"), None);
         };
-        let ago = |then: SystemTime| self.now.duration_since(then).unwrap_or_default().as_secs();
+        let ago =
+            |then: SystemTime| self.scene.now.duration_since(then).unwrap_or_default().as_secs();
         let since = ago(record.state.since);
         let by = format!("{what}, for {since} s{}", self.parts(check));
         (record.state.verdict.as_str(), by, record.at.map(ago))
     }
 
     /// What a composite goes by, and how that is.
-    fn parts(&self, check: &health::Check) -> String {
+    fn parts(&self, check: &Check) -> String {
         let Kind::Composite(composite) = &check.monitor.kind else { return String::new() };
         let part = |part: &health::Identity| {
-            let place = self.generation.checks.iter().position(|other| other.identity() == *part);
+            let place = self.scene.checks.iter().position(|other| other.identity() == *part);
             let Some(place) = place else { return format!("{part} unknown") };
-            let state = self.records[place].as_ref().map(|record| record.state);
+            let state = self.scene.records[place].as_ref().map(|record| record.state);
             let verdict = state.map(|state| state.verdict).unwrap_or_default();
-            let rules = &self.generation.checks[place].monitor.rules;
-            match state.and_then(|state| state.hold(rules, self.now)) {
-                Some(hold) => format!("{part} {verdict} ({})", hold.told(self.now)),
+            let rules = &self.scene.checks[place].monitor.rules;
+            match state.and_then(|state| state.hold(rules, self.scene.now)) {
+                Some(hold) => format!("{part} {verdict} ({})", hold.told(self.scene.now)),
                 None => format!("{part} {verdict}"),
             }
         };
         let parts: Vec<String> = composite.parts.iter().map(part).collect();
         format!("; {} of {} parts needed: {}", composite.needed, parts.len(), parts.join(", "))
+    }
+}
+
+/// What a check says of its target beyond up and down.
+pub fn course(record: &health::Record, check: &Check, now: SystemTime) -> Course {
+    let monitor = &check.monitor;
+    let rules = &monitor.rules;
+    let state = &record.state;
+    let is_warned = state.is_warned && state.verdict.is_usable() && rules.warn.is_some();
+    let left = |at: SystemTime| at.duration_since(now).unwrap_or_default().as_secs();
+    let expiring = record
+        .expiring
+        .map(|at| format!("certificate expires in {}", health::failure::span(left(at))));
+    let is_unread = monitor.load.is_some() && record.load.is_none();
+    let unread = is_unread.then(|| "load not known: the log says why".to_owned());
+    Course {
+        load: record.load,
+        hold: state.hold(rules, now).map(|hold| hold.told(now)),
+        score: rules.damping.map(|_| state.score(rules, now)),
+        weight_left: is_warned.then(|| rules.left(true)),
+        warnings: expiring.into_iter().chain(unread).collect(),
     }
 }
 
