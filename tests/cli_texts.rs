@@ -10,13 +10,14 @@ use std::path::Path;
 use program::{CONFIG, Files, run_in};
 use serde_json::Value;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "serve",
     "demo",
     "check",
     "explain",
     "simulate",
     "diff",
+    "test",
     "geoip",
     "latency",
     "schema",

@@ -49,6 +49,12 @@ pub(super) enum Command {
     /// Compares compiled tables, so that no client is left out. Exits with 0 when nothing differs,
     /// with 1 when something does.
     Diff(Diff),
+    /// Hold policies to what is expected of them: cases in a file.
+    ///
+    /// A case has a client, a name and what is down, and says which pool, addresses or scope the
+    /// client must get. docs/test.md has all of it. Exits with 0 when all hold, with 1 when some
+    /// fail, with 2 when something cannot be read.
+    Test(Test),
     /// Look into GeoIP databases.
     Geoip(Geoip),
     /// Make tables for latency policies.
@@ -179,6 +185,18 @@ pub(super) struct Diff {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// Files of cases.
+    #[arg(required = true, value_name = "CASES")]
+    pub(super) cases: Vec<PathBuf>,
+    /// Also write the outcome here, as JUnit's XML.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) config: Config,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@
 //! Plain data; knows nothing of the runtime objects that `server::build` makes of it, and not
 //! what stands in zone files and databases.
 
+pub mod cases;
 pub mod diagnostic;
 pub mod files;
 pub mod latency;
@@ -47,6 +48,7 @@ use reader::Reader;
 use spec::{Entries, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 use transfer::Keys;
 
+pub use cases::{Case, CaseRcode, Down, Expect};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};

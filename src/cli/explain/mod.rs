@@ -15,11 +15,46 @@ use std::time::SystemTime;
 use super::arguments::Explain;
 use super::report;
 use crate::health::{CheckId, Store};
+use crate::server::Generation;
 use crate::steering::control::Control;
 use crate::steering::model::PoolState;
 
 /// No such name is served.
 const NO_SUCH_NAME: u8 = 1;
+
+/// What a question comes to in a state that somebody supposes.
+#[derive(Debug)]
+pub(super) struct Supposed {
+    /// NOERROR, NXDOMAIN and so on.
+    pub(super) rcode: String,
+    /// The engine's own answer section, in presentation form.
+    pub(super) records: Vec<String>,
+    /// The ECS scope; `None` when the reply has no client subnet.
+    pub(super) scope: Option<u8>,
+    /// The name that the answer comes from in the end, and whether it is steered.
+    pub(super) end: Option<(String, bool)>,
+    /// All of it with every reason, as `explain` prints it.
+    pub(super) why: String,
+}
+
+/// Explains without anything that was measured: nothing is known of any check.
+pub(super) fn suppose(
+    generation: &Generation,
+    control: &Control,
+    arguments: &Explain,
+) -> anyhow::Result<Supposed> {
+    let unknown = vec![None; generation.checks.len()];
+    let facts = facts::gather(generation, control, &unknown, arguments, SystemTime::UNIX_EPOCH)?;
+    let mut why = Vec::new();
+    text::write(&facts, &mut why)?;
+    Ok(Supposed {
+        rcode: facts.answer.rcode,
+        records: facts.answer.records,
+        scope: facts.answer.scope,
+        end: facts.steps.last().map(|step| (step.name.clone(), step.steered.is_some())),
+        why: String::from_utf8_lossy(&why).into_owned(),
+    })
+}
 
 pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     let Some((config, generation)) = report::generation(&arguments.config.config) else {
