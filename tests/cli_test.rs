@@ -24,6 +24,7 @@ $TTL 300
 @      NS    ns1
 ns1    A     192.0.2.53
 shop   CNAME www
+far    CNAME far.example.net.
 ";
 
 const POLICIES: &str = r#"
@@ -141,6 +142,16 @@ client = "20.1.2.3"
 type = "CNAME"
 expect = { pool = "cdn", answers = "cdn.example.net." }
 
+[case."an alias to a name of another house"]
+name = "cdn.example.com"
+client = "20.1.2.3"
+expect = { pool = "cdn", answers = "cdn.example.net" }
+
+[case."an alias in the zone file likewise"]
+name = "far.example.com"
+client = "20.1.2.3"
+expect = { answers = "far.example.net" }
+
 [case."the last resort"]
 name = "desk.example.com"
 client = "20.1.2.3"
@@ -165,7 +176,7 @@ expect = { rcode = "REFUSED" }
     );
     assert_eq!(output.code, 0, "{}\n{}", output.stdout, output.stderr);
     assert!(output.stdout.starts_with("cases.toml\n  ok    Britain is served"), "{output:?}");
-    assert!(output.stdout.ends_with("14 cases: 14 passed, 0 failed\n"), "{output:?}");
+    assert!(output.stdout.ends_with("16 cases: 16 passed, 0 failed\n"), "{output:?}");
 }
 
 #[test]

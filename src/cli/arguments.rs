@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::latency::Level;
@@ -55,6 +55,12 @@ pub(super) enum Command {
     /// client must get. docs/test.md has all of it. Exits with 0 when all hold, with 1 when some
     /// fail, with 2 when something cannot be read.
     Test(Test),
+    /// Come over from another system: its files become policies, zones and a report.
+    ///
+    /// The report says of each thing whether it was taken over exactly, nearly or not, and why.
+    /// docs/migrate.md has a section for each system. Exits with 0, with 1 when something could
+    /// not be taken over, with 2 when the files cannot be read.
+    Import(Import),
     /// Look into GeoIP databases.
     Geoip(Geoip),
     /// Make tables for latency policies.
@@ -197,6 +203,65 @@ pub(super) struct Test {
     pub(super) junit: Option<PathBuf>,
     #[command(flatten)]
     pub(super) config: Config,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The system that the files are of.
+    #[arg(value_name = "SOURCE")]
+    pub(super) from: System,
+    /// Its files, or directories of them.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Where to write meridian.toml, policies, zones and report.md; nothing is overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// A zone, where no file says which there are; may be given often.
+    #[arg(long, value_name = "NAME")]
+    pub(super) zone: Vec<String>,
+    /// A server that will answer for the zones; may be given often.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name_server: Vec<String>,
+    /// A value that only Terraform knows: `aws_eip.us.public_ip=192.0.2.1`; may be given often.
+    #[arg(long, value_name = "REFERENCE=VALUE")]
+    pub(super) set: Vec<String>,
+    /// A GeoIP database for the new configuration; may be given often.
+    #[arg(long, value_name = "FILE")]
+    pub(super) database: Vec<PathBuf>,
+}
+
+/// A system whose files can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum System {
+    /// Terraform files with Route 53 or Cloudflare in them.
+    Terraform,
+    /// JSON that `aws route53` prints: record sets, health checks, traffic policies.
+    Route53,
+    /// JSON of Cloudflare's API: load balancers, pools, monitors, DNS records.
+    Cloudflare,
+    /// gdnsd's configuration and zone files.
+    Gdnsd,
+}
+
+impl System {
+    /// Its name for people.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            System::Terraform => "Terraform",
+            System::Route53 => "Route 53",
+            System::Cloudflare => "Cloudflare",
+            System::Gdnsd => "gdnsd",
+        }
+    }
+
+    /// How its files end; all files when there is no usual end.
+    pub(super) fn extensions(self) -> &'static [&'static str] {
+        match self {
+            System::Terraform => &["tf", "tfvars"],
+            System::Route53 | System::Cloudflare => &["json"],
+            System::Gdnsd => &[],
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod diff;
 mod explain;
 mod generate;
 pub mod geoip;
+mod import;
 pub mod latency;
 mod logging;
 mod people;
@@ -39,6 +40,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Schema => generate::schema(),

@@ -31,7 +31,7 @@ pub(super) struct Supposed {
     pub(super) records: Vec<String>,
     /// The ECS scope; `None` when the reply has no client subnet.
     pub(super) scope: Option<u8>,
-    /// The name that the answer comes from in the end, and whether it is steered.
+    /// The served name that the answer comes from in the end, and whether it is steered.
     pub(super) end: Option<(String, bool)>,
     /// All of it with every reason, as `explain` prints it.
     pub(super) why: String,
@@ -51,7 +51,11 @@ pub(super) fn suppose(
         rcode: facts.answer.rcode,
         records: facts.answer.records,
         scope: facts.answer.scope,
-        end: facts.steps.last().map(|step| (step.name.clone(), step.steered.is_some())),
+        end: facts
+            .steps
+            .iter()
+            .rfind(|step| step.zone.is_some())
+            .map(|step| (step.name.clone(), step.steered.is_some())),
         why: String::from_utf8_lossy(&why).into_owned(),
     })
 }

@@ -84,7 +84,12 @@ impl<'a> Judge<'a> {
         let steered = told.end.as_ref().filter(|(_, is_steered)| *is_steered);
         let record = steered.and_then(|(name, _)| self.record(name, rtype));
         let Some(record) = record else {
-            reach.answers.extend(data_of(told, rtype));
+            let found = match data_of(told, rtype) {
+                // An alias to a name of somebody else.
+                found if found.is_empty() => data_of(told, Type::CNAME).pop().into_iter().collect(),
+                found => found,
+            };
+            reach.answers.extend(found);
             return reach;
         };
         let has_ecs = self.generation.snapshot.settings.ecs_enabled && case.length > 0;
