@@ -358,7 +358,7 @@ fn the_commands_of_the_page_on_migration_run() {
     let page = fs::read_to_string(page).unwrap();
     let commands: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("$ meridian import ")).collect();
-    assert!(commands.len() >= 3, "{commands:?}");
+    assert_eq!(commands.len(), 9, "one for each source: {commands:?}");
     for command in commands {
         let words: Vec<&str> = command.split_whitespace().collect();
         let files = files(&[]);

@@ -241,6 +241,16 @@ pub(super) enum System {
     Cloudflare,
     /// gdnsd's configuration and zone files.
     Gdnsd,
+    /// octoDNS's zones in YAML, with dynamic records.
+    Octodns,
+    /// YAML of PowerDNS's GeoIP backend, and zone files with LUA records.
+    Powerdns,
+    /// Knot DNS's knot.conf, geo.conf and zone files (NAME.zone).
+    Knot,
+    /// Zones of abh/geodns in JSON.
+    Geodns,
+    /// BIND's named.conf with rrset-order, and zone files.
+    Bind,
 }
 
 impl System {
@@ -251,6 +261,11 @@ impl System {
             System::Route53 => "Route 53",
             System::Cloudflare => "Cloudflare",
             System::Gdnsd => "gdnsd",
+            System::Octodns => "octoDNS",
+            System::Powerdns => "PowerDNS",
+            System::Knot => "Knot DNS",
+            System::Geodns => "geodns",
+            System::Bind => "BIND",
         }
     }
 
@@ -258,8 +273,10 @@ impl System {
     pub(super) fn extensions(self) -> &'static [&'static str] {
         match self {
             System::Terraform => &["tf", "tfvars"],
-            System::Route53 | System::Cloudflare => &["json"],
-            System::Gdnsd => &[],
+            System::Route53 | System::Cloudflare | System::Geodns => &["json"],
+            System::Gdnsd | System::Powerdns | System::Bind => &[],
+            System::Octodns => &["yaml", "yml"],
+            System::Knot => &["conf", "zone"],
         }
     }
 }

@@ -5,15 +5,22 @@
 //! draft into files and a report. Nothing is dropped in silence: what an importer does not read
 //! ends up in the report.
 
+mod bind;
 mod cloudflare;
 mod draft;
 mod gdnsd;
+mod geodns;
+mod knot;
+mod masterfile;
 mod node;
+mod octodns;
+mod powerdns;
 mod report;
 mod route53;
 mod settle;
 mod terraform;
 mod write;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -118,6 +125,11 @@ fn fill(
         System::Route53 => route53::json(&json(texts)?, draft)?,
         System::Cloudflare => cloudflare::json(&json(texts)?, draft)?,
         System::Gdnsd => gdnsd::take_over(texts, draft)?,
+        System::Powerdns => powerdns::take_over(texts, draft)?,
+        System::Bind => bind::take_over(texts, draft)?,
+        System::Knot => knot::take_over(texts, draft)?,
+        System::Geodns => geodns::take_over(&json(texts)?, draft)?,
+        System::Octodns => octodns::take_over(texts, draft)?,
     }
     Ok(())
 }

@@ -103,6 +103,15 @@ impl Node {
         }
     }
 
+    /// How many values it is, with all inside of it.
+    pub(super) fn size(&self) -> usize {
+        1 + match &self.value {
+            Value::List(items) => items.iter().map(Node::size).sum(),
+            Value::Map(entries) => entries.iter().map(|(_, node)| node.size()).sum(),
+            _ => 0,
+        }
+    }
+
     /// As it may be written in a sentence.
     pub(super) fn shown(&self) -> String {
         match &self.value {

@@ -268,7 +268,7 @@ fn one_or_many(words: &[String], nothing: &str) -> String {
 /// An array inside of a list, over several lines when it is long.
 fn wrapped(items: &[String]) -> String {
     let line = format!("[{}]", items.join(", "));
-    if line.len() <= WIDTH / 2 {
+    if line.len() <= WIDTH * 2 / 3 {
         return line;
     }
     let mut out = String::from("[");

@@ -87,6 +87,12 @@ impl<'a> Plugins<'a> {
         let (plugin, resource) = name.split_once('!').unwrap_or((name, ""));
         let node = self.nodes.get(plugin).copied();
         let target = match (plugin, node) {
+            // `geoip!www/dc1` is one data centre of `geoip!www`.
+            ("geoip", Some(_)) if resource.contains('/') => {
+                let whole = resource.split('/').next().unwrap_or_default();
+                let whole = self.target(&format!("geoip!{whole}"), place, draft);
+                whole.and_then(|_| self.made.get(name).cloned())
+            }
             ("geoip", Some(node)) => {
                 let inner = node.get("resources").and_then(|all| all.get(resource));
                 inner.and_then(|inner| self.geoip(resource, inner, draft))
@@ -170,6 +176,9 @@ impl<'a> Plugins<'a> {
         let types = words(node.get("service_types"));
         let monitor = self.monitor(&types, &node.place, draft);
         let targets = self.datacenters(name, node, &monitor, draft);
+        for (datacenter, target) in &targets {
+            self.made.insert(format!("geoip!{name}/{datacenter}"), target.clone());
+        }
         let named = |list: &[String]| -> Vec<String> {
             let mut found: Vec<String> = Vec::new();
             for target in list.iter().filter_map(|dc| targets.get(dc)) {

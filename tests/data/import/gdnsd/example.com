@@ -14,3 +14,4 @@ shares  60  DYNA weighted!shares
 names   60  DYNC weighted!names
 orders  60  DYNA metafo!orders
 lost    60  DYNA geoip!nothing
+us.www  60  DYNA geoip!www/us
