@@ -10,7 +10,7 @@ use std::path::Path;
 use program::{CONFIG, Files, run_in};
 use serde_json::Value;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "serve",
     "demo",
     "check",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 13] = [
     "diff",
     "test",
     "import",
+    "export",
     "geoip",
     "latency",
     "schema",

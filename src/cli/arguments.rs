@@ -61,6 +61,8 @@ pub(super) enum Command {
     /// docs/migrate.md has a section for each system. Exits with 0, with 1 when something could
     /// not be taken over, with 2 when the files cannot be read.
     Import(Import),
+    /// Hand over to another system: a table of clients, a zone file, octoDNS.
+    Export(Export),
     /// Look into GeoIP databases.
     Geoip(Geoip),
     /// Make tables for latency policies.
@@ -279,6 +281,55 @@ impl System {
             System::Knot => &["conf", "zone"],
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(subcommand)]
+    pub(super) command: ExportCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ExportCommand {
+    /// Print which clients go where, as CSV: `prefix,pool`.
+    ///
+    /// Every address is in one prefix. Where an answer comes from several pools they stand with
+    /// their shares: `us 75 %|eu 25 %`.
+    Map {
+        /// A steered name.
+        name: Name,
+        #[command(flatten)]
+        supposed: Supposed,
+    },
+    /// Print a zone as one client sees it, as a zone file.
+    Zone {
+        /// The zone.
+        zone: Name,
+        /// The client: an address, or the subnet that a resolver would send for it.
+        #[arg(long, value_name = "IP[/LENGTH]", value_parser = client)]
+        client: ClientSubnet,
+        #[command(flatten)]
+        supposed: Supposed,
+    },
+    /// Print a zone with its policies in octoDNS's YAML.
+    ///
+    /// Exits with 1 when something cannot be said there; it is told on stderr.
+    Octodns {
+        /// The zone.
+        zone: Name,
+        #[command(flatten)]
+        config: Config,
+    },
+}
+
+/// A configuration, and what is supposed to be down in it.
+#[derive(Debug, Args)]
+pub(super) struct Supposed {
+    /// Suppose that this pool is down; may be given often.
+    #[arg(long, value_name = "POOL")]
+    pub(super) down: Vec<String>,
+    #[command(flatten)]
+    pub(super) config: Config,
 }
 
 #[derive(Debug, Args)]

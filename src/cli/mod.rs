@@ -8,12 +8,14 @@ pub mod demo;
 mod descriptors;
 mod diff;
 mod explain;
+mod export;
 mod generate;
 pub mod geoip;
 mod import;
 pub mod latency;
 mod logging;
 mod people;
+mod reach;
 mod report;
 mod serve;
 mod simulate;
@@ -41,6 +43,7 @@ pub fn run() -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments.command),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Schema => generate::schema(),

@@ -215,7 +215,7 @@ impl Draft {
     }
 
     /// Notes what the user is to add.
-    pub(super) fn to_do(&mut self, place: &str, what: impl Into<String>) {
+    pub(super) fn ask(&mut self, place: &str, what: impl Into<String>) {
         self.note(Fate::ToDo, place, what.into(), "");
     }
 

@@ -196,8 +196,7 @@ fn steered(name: &str, entries: &Node, module: &Module, plain: &[Plain], draft: 
         return draft.left(&entries.place, format!("`{name}`"), "no answer of it could be read");
     }
     if !draft.zones.iter().any(|zone| is_within(name, &zone.name)) {
-        draft
-            .to_do(&entries.place, format!("the zone file around `{name}` is not among the files"));
+        draft.ask(&entries.place, format!("the zone file around `{name}` is not among the files"));
     }
     draft.exact(&entries.place, format!("`{name}`: {} alternatives", entries.items().len()));
     let target = draft.choice(&label, &entries.place, kind);

@@ -97,7 +97,7 @@ pub(super) fn store(rest: Rest, path: &str, zone: &str, draft: &mut Draft) {
     for (index, line) in rest.text.lines().enumerate() {
         if line.starts_with("$INCLUDE") {
             let what = format!("zones/{zone}zone has `{}` in its line {}", line.trim(), index + 3);
-            draft.to_do(path, format!("{what}: put that file beside it"));
+            draft.ask(path, format!("{what}: put that file beside it"));
         }
     }
     draft.zone(zone).text = Some(rest.text);

@@ -84,10 +84,10 @@ pub(super) fn run(arguments: &Import) -> anyhow::Result<ExitCode> {
     if name_servers.is_empty() && draft.zones.iter().any(|zone| zone.text.is_none()) {
         let what = "name the servers that will answer (--name-server), or edit NS and the address \
                     of `ns1` in each zone file";
-        draft.to_do("", what);
+        draft.ask("", what);
     }
     if arguments.database.is_empty() {
-        draft.to_do("", "name a GeoIP database in `meridian.toml` (--database)");
+        draft.ask("", "name a GeoIP database in `meridian.toml` (--database)");
     }
     let databases: Vec<String> = arguments
         .database

@@ -36,9 +36,17 @@ pub(super) fn read(path: &str, text: &str) -> Result<Node, Failure> {
 struct Open {
     place: String,
     anchor: usize,
-    /// `Some` for a mapping: its entries, and the key that waits for its value.
-    entries: Option<(Vec<(String, Node)>, Option<String>)>,
+    /// `None` for a sequence.
+    mapping: Option<Mapping>,
     items: Vec<Node>,
+}
+
+/// A mapping that is being read.
+#[derive(Default)]
+struct Mapping {
+    entries: Vec<(String, Node)>,
+    /// The key that waits for its value.
+    key: Option<String>,
 }
 
 struct Reader<'a> {
@@ -58,27 +66,24 @@ impl Reader<'_> {
                 self.add(Node { value, place }, anchor, 1)?;
             }
             Event::SequenceStart(anchor, _) => {
-                self.open.push(Open { place, anchor, entries: None, items: Vec::new() });
+                self.open.push(Open { place, anchor, mapping: None, items: Vec::new() });
             }
             Event::MappingStart(anchor, _) => {
-                let entries = Some((Vec::new(), None));
-                self.open.push(Open { place, anchor, entries, items: Vec::new() });
+                let mapping = Some(Mapping::default());
+                self.open.push(Open { place, anchor, mapping, items: Vec::new() });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
-                    let value = match open.entries {
-                        Some((entries, _)) => Value::Map(entries),
+                    let value = match open.mapping {
+                        Some(mapping) => Value::Map(mapping.entries),
                         None => Value::List(open.items),
                     };
                     self.add(Node { value, place: open.place }, open.anchor, 1)?;
                 }
             }
             Event::Alias(anchor) => {
-                let (node, size) = self
-                    .anchors
-                    .get(&anchor)
-                    .cloned()
-                    .unwrap_or_else(|| (Node { value: Value::Null, place }, 1));
+                let known = self.anchors.get(&anchor).cloned();
+                let (node, size) = known.unwrap_or((Node { value: Value::Null, place }, 1));
                 self.add(node, 0, size)?;
             }
             _ => {}
@@ -102,9 +107,9 @@ impl Reader<'_> {
             self.root = Some(node);
             return Ok(());
         };
-        match &mut open.entries {
+        match &mut open.mapping {
             None => open.items.push(node),
-            Some((entries, key)) => match key.take() {
+            Some(Mapping { entries, key }) => match key.take() {
                 None => *key = Some(node.text().unwrap_or_else(|| node.shown())),
                 // `<<: *base` takes over what is not there.
                 Some(merge) if merge == "<<" => {

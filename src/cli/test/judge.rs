@@ -6,17 +6,13 @@ use std::net::IpAddr;
 use super::Difference;
 use crate::cli::arguments::{ClientSubnet, Config, Explain};
 use crate::cli::explain::{self, Supposed};
+use crate::cli::reach;
 use crate::config::{Case, CaseRcode, Down};
-use crate::geo::address::truncate;
 use crate::health::{CheckId, Verdict};
 use crate::server::Generation;
-use crate::steering::Client;
-use crate::steering::answers::Outcome;
 use crate::steering::control::Control;
-use crate::steering::evaluate::{Asker, evaluate};
 use crate::steering::model::{Model, PoolId, PoolState};
-use crate::steering::resolve::{Item, Resolved};
-use crate::steering::spread;
+use crate::steering::resolve::Item;
 use crate::wire::{Name, Type};
 use crate::zone::{self, RecordId};
 
@@ -92,17 +88,19 @@ impl<'a> Judge<'a> {
             reach.answers.extend(found);
             return reach;
         };
-        let has_ecs = self.generation.snapshot.settings.ecs_enabled && case.length > 0;
-        let address = if has_ecs { truncate(case.client, case.length) } else { case.client };
-        let client = Client::new(address);
-        let atlas = &self.generation.atlas;
-        let location = atlas.location(atlas.locate(client.address));
-        let record = &control.view().model.records[record.0 as usize];
-        let own = spread::seed(record.owner.to_lower().as_wire());
-        let key = spread::client_key(client.address);
-        let asker = Asker { client, location, rtype };
-        if let Outcome::Resolved(resolved) = evaluate(control.view(), record, asker, None).outcome {
-            reach.add(&resolved, control.view().model, own, key);
+        let client = ClientSubnet { address: case.client, length: case.length };
+        let model = control.view().model;
+        for item in reach::reach(self.generation, control, record, client, rtype) {
+            match item {
+                Item::Member(pool, index) => {
+                    let pool = model.pool(pool);
+                    reach.pools.insert(pool.name.clone());
+                    reach.answers.insert(same_form(&pool.members[index].name));
+                }
+                Item::Address(address) => {
+                    reach.answers.insert(address.to_string());
+                }
+            }
         }
         reach
     }
@@ -143,49 +141,6 @@ impl State {
         }
         control.settle();
         control
-    }
-}
-
-impl Reach {
-    fn add(&mut self, resolved: &Resolved, model: &Model, record: u64, client: u64) {
-        match resolved {
-            Resolved::NoData => {}
-            Resolved::Ring(ring) => {
-                for item in &ring.items {
-                    match item {
-                        Item::Member(pool, index) => {
-                            let pool = model.pool(*pool);
-                            self.pools.insert(pool.name.clone());
-                            self.answers.insert(same_form(&pool.members[*index].name));
-                        }
-                        Item::Address(address) => {
-                            self.answers.insert(address.to_string());
-                        }
-                    }
-                }
-            }
-            Resolved::Draw(parts) => {
-                let nobody = parts.iter().all(|(weight, _)| *weight == 0);
-                for (weight, part) in parts {
-                    if nobody || *weight > 0 {
-                        self.add(part, model, record, client);
-                    }
-                }
-            }
-            Resolved::Hash(parts) => {
-                let candidates = parts.iter().map(|(candidate, _)| *candidate);
-                let won = spread::rendezvous(record, client, candidates);
-                if let Some((_, part)) = parts.get(won) {
-                    self.add(part, model, record, client);
-                }
-            }
-            Resolved::Split(parts) => {
-                let portion = u16::from(spread::portion(record, client));
-                if let Some((_, part)) = parts.iter().find(|(bound, _)| portion < *bound) {
-                    self.add(part, model, record, client);
-                }
-            }
-        }
     }
 }
 

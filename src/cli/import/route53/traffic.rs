@@ -64,7 +64,7 @@ pub(super) fn take_over(
             "the traffic policy {title} is used for no name in these files: bind `{target}` to one \
              with `[record.\"NAME\"]`, or give the output of `list-traffic-policy-instances` too"
         );
-        draft.to_do(&node.place, what);
+        draft.ask(&node.place, what);
     }
     for instance in instances {
         draft.exact(&instance.place, format!("`{}`: the traffic policy {title}", instance.name));
