@@ -10,7 +10,7 @@ use std::path::Path;
 use program::{CONFIG, Files, run_in};
 use serde_json::Value;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "serve",
     "demo",
     "check",
@@ -18,6 +18,9 @@ const COMMANDS: [&str; 12] = [
     "simulate",
     "diff",
     "ctl",
+    "test",
+    "import",
+    "export",
     "geoip",
     "latency",
     "schema",

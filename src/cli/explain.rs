@@ -10,12 +10,65 @@ use super::arguments::Explain;
 use super::report;
 use crate::admin::{Overrides, Question};
 use crate::health::{CheckId, Store};
-use crate::server::explain;
+use crate::server::{Generation, explain};
 use crate::steering::control::Control;
 use crate::steering::model::PoolState;
 
 /// No such name is served.
 const NO_SUCH_NAME: u8 = 1;
+
+/// What a question comes to in a state that somebody supposes.
+#[derive(Debug)]
+pub(super) struct Supposed {
+    /// NOERROR, NXDOMAIN and so on.
+    pub(super) rcode: String,
+    /// The engine's own answer section, in presentation form.
+    pub(super) records: Vec<String>,
+    /// The ECS scope; `None` when the reply has no client subnet.
+    pub(super) scope: Option<u8>,
+    /// The served name that the answer comes from in the end, and whether it is steered.
+    pub(super) end: Option<(String, bool)>,
+    /// All of it with every reason, as `explain` prints it.
+    pub(super) why: String,
+}
+
+/// Explains without anything that was measured: nothing is known of any check. `down` is supposed
+/// to be, in `control` already.
+pub(super) fn suppose(
+    generation: &Generation,
+    control: &Control,
+    down: &[String],
+    question: &Question,
+) -> anyhow::Result<Supposed> {
+    let unknown = vec![None; generation.checks.len()];
+    // What an operator said to a server is not said of files.
+    let overrides = Overrides::default();
+    let scene = explain::Scene {
+        snapshot: &generation.snapshot,
+        control,
+        databases: &generation.databases,
+        networks: &generation.networks,
+        checks: &generation.checks,
+        records: &unknown,
+        overrides: &overrides,
+        supposed_down: down,
+        now: SystemTime::UNIX_EPOCH,
+    };
+    let facts = explain::gather(scene, question)?;
+    let mut why = Vec::new();
+    explain::write(&facts, &mut why)?;
+    Ok(Supposed {
+        rcode: facts.answer.rcode,
+        records: facts.answer.records,
+        scope: facts.answer.scope,
+        end: facts
+            .steps
+            .iter()
+            .rfind(|step| step.zone.is_some())
+            .map(|step| (step.name.clone(), step.steered.is_some())),
+        why: String::from_utf8_lossy(&why).into_owned(),
+    })
+}
 
 pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     let Some((config, generation)) = report::generation(&arguments.config.config) else {

@@ -8,6 +8,7 @@
 //! what stands in zone files and databases.
 
 pub mod admin;
+pub mod cases;
 pub mod diagnostic;
 pub mod duration;
 pub mod files;
@@ -49,6 +50,7 @@ use spec::{Entries, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 use transfer::Keys;
 
 pub use admin::{Admin, control_socket};
+pub use cases::{Case, CaseRcode, Down, Expect};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};

@@ -197,7 +197,11 @@ impl Tally {
 }
 
 /// For each class the share of each pool, by name.
-fn shares(model: &Model, control: &Control, record: RecordId) -> Vec<BTreeMap<String, f64>> {
+pub(in crate::cli) fn shares(
+    model: &Model,
+    control: &Control,
+    record: RecordId,
+) -> Vec<BTreeMap<String, f64>> {
     let outcomes = control.outcomes(record).into_iter();
     let named = |outcome| {
         let mut shares = BTreeMap::new();
