@@ -1,7 +1,7 @@
 //! What stands at a name: one step of the algorithm of RFC 1034 section 4.3.2, with wildcards as
 //! RFC 4592 and DNAME as RFC 6672 have them. Following an alias is the caller's next step.
 
-use crate::wire::{LowerName, Name, Type};
+use crate::wire::{Name, Type};
 
 use super::RecordId;
 use super::rrset::Rrset;
@@ -46,23 +46,31 @@ impl Outcome<'_> {
 }
 
 impl Zones {
-    /// What stands at `name` for `qtype`; `None` when no served zone contains the name.
+    /// What stands at `name`, in wire form and in any case, for `qtype`; `None` when no served zone
+    /// contains the name.
     ///
     /// A query for DS at the apex of a zone is answered by the zone above, if that is served
     /// (RFC 4035 section 3.1.4.1). A wildcard that owns NS or DNAME is data like any other:
     /// RFC 4592 sections 4.2 and 4.4 leave open what else it would be.
+    pub fn lookup(&self, name: &[u8], qtype: Type) -> Option<Found<'_>> {
+        self.lookup_at(name, qtype).or_else(|| self.lookup_above(name, qtype))
+    }
+
+    /// The first half of [`Zones::lookup`]: `None` when the name does not exist.
     // A `Found` that is handed over in memory costs a static answer a tenth of its instructions.
     #[inline(always)]
-    pub fn lookup(&self, name: &LowerName, qtype: Type) -> Option<Found<'_>> {
-        let (node, without) = self.closest(name)?;
-        Some(if without == 0 { self.at(node, qtype) } else { self.below(node, qtype) })
+    pub fn lookup_at(&self, name: &[u8], qtype: Type) -> Option<Found<'_>> {
+        self.node_at(name).map(|node| self.at(node, qtype))
+    }
+
+    /// The second half, for a name that does not exist.
+    pub fn lookup_above(&self, name: &[u8], qtype: Type) -> Option<Found<'_>> {
+        self.closest_above(name).map(|node| self.below(node, qtype))
     }
 
     /// The same for a [`Name`], where speed does not matter.
     pub fn find(&self, name: &Name, qtype: Type) -> Option<Found<'_>> {
-        let mut lower = LowerName::new();
-        lower.set(name);
-        self.lookup(&lower, qtype)
+        self.lookup(name.as_wire(), qtype)
     }
 
     /// The name is the node's, or synthesized from it.
@@ -149,6 +157,6 @@ impl Zones {
 
     #[inline]
     fn found<'z>(&'z self, node: &Node, outcome: Outcome<'z>) -> Found<'z> {
-        Found { zone: Zone { zones: self, entry: &self.zones[node.zone as usize] }, outcome }
+        Found { zone: Zone { zones: self, index: node.zone }, outcome }
     }
 }

@@ -5,6 +5,7 @@
 //! things whose place is only known when a message is written: the apex of the zone, and names
 //! within the same RRset. A list of patches says where those pointers stand.
 
+use crate::wire::copy::copy;
 use crate::wire::{LowerName, Malformed, Type};
 
 use super::zones::Zones;
@@ -130,13 +131,13 @@ impl<'z> Rrset<'z> {
     }
 
     /// The template.
-    #[inline]
+    #[inline(always)]
     pub(super) fn octets(&self) -> &'z [u8] {
         let at = self.set.at as usize;
         &self.zones.octets[at..at + usize::from(self.set.len)]
     }
 
-    #[inline]
+    #[inline(always)]
     fn patches(&self) -> &'z [Patch] {
         let at = self.set.patches_at as usize;
         &self.zones.patches[at..at + usize::from(self.set.patch_count)]
@@ -151,18 +152,20 @@ impl<'z> Rrset<'z> {
     /// Writes the RRset at `at` of a message and says where it ends; `None`, when it does not fit
     /// before the end of `out`. `apex` is a compression pointer to the apex of its zone, which
     /// must stand in the message before.
-    #[inline]
+    // Where the owner is known, and `out` is one of the fixed size that a pointer reaches, most of
+    // this goes away.
+    #[inline(always)]
     pub fn write(&self, out: &mut [u8], at: usize, owner: Owner<'_>, apex: u16) -> Option<usize> {
         let octets = self.octets();
         let end = at + octets.len();
         let Owner::Pointer(owner) = owner else {
             return self.write_far(out, at, owner, apex);
         };
-        if end > BEYOND_POINTERS && self.set.patch_count != 0 {
+        if out.len() > BEYOND_POINTERS && end > BEYOND_POINTERS && self.has_pointers() {
             return self.write_far(out, at, Owner::Pointer(owner), apex);
         }
         let out = out.get_mut(at..end)?;
-        out.copy_from_slice(octets);
+        copy(octets, out);
         if owner != QUESTION {
             point_owners(out, owner);
         }
@@ -177,6 +180,12 @@ impl<'z> Rrset<'z> {
             }
         }
         Some(end)
+    }
+
+    /// Whether there are compression pointers in the data, to the apex or within the RRset.
+    #[inline]
+    pub fn has_pointers(&self) -> bool {
+        self.set.patch_count != 0
     }
 
     /// Whether anything belongs in the additional section with this RRset.
