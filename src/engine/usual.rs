@@ -14,20 +14,13 @@
 use crate::steering::{Answer, Client, Served};
 use crate::wire::copy::copy;
 use crate::wire::edns::{MIN_UDP_SIZE, OPT};
-use crate::wire::{Rcode, Usual, header};
+use crate::wire::header::{self, HEADER};
+use crate::wire::{Rcode, Usual};
 use crate::zone::rrset::{Owner, QUESTION};
-use crate::zone::{Found, Outcome, Zone};
+use crate::zone::{Found, Outcome, RecordId, Sight, Zone};
 
 use super::message::udp_size;
 use super::{Engine, Request, Scratch, Snapshot, Steer};
-
-/// What came of a query.
-pub(super) enum Tried<'a> {
-    /// The reply, so many octets.
-    Reply(usize),
-    /// The full way has to answer.
-    Unfinished(Known<'a>),
-}
 
 /// What is known of the name asked for before the full way begins.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,89 +39,161 @@ const REPLY: usize = MIN_UDP_SIZE as usize;
 /// Room for the OPT record of a reply: 11 octets, and 24 for a client's subnet.
 const OPT_ROOM: usize = 40;
 
+/// Where records must end, so that there is room for OPT behind them.
+const RECORDS: usize = REPLY - OPT_ROOM;
+
 /// Where the records end, how many are in the answer and in the authority section, and the code.
 type Sections = (usize, u16, u16, Rcode);
 
-/// Answers a query if it is a usual one.
+/// Answers a query if it is a usual one: the reply, so many octets. `None` leaves it to the full way,
+/// with what is `known` then.
 #[inline(always)]
 pub(super) fn reply<'e, S: Steer>(
     engine: &'e Engine<S>,
     request: &Request<'_>,
+    known: &mut Known<'e>,
     scratch: &mut Scratch,
     out: &mut [u8],
-) -> Tried<'e> {
-    let nothing = || Tried::Unfinished(Known::default());
+) -> Option<usize> {
     let Snapshot { zones, settings, .. } = &*engine.snapshot;
-    let Some(out) = out.first_chunk_mut::<REPLY>() else { return nothing() };
+    let out = out.first_chunk_mut::<REPLY>()?;
     if settings.limits.are_on() {
-        return nothing();
+        return None;
     }
     let message = request.message;
-    let Some(query) = Usual::parse(message, settings.ecs_enabled) else { return nothing() };
-    // Written twice, so that what was found for a name that exists stays in registers.
-    match zones.lookup_at(query.name, query.qtype) {
-        Some(found) => write(engine, request, &query, found, scratch, out),
-        None => reply_above(engine, request, &query, scratch, out),
-    }
-}
-
-/// Answers for a name that does not exist.
-#[inline(never)]
-fn reply_above<'e, S: Steer>(
-    engine: &'e Engine<S>,
-    request: &Request<'_>,
-    query: &Usual<'_>,
-    scratch: &mut Scratch,
-    out: &mut [u8; REPLY],
-) -> Tried<'e> {
-    match engine.snapshot.zones.lookup_above(query.name, query.qtype) {
-        Some(found) => write(engine, request, query, found, scratch, out),
-        None => Tried::Unfinished(Known::default()),
-    }
-}
-
-/// Writes the reply for what was found.
-#[inline(always)]
-fn write<'e, S: Steer>(
-    engine: &'e Engine<S>,
-    request: &Request<'_>,
-    query: &Usual<'_>,
-    found: Found<'e>,
-    scratch: &mut Scratch,
-    out: &mut [u8; REPLY],
-) -> Tried<'e> {
-    let nothing = || Tried::Unfinished(Known::default());
-    let message = request.message;
-    let (records, mut scope) = (&mut out[..REPLY - OPT_ROOM], 0);
-    let sections = match found.outcome {
-        Outcome::Answer(rrset) if !rrset.has_additional() => {
-            let apex = if rrset.has_pointers() { apex(query, found.zone) } else { QUESTION };
-            rrset
-                .write(records, query.end(), Owner::Pointer(QUESTION), apex)
-                .map(|end| (end, rrset.count(), 0, Rcode::NOERROR))
+    let query = Usual::parse(message, settings.ecs_enabled)?;
+    let (sections, scope) = match zones.look(query.name, query.qtype) {
+        Sight::Answer(rrset, _) if rrset.is_plain() => {
+            let end = rrset.write_as_it_is(&mut out[..RECORDS], query.end())?;
+            ((end, rrset.count(), 0, Rcode::NOERROR), 0)
         }
-        Outcome::Steered(record) => {
-            let client = query.subnet(message).unwrap_or_else(|| request.client.ip());
-            let (live, spin) = (&engine.live, &mut scratch.spin);
-            let served = live.serve(record, query.qtype, Client::new(client), spin);
-            scope = served.scope;
-            let sections = steered(&served, query, found.zone, records);
-            if sections.is_none() {
-                return Tried::Unfinished(Known { found: Some(found), served: Some(served) });
+        Sight::Answer(rrset, zone) => {
+            let outcome = Outcome::Answer(rrset);
+            (other(Found { zone, outcome }, query.name, known, out)?, 0)
+        }
+        Sight::Steered(record, zone) => {
+            steered(engine, (record, zone), query, request, known, scratch, out)?
+        }
+        Sight::Other(node) => {
+            let found = zones.look_closer(node, query.name, query.qtype)?;
+            if let Outcome::Steered(record) = found.outcome {
+                let place = (record, found.zone);
+                steered_elsewhere(engine, place, query, request, known, scratch, out)?
+            } else {
+                (other(found, query.name, known, out)?, 0)
             }
-            sections
         }
-        Outcome::NoData => negative(query, found.zone, records, Rcode::NOERROR),
-        Outcome::NxDomain => negative(query, found.zone, records, Rcode::NXDOMAIN),
-        _ => return Tried::Unfinished(Known { found: Some(found), served: None }),
     };
-    // What does not fit is rare enough to be looked for again.
-    let Some((end, answers, authorities, rcode)) = sections else { return nothing() };
-    let (Some(question), Some(place)) = (message.get(..query.end()), out.get_mut(..query.end()))
-    else {
-        return nothing();
+    finish(message, query, sections, scope, udp_size(settings), out)
+}
+
+/// Writes what is found less often: RRsets with pointers or company, and negative answers.
+#[inline(never)]
+fn other<'e>(
+    found: Found<'e>,
+    name: &[u8],
+    known: &mut Known<'e>,
+    out: &mut [u8; REPLY],
+) -> Option<Sections> {
+    let out = &mut out[..RECORDS];
+    match found.outcome {
+        Outcome::Answer(rrset) if !rrset.has_additional() => {
+            let apex = apex(name, found.zone);
+            let end = rrset.write(out, end_of(name), Owner::Pointer(QUESTION), apex)?;
+            Some((end, rrset.count(), 0, Rcode::NOERROR))
+        }
+        Outcome::NoData => negative(name, found.zone, out, Rcode::NOERROR),
+        Outcome::NxDomain => negative(name, found.zone, out, Rcode::NXDOMAIN),
+        _ => {
+            known.found = Some(found);
+            None
+        }
+    }
+}
+
+/// Writes what steering says, when that is records or that there are none; and the scope.
+#[inline(always)]
+fn steered<'e, S: Steer>(
+    engine: &'e Engine<S>,
+    (record, zone): (RecordId, Zone<'e>),
+    query: Usual<'_>,
+    request: &Request<'_>,
+    known: &mut Known<'e>,
+    scratch: &mut Scratch,
+    out: &mut [u8; REPLY],
+) -> Option<(Sections, u8)> {
+    let client = query.subnet(request.message).unwrap_or_else(|| request.client.ip());
+    let spin = &mut scratch.spin;
+    let served = engine.live.serve(record, query.qtype, Client::new(client), spin);
+    let out = &mut out[..RECORDS];
+    let sections = match served {
+        Served { answer: Answer::Records { bytes, count }, panic: None, .. } => {
+            let end = query.end() + bytes.len();
+            #[expect(clippy::manual_map, reason = "its closure would be called: 31 instructions")]
+            match out.get_mut(query.end()..end) {
+                Some(place) => {
+                    copy(bytes, place);
+                    Some((end, count, 0, Rcode::NOERROR))
+                }
+                None => None,
+            }
+        }
+        Served { answer: Answer::NoData, panic: None, .. } => {
+            negative(query.name, zone, out, Rcode::NOERROR)
+        }
+        _ => None,
     };
-    copy(question, place);
+    if sections.is_none() {
+        known.found = Some(Found { zone, outcome: Outcome::Steered(record) });
+        known.served = Some(served);
+    }
+    Some((sections?, served.scope))
+}
+
+/// The same where a steered record is found less often: at an apex, at a wildcard.
+#[inline(never)]
+fn steered_elsewhere<'e, S: Steer>(
+    engine: &'e Engine<S>,
+    place: (RecordId, Zone<'e>),
+    query: Usual<'_>,
+    request: &Request<'_>,
+    known: &mut Known<'e>,
+    scratch: &mut Scratch,
+    out: &mut [u8; REPLY],
+) -> Option<(Sections, u8)> {
+    steered(engine, place, query, request, known, scratch, out)
+}
+
+/// Where the question for a name ends.
+fn end_of(name: &[u8]) -> usize {
+    HEADER + name.len() + 4
+}
+
+/// A pointer to the apex of the zone, which the name asked for is in.
+fn apex(name: &[u8], zone: Zone<'_>) -> u16 {
+    QUESTION + (name.len() - zone.apex_len()) as u16
+}
+
+/// Writes the SOA of a negative answer (RFC 2308 section 3).
+#[inline(never)]
+fn negative(name: &[u8], zone: Zone<'_>, out: &mut [u8], rcode: Rcode) -> Option<Sections> {
+    let apex = apex(name, zone);
+    let end = zone.negative().write(out, end_of(name), Owner::Pointer(apex), apex)?;
+    Some((end, 0, 1, rcode))
+}
+
+/// Puts the header and the question in front of the records, and the OPT record behind them; says
+/// where the reply ends.
+#[inline(always)]
+fn finish(
+    message: &[u8],
+    query: Usual<'_>,
+    (end, answers, authorities, rcode): Sections,
+    scope: u8,
+    udp_size: u16,
+    out: &mut [u8; REPLY],
+) -> Option<usize> {
+    copy(message.get(..query.end())?, out.get_mut(..query.end())?);
     let flags = u16::from_be_bytes([message[2], message[3]]);
     let flags = header::QR | header::AA | (flags & header::RD) | rcode.0;
     let [f0, f1] = flags.to_be_bytes();
@@ -136,69 +201,14 @@ fn write<'e, S: Steer>(
     // ID, QDCOUNT and ARCOUNT are those of the query.
     out[2..4].copy_from_slice(&[f0, f1]);
     out[6..10].copy_from_slice(&[a0, a1, n0, n1]);
-    if query.opt_len() == 0 {
-        return Tried::Reply(end);
-    }
-    match write_opt(message, query, udp_size(&engine.snapshot.settings), scope, out, end) {
-        Some(end) => Tried::Reply(end),
-        None => nothing(),
-    }
-}
-
-/// A pointer to the apex of the zone, which the name asked for is in.
-#[inline(always)]
-fn apex(query: &Usual<'_>, zone: Zone<'_>) -> u16 {
-    QUESTION + (query.name.len() - zone.apex_len()) as u16
-}
-
-/// Writes what steering says, when that is records or that there are none.
-#[inline(always)]
-fn steered(
-    served: &Served<'_>,
-    query: &Usual<'_>,
-    zone: Zone<'_>,
-    out: &mut [u8],
-) -> Option<Sections> {
-    match *served {
-        Served { answer: Answer::Records { bytes, count }, panic: None, .. } => {
-            let end = query.end() + bytes.len();
-            copy(bytes, out.get_mut(query.end()..end)?);
-            Some((end, count, 0, Rcode::NOERROR))
-        }
-        Served { answer: Answer::NoData, panic: None, .. } => {
-            negative(query, zone, out, Rcode::NOERROR)
-        }
-        _ => None,
-    }
-}
-
-/// Writes the SOA of a negative answer (RFC 2308 section 3).
-#[inline(always)]
-fn negative(query: &Usual<'_>, zone: Zone<'_>, out: &mut [u8], rcode: Rcode) -> Option<Sections> {
-    let apex = apex(query, zone);
-    let end = write_negative(zone, query.end(), apex, out)?;
-    Some((end, 0, 1, rcode))
-}
-
-#[inline(never)]
-fn write_negative(zone: Zone<'_>, at: usize, apex: u16, out: &mut [u8]) -> Option<usize> {
-    zone.negative().write(out, at, Owner::Pointer(apex), apex)
-}
-
-/// Writes the OPT record at `at`, which is that of the query, from its end: it has the same length,
-/// and its last octets are the client's address. Says where it ends.
-#[inline(always)]
-fn write_opt(
-    message: &[u8],
-    query: &Usual<'_>,
-    udp_size: u16,
-    scope: u8,
-    out: &mut [u8; REPLY],
-    at: usize,
-) -> Option<usize> {
-    let opt = message.get(query.end()..)?;
     let len = query.opt_len();
-    let place: &mut [u8; OPT_ROOM] = out.get_mut(at..)?.first_chunk_mut()?;
+    if len == 0 {
+        return Some(end);
+    }
+    // The OPT record is that of the query, from its end: it has the same length, and its last
+    // octets are the client's address.
+    let opt = message.get(query.end()..)?;
+    let place: &mut [u8; OPT_ROOM] = out.get_mut(end..)?.first_chunk_mut()?;
     if query.has_subnet() {
         // Of an option of 9 to 24 octets behind a record of 11, the last 16 and the first 8 are all.
         *place.get_mut(..len)?.last_chunk_mut::<16>()? = *opt.last_chunk()?;
@@ -212,7 +222,7 @@ fn write_opt(
     let (front, rest) = place.split_first_chunk_mut::<8>()?;
     *front = [0, 0, 41, s0, s1, 0, 0, *opt.get(7)? & 0x80];
     *rest.first_chunk_mut()? = [0, 0, options];
-    Some(at + len)
+    Some(end + len)
 }
 
 #[cfg(test)]
@@ -226,7 +236,7 @@ mod tests {
     use crate::engine::{Clock, Reply, Settings, Transport};
     use crate::steering::{Panic, Spin};
     use crate::wire::{Name, Type};
-    use crate::zone::{RecordId, Steered, ZoneSource, Zones, master};
+    use crate::zone::{Steered, ZoneSource, Zones, master};
 
     const ZONE: &str = "\
 $ORIGIN example.com.
@@ -335,8 +345,8 @@ a.b.c  A   192.0.2.3
             };
             let (mut scratch, mut out, mut full) =
                 (Scratch::new(1), vec![0xaa; room], vec![0xaa; room]);
-            let tried = reply(&engine, &request, &mut scratch, &mut out);
-            if let Tried::Reply(len) = tried {
+            let known = &mut Known::default();
+            if let Some(len) = reply(&engine, &request, known, &mut scratch, &mut out) {
                 let in_full = engine.respond_in_full(&request, Known::default(), &mut scratch, &mut full);
                 prop_assert!(matches!(in_full, Reply::Message(other) if other == len));
                 prop_assert_eq!(&out[..len], &full[..len]);
@@ -364,8 +374,9 @@ a.b.c  A   192.0.2.3
                 transport: Transport::Udp,
                 clock: &Clock::new(),
             };
-            let tried = reply(&engine, &request, &mut Scratch::new(1), &mut [0; 1232]);
-            assert!(matches!(tried, Tried::Reply(_)), "{owner} {qtype}");
+            let (mut scratch, mut out) = (Scratch::new(1), [0; 1232]);
+            let replied = reply(&engine, &request, &mut Known::default(), &mut scratch, &mut out);
+            assert!(replied.is_some(), "{owner} {qtype}");
         }
     }
 }

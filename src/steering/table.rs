@@ -80,7 +80,7 @@ impl ClassTable {
     }
 
     /// The place of an unwrapped address.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, address: IpAddr) -> Place {
         match address {
             IpAddr::V4(address) => self.v4.find(address.to_bits()),
@@ -99,7 +99,7 @@ impl ClassTable {
 
     /// The length of the widest prefix around `address` with its group throughout. `groups` were
     /// made of this table.
-    #[inline]
+    #[inline(always)]
     pub fn group_scope(&self, groups: &Groups, address: IpAddr, place: Place) -> u8 {
         match address {
             IpAddr::V4(address) => self.v4.group_scope(&groups.v4, address.to_bits(), place),

@@ -152,20 +152,18 @@ impl<'z> Rrset<'z> {
     /// Writes the RRset at `at` of a message and says where it ends; `None`, when it does not fit
     /// before the end of `out`. `apex` is a compression pointer to the apex of its zone, which
     /// must stand in the message before.
-    // Where the owner is known, and `out` is one of the fixed size that a pointer reaches, most of
-    // this goes away.
-    #[inline(always)]
+    #[inline]
     pub fn write(&self, out: &mut [u8], at: usize, owner: Owner<'_>, apex: u16) -> Option<usize> {
         let octets = self.octets();
         let end = at + octets.len();
         let Owner::Pointer(owner) = owner else {
             return self.write_far(out, at, owner, apex);
         };
-        if out.len() > BEYOND_POINTERS && end > BEYOND_POINTERS && self.has_pointers() {
+        if end > BEYOND_POINTERS && self.set.patch_count != 0 {
             return self.write_far(out, at, Owner::Pointer(owner), apex);
         }
         let out = out.get_mut(at..end)?;
-        copy(octets, out);
+        out.copy_from_slice(octets);
         if owner != QUESTION {
             point_owners(out, owner);
         }
@@ -182,10 +180,20 @@ impl<'z> Rrset<'z> {
         Some(end)
     }
 
-    /// Whether there are compression pointers in the data, to the apex or within the RRset.
-    #[inline]
-    pub fn has_pointers(&self) -> bool {
-        self.set.patch_count != 0
+    /// The same for a [plain](Rrset::is_plain) RRset under the name of the question: a copy.
+    #[inline(always)]
+    pub fn write_as_it_is(&self, out: &mut [u8], at: usize) -> Option<usize> {
+        let octets = self.octets();
+        let end = at + octets.len();
+        copy(octets, out.get_mut(at..end)?);
+        Some(end)
+    }
+
+    /// Whether there are no compression pointers in the data, and nothing belongs in the additional
+    /// section with it.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        self.set.patch_count | self.set.target_count == 0
     }
 
     /// Whether anything belongs in the additional section with this RRset.

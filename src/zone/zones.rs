@@ -43,7 +43,7 @@ pub struct ZoneId(pub u32);
 /// and no name is in two cache lines.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(32))]
-pub(super) struct Node {
+pub struct Node {
     /// Where its name stands in `Zones::names`.
     pub(super) name_at: u32,
     /// Its first RRset in `Zones::sets`.
