@@ -30,7 +30,7 @@ use answer::{Answering, Written};
 use limits::{Kind, Limiter, Verdict};
 use message::Message;
 use options::{Extras, ProtocolError};
-use usual::{Known, Tried};
+use usual::Known;
 
 pub use clock::Clock;
 pub use cookie::{CookieState, Secrets};
@@ -176,9 +176,10 @@ impl<S: Steer> Engine<S> {
     /// Answers one message into `out` (at least 65,535 octets for streams, the configured UDP
     /// size for datagrams; never writes past its end).
     pub fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
-        match usual::reply(self, request, scratch, out) {
-            Tried::Reply(length) => Reply::Message(length),
-            Tried::Unfinished(known) => self.respond_in_full(request, known, scratch, out),
+        let mut known = Known::default();
+        match usual::reply(self, request, &mut known, scratch, out) {
+            Some(length) => Reply::Message(length),
+            None => self.respond_in_full(request, known, scratch, out),
         }
     }
 

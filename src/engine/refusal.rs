@@ -60,7 +60,7 @@ pub(super) fn reply(
 /// operator nothing. For a zone that is not served it is NOTAUTH, as RFC 2136 section 3.1.2
 /// has it, and BIND and Knot.
 fn for_zone(question: Question, name: &LowerName, zones: &Zones) -> Rcode {
-    let found = zones.lookup(name, Type::SOA);
+    let found = zones.lookup(name.as_wire(), Type::SOA);
     let is_served = found.is_some_and(|found| found.zone.apex_len() == name.as_wire().len());
     if is_served && question.qclass == Class::IN { Rcode::REFUSED } else { Rcode::NOTAUTH }
 }

@@ -206,8 +206,7 @@ fn answer<R: Respond>(
 ) {
     let mut engine = Cache::new(Arc::clone(engine));
     let mut scratch = Scratch::sharing(seed(), threads);
-    let mut batch = Batch::new(local.is_unspecified());
-    let local = (!local.is_unspecified()).then_some(local);
+    let mut batch = Batch::new(local);
     let clock = Clock::new();
     let mut failures = 0;
     while !stop.load(Relaxed) {
@@ -229,7 +228,7 @@ fn answer<R: Respond>(
             let request = Request {
                 message: datagram.octets,
                 client: datagram.peer,
-                local: local.or(datagram.local),
+                local: datagram.local,
                 transport: Transport::Udp,
                 clock: &clock,
             };
