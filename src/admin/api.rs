@@ -17,10 +17,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::access::{self, Peer};
+use super::dashboard;
 use super::history::{Entry, History};
 use super::line::{self, Change, Line, Order, Question, Refusal, Request};
 use super::message::{
     Changed, Drain, Explained, Force, Health, Problem, Reload, Restore, Resume, Resumed, Status,
+    World,
 };
 use super::metrics::{self, Counts};
 
@@ -82,6 +84,7 @@ pub(super) fn router(office: Arc<Office>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/health", get(health))
         .route("/v1/explain", get(explain))
+        .route("/v1/world", get(world))
         .route("/v1/events", get(events))
         .route("/v1/drain", post(drain))
         .route("/v1/restore", post(restore))
@@ -91,6 +94,7 @@ pub(super) fn router(office: Arc<Office>) -> Router {
         .route("/metrics", get(prometheus))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .merge(dashboard::router())
         .fallback(async || {
             Refusal::Unknown("there is nothing here; docs/control.md lists the paths".to_owned())
         })
@@ -155,6 +159,22 @@ fn question(asked: Asked) -> Result<Question, Refusal> {
         }
     };
     Ok(Question { name, rtype, address, length })
+}
+
+/// A steered name, as it stands in the address.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Steered {
+    name: String,
+}
+
+async fn world(
+    State(office): Here,
+    steered: Result<Query<Steered>, QueryRejection>,
+) -> Result<Json<World>, Refusal> {
+    let name = query(steered)?.name;
+    let name = name.parse().map_err(|_| Refusal::Invalid(format!("`{name}` is no name")))?;
+    office.line()?.ask(|back| Request::World(name, back)).await?.map(Json)
 }
 
 /// Which events, as it stands in the address.
