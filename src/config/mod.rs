@@ -56,7 +56,8 @@ pub use listen::Encrypted;
 pub use load::{Load, Meter};
 pub use member::{Member, MemberData};
 pub use monitor::{
-    ClientCertificate, Expiry, HeaderMatch, Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls,
+    ClientCertificate, Composite, Dns, Exec, Expiry, Grpc, Handshake, HeaderMatch, Http,
+    HttpExpect, Monitor, MonitorKind, Part, Port, Tcp, Tls,
 };
 pub use names::{Target, TargetRef};
 pub use place::Match;
@@ -90,6 +91,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// Who may have zones, and who is told of changes.
     pub transfer: Transfer,
+    /// Whether monitors may run programs.
+    pub exec_allowed: bool,
     /// Control, metrics and health of the server itself.
     pub admin: Admin,
     /// What is logged, and how.
@@ -186,9 +189,13 @@ fn read_all(
         .into_iter()
         .map(|Definition { name, spec }| {
             let mut reader = Reader::new(name.span.source(), found);
-            Some(Monitor::resolve(&name, spec?, &mut reader))
+            Some(Monitor::resolve(&name, spec?, &names, &mut reader))
         })
         .collect();
+    check::monitor_loops(&monitors, found);
+    if !own.exec_allowed {
+        check::no_programs(&monitors, found);
+    }
     let pools: Vec<Option<Pool>> = defined
         .pools
         .into_iter()
@@ -238,6 +245,7 @@ fn read_all(
         limits: own.limits,
         keys: own.keys,
         transfer: own.transfer,
+        exec_allowed: own.exec_allowed,
         admin: own.admin,
         log: own.log,
         monitors: monitors.into_iter().collect::<Option<_>>()?,
@@ -283,6 +291,7 @@ struct ServerTables {
     limits: Limits,
     keys: Vec<Key>,
     transfer: Transfer,
+    exec_allowed: bool,
     admin: Admin,
     log: Log,
 }
@@ -310,6 +319,7 @@ impl ServerTables {
                 "limits" => file.limits = decode::decode(table, &mut misfits),
                 "keys" => file.keys = decode::decode(table, &mut misfits),
                 "transfer" => file.transfer = decode::decode(table, &mut misfits),
+                "health" => file.health = decode::decode(table, &mut misfits),
                 "admin" => file.admin = decode::decode(table, &mut misfits),
                 _ => file.log = decode::decode(table, &mut misfits),
             }
@@ -329,6 +339,7 @@ impl ServerTables {
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),
             keys: keys.list,
             transfer,
+            exec_allowed: server::exec_allowed(file.health.unwrap_or_default()),
             log: Log::resolve(file.log.unwrap_or_default(), &mut reader),
         })
     }

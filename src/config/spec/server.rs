@@ -24,6 +24,8 @@ pub struct ServerFile {
     pub keys: Option<Entries<KeySpec>>,
     /// Zone transfers to secondaries.
     pub transfer: Option<TransferSpec>,
+    /// What checks of members may do.
+    pub health: Option<HealthSpec>,
     /// Control, metrics, and health of the server itself.
     pub admin: Option<AdminSpec>,
     /// The log, on stderr.
@@ -33,7 +35,7 @@ pub struct ServerFile {
 impl ServerFile {
     /// The tables such a file may hold.
     pub const TABLES: &'static [&'static str] =
-        &["server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "admin", "log"];
+        &["server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "health", "admin", "log"];
 }
 
 /// Where the server listens, and which files it serves from.
@@ -138,6 +140,15 @@ pub struct EcsSpec {
     /// Whether the subnet in a query decides, rather than the packet's sender.
     #[schemars(extend("default" = true))]
     pub enabled: Option<Spanned<bool>>,
+}
+
+/// What checks of members may do.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSpec {
+    /// Whether monitors of kind `exec` may run programs.
+    #[schemars(extend("default" = false))]
+    pub exec: Option<Spanned<bool>>,
 }
 
 /// What one client, and all together, may use.

@@ -7,6 +7,7 @@ mod checks;
 mod encrypted;
 mod load;
 mod model;
+mod monitor;
 mod settings;
 mod transfer;
 pub mod world;

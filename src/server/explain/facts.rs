@@ -13,7 +13,7 @@ use crate::engine::{Engine, Snapshot};
 use crate::geo::address::truncate;
 use crate::geo::provenance::Origin;
 use crate::geo::{Database, Location, Network, Provenance, provenance};
-use crate::health::{self, Check, CheckId};
+use crate::health::{self, Check, CheckId, Kind};
 use crate::steering::Client;
 use crate::steering::answers::Outcome as Decided;
 use crate::steering::control::Control;
@@ -428,8 +428,26 @@ impl Case<'_> {
         let ago =
             |then: SystemTime| self.scene.now.duration_since(then).unwrap_or_default().as_secs();
         let since = ago(record.state.since);
-        let by = format!("{what}, for {since} s");
+        let by = format!("{what}, for {since} s{}", self.parts(check));
         (record.state.verdict.as_str(), by, record.at.map(ago))
+    }
+
+    /// What a composite goes by, and how that is.
+    fn parts(&self, check: &Check) -> String {
+        let Kind::Composite(composite) = &check.monitor.kind else { return String::new() };
+        let part = |part: &health::Identity| {
+            let place = self.scene.checks.iter().position(|other| other.identity() == *part);
+            let Some(place) = place else { return format!("{part} unknown") };
+            let state = self.scene.records[place].as_ref().map(|record| record.state);
+            let verdict = state.map(|state| state.verdict).unwrap_or_default();
+            let rules = &self.scene.checks[place].monitor.rules;
+            match state.and_then(|state| state.hold(rules, self.scene.now)) {
+                Some(hold) => format!("{part} {verdict} ({})", hold.told(self.scene.now)),
+                None => format!("{part} {verdict}"),
+            }
+        };
+        let parts: Vec<String> = composite.parts.iter().map(part).collect();
+        format!("; {} of {} parts needed: {}", composite.needed, parts.len(), parts.join(", "))
     }
 }
 
