@@ -5,13 +5,13 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use support::dns::Ask;
 use support::hostile::{Behaviour, Server};
+use support::http;
 use support::program::{CONFIG, Files, Output, SERVER, Serving, until};
 
 const ZONE: &str =
@@ -55,19 +55,8 @@ fn done(files: &Files, line: &str) -> String {
 }
 
 fn http(address: SocketAddr, method: &str, path: &str, more: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\
-         {more}\r\n{body}"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-    let (_, body) = text.split_once("\r\n\r\n").unwrap();
-    (status, body.to_owned())
+    let reply = http::ask(address, method, path, more, body);
+    (reply.status, reply.body)
 }
 
 fn http_address(serving: &Serving) -> SocketAddr {

@@ -7,4 +7,5 @@ pub mod certificates;
 pub mod checks;
 pub mod dns;
 pub mod hostile;
+pub mod http;
 pub mod program;

@@ -12,7 +12,7 @@ use crate::server::Generation;
 use crate::steering::census::{self, Kin, Outlet};
 use crate::steering::control::Control;
 use crate::steering::latency;
-use crate::steering::model::{Model, PoolId, PoolState, Target};
+use crate::steering::model::{PoolId, PoolState, Target};
 use crate::zone::RecordId;
 
 /// All of it.
