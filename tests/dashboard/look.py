@@ -48,6 +48,7 @@ def compare(page, url, region, pictures):
     countries = json.loads(get(f"v1/world?name={name}"))["countries"]
     most = lambda country: max(countries[country].items(), key=lambda item: item[1])[0]
     title = lambda country: page.run(f"document.querySelector('[data-country={country}] title').textContent")
+    until("the map is coloured", lambda: title("US"))
     for country in ("US", "DE", "JP"):
         assert most(country) in title(country), (country, title(country))
     assert len(set(page.run(f"document.querySelector('[data-country={c}]').style.fill") for c in ("US", "DE", "JP"))) == 3
