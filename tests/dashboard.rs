@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use support::control::http_address;
 use support::http;
 use support::program::{CONFIG, Files, Serving};
 
@@ -38,9 +39,7 @@ use = "pair"
 
 fn serve(files: &Files) -> (Serving, SocketAddr) {
     let serving = files.serve();
-    let line = serving.log(&["metrics and control: http://"]);
-    let (_, address) = line.rsplit_once("http://").unwrap();
-    let address = address.trim_end_matches('/').parse().unwrap();
+    let address = http_address(&serving);
     (serving, address)
 }
 

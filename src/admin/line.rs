@@ -23,8 +23,8 @@ pub enum Request {
     Change(Change, oneshot::Sender<Result<Changed, Refusal>>),
     /// Let what is held down come back.
     Resume(Resume, oneshot::Sender<Result<Resumed, Refusal>>),
-    /// Read all files anew; who asks.
-    Reload(String, oneshot::Sender<Result<Reload, Refusal>>),
+    /// Read all files anew.
+    Reload(Reread, oneshot::Sender<Result<Reload, Refusal>>),
 }
 
 /// A question to explain.
@@ -86,6 +86,15 @@ pub enum Order {
 pub struct Resume {
     /// A pool, a member, `pool/member`, or a target of checks.
     pub name: String,
+    /// Who says so.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// That all files are to be read anew.
+#[derive(Debug, Clone)]
+pub struct Reread {
     /// Who says so.
     pub who: String,
     /// Why.

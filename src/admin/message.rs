@@ -141,6 +141,8 @@ pub struct MemberHealth {
     pub checked: Option<u64>,
     /// What the target needs to answer beyond the network, in milliseconds: a moving average.
     pub server_ms: Option<f32>,
+    /// How long the last check that succeeded took, in milliseconds.
+    pub took_ms: Option<f64>,
     /// What its check says beyond up and down.
     #[serde(flatten)]
     pub course: Course,
@@ -229,6 +231,15 @@ pub enum Forced {
     Down,
     /// Given to nobody while any other choice is up.
     Drain,
+}
+
+/// Has all files read anew.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reread {
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// Says that what is held down may come back: `manual_resume` and damping hold it no longer.

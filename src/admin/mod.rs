@@ -22,9 +22,11 @@ pub mod listen;
 pub mod message;
 pub mod metrics;
 pub mod overrides;
+mod route;
 
+pub use api::description;
 pub use history::{Entry, History};
-pub use line::{Change, Line, Order, Question, Refusal, Request};
+pub use line::{Change, Line, Order, Question, Refusal, Request, Reread};
 pub use listen::{Bound, OpenError, Running};
 pub use message::{Health, Status, World};
 pub use metrics::Counts;
