@@ -18,11 +18,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::access::{self, Peer};
+use super::dashboard;
 use super::history::{Entry, History};
 use super::line::{self, Change, Line, Order, Question, Refusal, Request};
 use super::message::{
     Changed, Drain, Explained, Force, Health, Problem, Reload, Reread, Restore, Resume, Resumed,
-    Status,
+    Status, World,
 };
 use super::metrics::{self, Counts};
 use super::route::{self, Route};
@@ -82,6 +83,7 @@ type Here = State<Arc<Office>>;
 
 pub(super) fn router(office: Arc<Office>) -> Router {
     route::router(routes())
+        .merge(dashboard::router())
         .fallback(async || {
             Refusal::Unknown("there is nothing here; docs/control.md lists the paths".to_owned())
         })
@@ -100,6 +102,9 @@ fn routes() -> Vec<Route<Arc<Office>>> {
         Route::get("/v1/explain", "Which answer a client gets, and why.", get(explain))
             .asks::<Asked>()
             .gives::<Explained>(),
+        Route::get("/v1/world", "Where the clients of a name are sent now.", get(world))
+            .asks::<Steered>()
+            .gives::<World>(),
         Route::get("/v1/events", "What happened, oldest first.", get(events))
             .asks::<Wanted>()
             .gives::<Vec<Entry>>(),
@@ -185,6 +190,23 @@ fn question(asked: Asked) -> Result<Question, Refusal> {
         }
     };
     Ok(Question { name, rtype, address, length })
+}
+
+/// A steered name, as it stands in the address.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Steered {
+    /// A name that a policy or a pool answers for.
+    name: String,
+}
+
+async fn world(
+    State(office): Here,
+    steered: Result<Query<Steered>, QueryRejection>,
+) -> Result<Json<World>, Refusal> {
+    let name = query(steered)?.name;
+    let name = name.parse().map_err(|_| Refusal::Invalid(format!("`{name}` is no name")))?;
+    office.line()?.ask(|back| Request::World(name, back)).await?.map(Json)
 }
 
 /// Which events, as it stands in the address.

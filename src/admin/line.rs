@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::message::{Changed, Explained, Forced, Health, Reload, Resumed, Status};
+use super::message::{Changed, Explained, Forced, Health, Reload, Resumed, Status, World};
 use crate::wire::{Name, Type};
 
 /// What the server is asked or told.
@@ -17,6 +17,8 @@ pub enum Request {
     Health(oneshot::Sender<Health>),
     /// Which answer a client gets, and why.
     Explain(Question, oneshot::Sender<Result<Explained, Refusal>>),
+    /// Where the clients of a steered name are sent.
+    World(Name, oneshot::Sender<Result<World, Refusal>>),
     /// An order about a pool.
     Change(Change, oneshot::Sender<Result<Changed, Refusal>>),
     /// Let what is held down come back.

@@ -1,6 +1,7 @@
 //! What is said over HTTP, as the types that are read and written. Times are milliseconds since
 //! 1970.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::overrides::Override;
 
-/// Zones that [`Status`] names; there may be a million.
-pub const ZONES_NAMED: usize = 1000;
+/// Zones and steered names that [`Status`] has; there may be a million.
+pub const NAMED: usize = 1000;
 
 /// The server at a glance.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +29,8 @@ pub struct Status {
     pub zones: Vec<Zone>,
     /// Steered records.
     pub record_count: usize,
+    /// The names of the first thousand of them.
+    pub records: Vec<String>,
     /// Pools by state.
     pub pools: PoolCounts,
     /// Records for which nothing is up for some clients.
@@ -282,6 +285,17 @@ pub struct Changed {
     pub overridden: Option<Override>,
     /// That it is in force and was not kept on disk, and why.
     pub warning: Option<String>,
+}
+
+/// Where the clients of a steered name are sent now.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct World {
+    /// The name.
+    pub name: String,
+    /// For each country, by its code of ISO 3166-1, the part of its clients, 0.0 to 1.0, that each
+    /// pool gets. `(all down)` is for those whose pools are all down, `(nothing)` for those who get
+    /// no address.
+    pub countries: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 /// Why a client gets its answer.

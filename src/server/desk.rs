@@ -3,6 +3,7 @@
 
 mod inquiry;
 mod orders;
+mod world;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::server::build::Generation;
 use crate::server::event::Event;
 use crate::server::journal::Journal;
 use crate::steering::control::{Change, Control, Steering};
+use world::Census;
 
 /// Time between two evaluations of latency choices: three in a row move one.
 const LATENCY_PACE: Duration = Duration::from_secs(10);
@@ -54,7 +56,9 @@ pub(super) struct Desk {
     /// The number of the generation in force.
     generation: u64,
     started: SystemTime,
-    places: Places,
+    places: Arc<Places>,
+    /// Of the generation in force.
+    census: Arc<Census>,
 }
 
 /// Where clients are, for whoever explains.
@@ -157,7 +161,8 @@ impl Desk {
             journal,
             generation: 1,
             started: SystemTime::now(),
-            places,
+            places: Arc::new(places),
+            census: Arc::default(),
         };
         // What ended while the server was away is not in force for a moment.
         desk.expire();
@@ -270,7 +275,8 @@ impl Desk {
         // Also about pools that were in no file before.
         self.enforce();
         let changes = self.control.settle();
-        (self.generation, self.places) = (number, places);
+        (self.generation, self.places) = (number, Arc::new(places));
+        self.census = Arc::default();
         self.checks = checks;
         self.retired.snapshots.push(std::mem::replace(&mut self.snapshot, snapshot));
         self.swap();

@@ -1,8 +1,8 @@
 //! The control API and the metrics, as a client without a library sees them.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
+use super::http::ask;
 use super::program::Serving;
 
 /// One request; its status and body. `more` is header lines.
@@ -13,19 +13,8 @@ pub fn http(
     more: &str,
     body: &str,
 ) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\
-         {more}\r\n{body}"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
-    let (_, body) = text.split_once("\r\n\r\n").unwrap();
-    (status, body.to_owned())
+    let reply = ask(address, method, path, more, body);
+    (reply.status, reply.body)
 }
 
 /// Where a server shows its metrics, which its log says.

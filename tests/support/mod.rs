@@ -8,4 +8,5 @@ pub mod checks;
 pub mod control;
 pub mod dns;
 pub mod hostile;
+pub mod http;
 pub mod program;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use crate::admin::message::{
-    Course, DatabaseStatus, Explained, Health, MemberHealth, PoolCounts, PoolHealth, Status,
-    ZONES_NAMED, Zone, millis,
+    Course, DatabaseStatus, Explained, Health, MemberHealth, NAMED, PoolCounts, PoolHealth, Status,
+    Zone, millis,
 };
 use crate::admin::{Override, Question, Refusal, Request};
 use crate::health::{self, CheckId};
@@ -22,6 +22,7 @@ impl Desk {
             Request::Status(back) => drop(back.send(self.status())),
             Request::Health(back) => drop(back.send(self.health())),
             Request::Explain(question, back) => drop(back.send(self.explain(&question))),
+            Request::World(name, back) => self.world(&name, back),
             Request::Change(change, back) => {
                 let changed = self.change(change);
                 // In force before anybody is told so.
@@ -67,10 +68,11 @@ impl Desk {
             zone_count: zones.zones().count(),
             zones: zones
                 .zones()
-                .take(ZONES_NAMED)
+                .take(NAMED)
                 .map(|zone| Zone { name: zone.apex().to_string(), serial: zone.serial() })
                 .collect(),
             record_count: model.records.len(),
+            records: model.records.iter().take(NAMED).map(|r| r.owner.to_string()).collect(),
             pools,
             panics: self
                 .control
