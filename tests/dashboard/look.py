@@ -12,23 +12,24 @@ import urllib.request
 from pathlib import Path
 
 PATIENCE = 60  # seconds, for what is to happen at all
+QUERIES = 120
 
 
 def main():
-    browser, profile, url, region = sys.argv[1:5]
-    pictures = Path(sys.argv[5]) if len(sys.argv) > 5 else None
+    browser, profile, url, region, dns = sys.argv[1:6]
+    pictures = Path(sys.argv[6]) if len(sys.argv) > 6 else None
     command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run",
                "--disable-background-networking", "--remote-debugging-port=0",
                f"--user-data-dir={profile}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        compare(Page(profile, url), url, region, pictures)
+        compare(Page(profile, url), url, region, dns, pictures)
     finally:
         process.kill()
         process.wait()
 
 
-def compare(page, url, region, pictures):
+def compare(page, url, region, dns, pictures):
     get = lambda path: urllib.request.urlopen(url + path).read().decode()
     until("the page is filled", lambda: page.text("state") == "All is well")
     status = json.loads(get("v1/status"))
@@ -36,9 +37,12 @@ def compare(page, url, region, pictures):
                             ("generation", status["generation"])]:
         assert page.text(element) == str(wanted), element
 
+    for _ in range(QUERIES):
+        ask(dns, "www.example.com")
     metric = lambda: sum(float(line.rsplit(" ", 1)[1]) for line in get("metrics").splitlines()
                          if line.startswith("meridian_queries_total{"))
-    until("queries are those of the metrics", lambda: page.text("queries") == f"{metric():g}")
+    assert metric() == QUERIES
+    until("queries are those of the metrics", lambda: page.text("queries") == str(QUERIES))
 
     pools = [pool["name"] for pool in json.loads(get("v1/health"))["pools"]]
     shown = page.run("[...document.querySelectorAll('.pool h3 span:first-child')].map((e) => e.textContent).filter(Boolean)")
@@ -76,6 +80,17 @@ def compare(page, url, region, pictures):
     page.size(390, 844, "dark")
     assert not wide and not page.run("document.documentElement.scrollWidth > innerWidth"), "wider than a phone"
     print("the dashboard shows what the API and the metrics say")
+
+
+def ask(server, name):
+    """One question for an IPv4 address, over UDP."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    question = bytes.fromhex("12340000 0001 0000 0000 0000") + labels + bytes.fromhex("00 0001 0001")
+    host, port = server.rsplit(":", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(PATIENCE)
+        udp.sendto(question, (host, int(port)))
+        assert udp.recv(512)[:2] == question[:2]
 
 
 def until(what, is_so):
