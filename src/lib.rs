@@ -12,11 +12,13 @@
 //! ```
 //!
 //! The modules stand in layers; each imports only from those below it (`tests/layering.rs`):
-//! `cli`, `server`, `transport`, `engine`, `zone` and `steering`, `geo` and `health`, `wire`,
-//! `config`.
+//! `cli`, `server`, `admin` and `transport`, `engine`, `zone` and `steering`, `geo` and `health`,
+//! `wire`, `config`.
 
 pub mod cli;
 pub mod server;
+
+pub mod admin;
 pub mod transport;
 
 pub mod engine;

@@ -146,6 +146,8 @@ fn the_log_is_json_when_asked_for_and_quiet_when_asked_for() {
     let line = process.stderr.wait("a listening address", |line| line.contains("answering for"));
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["level"], "INFO");
+    // Two servers do not share a control socket.
+    drop(process);
 
     files.write(CONFIG, "[geoip]\ndatabases = []\n[log]\nlevel = \"error\"\n");
     let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -25,6 +25,8 @@ zones = ["example.com.zone"]
 policies = ["policies.toml"]
 [geoip]
 databases = []
+[admin]
+listen = ""
 [geoip.networks]
 """
 

@@ -151,7 +151,7 @@ pub(crate) fn checks(
     zones(directory, 0, 1)?;
     fs::write(directory.join("policies.toml"), text)?;
     let text = "[server]\nzones = [\"zones/*.zone\"]\npolicies = [\"policies.toml\"]\n\
-                [geoip]\ndatabases = []\n";
+                [geoip]\ndatabases = []\n[admin]\nlisten = \"\"\n";
     Ok(fs::write(configuration(directory), text)?)
 }
 

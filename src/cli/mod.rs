@@ -4,18 +4,23 @@
 
 mod arguments;
 mod check;
+mod ctl;
 pub mod demo;
 mod descriptors;
 mod diff;
 mod explain;
+mod export;
 mod generate;
 pub mod geoip;
+mod import;
 pub mod latency;
 mod logging;
 mod people;
+mod reach;
 mod report;
 mod serve;
 mod simulate;
+mod test;
 
 use std::process::ExitCode;
 
@@ -37,9 +42,13 @@ pub fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
+        Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments.command),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
-        Command::Schema => generate::schema(),
+        Command::Schema { api } => generate::schema(api),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man(directory.as_deref()),
     };

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -9,7 +10,8 @@ use tokio::sync::mpsc;
 
 use super::arguments::Serve;
 use super::{descriptors, logging, report};
-use crate::config::Limits;
+use crate::admin::{self, History, OpenError, Reread};
+use crate::config::{self, Config, Limits};
 use crate::server::{Event, Fixed, ReloadError, Reloaded, Server};
 use crate::transport::{Bound, stream};
 
@@ -33,6 +35,7 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     if let Some(encrypted) = &generation.encrypted {
         bound.bind_encrypted(encrypted)?;
     }
+    let admin = open_admin(&config)?;
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
@@ -42,17 +45,25 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         // The log tells everything there is to tell.
         drop(heard);
         let state = Some(config.server.state.as_path());
+        let history = Arc::new(History::open(state));
+        let admin = admin.start(Arc::clone(&history), config.admin.token_file.clone())?;
         let limits = limits(&config.limits);
         let fixed = Fixed::of(&config, !arguments.listen.is_empty());
-        let server = tokio::select! {
-            server = Server::start(&generation, fixed, bound, limits, state, events) => server?,
+        let start = Server::start(generation, fixed, bound, limits, state, history, events);
+        let mut server = tokio::select! {
+            server = start => server?,
             () = signals.stop() => {
                 tracing::info!("stopped before the first round of checks was over");
                 return Ok(());
             }
         };
-        // Whoever explains reads the files anew; serving needs neither databases nor atlas.
-        drop(generation);
+        if let Some(socket) = admin.socket() {
+            tracing::info!("control: {}", socket.display());
+        }
+        if let Some(address) = admin.address() {
+            tracing::info!("metrics and control: http://{address}/");
+        }
+        server.open(admin, Some(arguments.config.config.clone()));
         for address in server.addresses() {
             tracing::info!("answering for {zones} on {address}, UDP and TCP");
         }
@@ -80,12 +91,26 @@ async fn reload_until_stop(
         let reload = async {
             hangups.recv().await;
             tracing::info!("reloading {}", path.display());
-            tell(server.reload(path).await);
+            let order = Reread { who: "SIGHUP".to_owned(), reason: None };
+            tell(server.reload(path, order).await);
         };
         tokio::select! {
             () = reload => {}
             () = signals.stop() => return,
         }
+    }
+}
+
+/// Opens the control socket and the address of metrics. A socket that cannot be made for another
+/// reason than that one is in use does not keep the server from answering.
+fn open_admin(config: &Config) -> Result<admin::Bound, OpenError> {
+    let config::Admin { socket, listen, .. } = &config.admin;
+    match admin::Bound::bind(socket.as_deref(), *listen) {
+        Err(error @ OpenError::Socket { .. }) => {
+            tracing::error!("{error}; `meridian ctl` will not reach this server there");
+            admin::Bound::bind(None, *listen)
+        }
+        other => other,
     }
 }
 

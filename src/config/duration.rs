@@ -7,7 +7,7 @@ const UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Reads a whole number and a unit.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, milliseconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
@@ -16,7 +16,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// Writes whole milliseconds with the largest unit that keeps them whole.
-pub(super) fn show(duration: Duration) -> String {
+pub fn show(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let fits = |(_, unit): &&(&str, u64)| milliseconds % unit == 0 && milliseconds >= *unit;
     let (name, unit) = UNITS.iter().rev().find(fits).unwrap_or(&("s", 1_000));

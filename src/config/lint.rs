@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::check::Graph;
 use super::diagnostic::Diagnostic;
 use super::duration;
-use super::monitor::{Monitor, MonitorKind};
+use super::monitor::{Monitor, MonitorKind, composite};
 use super::place::Match;
 use super::policy::{Geo, OnDown, Policy, PolicyKind};
 use super::pool::Pool;
@@ -65,11 +65,13 @@ impl Lints<'_> {
             let d = Diagnostic::lint("unused", format!("{what} `{name}` is not used"));
             found.push(d.at(span, "").help(help));
         };
-        for (index, monitor) in self.monitors.iter().enumerate() {
-            let used = |pool: &Pool| pool.monitor == Some(index);
-            if let Some(monitor) = monitor
-                && !self.graph.pools.iter().flatten().any(used)
-            {
+        let named = self.graph.pools.iter().flatten().filter_map(|pool| pool.monitor);
+        let mut monitors = vec![false; self.monitors.len()];
+        for index in named.flat_map(|index| composite::below(self.monitors, index)) {
+            monitors[index] = true;
+        }
+        for (monitor, _) in self.monitors.iter().zip(monitors).filter(|(_, used)| !used) {
+            if let Some(monitor) = monitor {
                 report("monitor", &monitor.name, &monitor.span, "no pool names it; remove it");
             }
         }
@@ -124,10 +126,10 @@ impl Lints<'_> {
         let PolicyKind::Load { targets } = &policy.kind else { return };
         let reports = |index: &usize| {
             let monitor = self.graph.pools[*index].as_ref().and_then(|pool| pool.monitor);
-            monitor.is_some_and(|monitor| match &self.monitors[monitor] {
-                Some(Monitor { kind: MonitorKind::Http(http), .. }) => http.load.is_some(),
-                Some(Monitor { kind: MonitorKind::Tcp(_), .. }) => false,
-                None => true,
+            let leaves = monitor.into_iter().flat_map(|top| composite::leaves(self.monitors, top));
+            leaves.into_iter().any(|monitor| match &monitor.kind {
+                MonitorKind::Http(http) => http.load.is_some(),
+                _ => false,
             })
         };
         for target in targets {
@@ -144,8 +146,8 @@ impl Lints<'_> {
     /// A TTL that outlasts the detection of a failure is what really decides how long clients
     /// go to a region that is down.
     fn long_ttl(&self, record: &Record, found: &mut Vec<Diagnostic>) {
-        let monitors =
-            self.pools_of(record).filter_map(|pool| self.monitors[pool.monitor?].as_ref());
+        let named = self.pools_of(record).filter_map(|pool| pool.monitor);
+        let monitors = named.flat_map(|index| composite::leaves(self.monitors, index));
         let Some(slowest) = monitors.max_by_key(|monitor| monitor.detection()) else { return };
         let detection = slowest.detection();
         if Duration::from_secs(record.ttl.into()) <= detection {
@@ -227,6 +229,10 @@ fn idle_rules(monitor: &Monitor, found: &mut Vec<Diagnostic>) {
     let fails_from = match &monitor.kind {
         MonitorKind::Http(http) => http.expect.latency,
         MonitorKind::Tcp(tcp) => tcp.latency,
+        MonitorKind::Tls(tls) => tls.latency,
+        MonitorKind::Dns(dns) => dns.latency,
+        MonitorKind::Grpc(grpc) => grpc.latency,
+        MonitorKind::Exec(_) | MonitorKind::Composite(_) => None,
     };
     let fails_from = fails_from.unwrap_or(monitor.timeout);
     if let Some(warn) = monitor.warn.as_ref().filter(|warn| warn.latency.value >= fails_from) {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::wire::Name;
 
-use super::monitor::port;
+use super::monitor::port_number;
 use super::names::owner;
 use super::reader::Reader;
 use super::source::Span;
@@ -19,7 +19,8 @@ pub struct Member {
     /// Share of the clients when `balance` is weighted or sticky: 0 to 1,000,000.
     pub weight: u32,
     /// Where checks connect: the member's own port, else the monitor's. `None` when it is not
-    /// checked: the pool has no monitor, or the data is neither address nor name.
+    /// checked (the pool has no monitor, or the data is neither address nor name), and where the
+    /// monitor has no port of its own: a composite's parts have theirs, a script needs none.
     pub check_port: Option<u16>,
     /// Where checks connect instead of to the member itself; its port is `check_port`.
     pub check: Option<SocketAddr>,
@@ -78,7 +79,7 @@ impl Member {
                 None
             }
             (Some(at), None) => Some(at.port()),
-            (None, own) => port(own.as_ref(), reader),
+            (None, own) => port_number(own.as_ref(), reader),
         };
         let data = match (&spec.address, &spec.cname, &spec.host, &spec.rdata) {
             (Some(text), None, None, None) => address(text, reader)?,

@@ -7,7 +7,10 @@
 //! Plain data; knows nothing of the runtime objects that `server::build` makes of it, and not
 //! what stands in zone files and databases.
 
+pub mod admin;
+pub mod cases;
 pub mod diagnostic;
+pub mod duration;
 pub mod files;
 pub mod latency;
 pub mod listen;
@@ -30,7 +33,6 @@ pub mod transfer;
 
 mod check;
 mod decode;
-mod duration;
 mod lint;
 mod reader;
 mod schema;
@@ -48,6 +50,8 @@ use reader::Reader;
 use spec::{Entries, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 use transfer::Keys;
 
+pub use admin::{Admin, control_socket};
+pub use cases::{Case, CaseRcode, Down, Expect};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use latency::{LatencyRow, LatencyTable};
@@ -55,7 +59,8 @@ pub use listen::Encrypted;
 pub use load::{Load, Meter};
 pub use member::{Member, MemberData};
 pub use monitor::{
-    ClientCertificate, Expiry, HeaderMatch, Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls,
+    ClientCertificate, Composite, Dns, Exec, Expiry, Grpc, Handshake, HeaderMatch, Http,
+    HttpExpect, Monitor, MonitorKind, Part, Port, Tcp, Tls,
 };
 pub use names::{Target, TargetRef};
 pub use place::Match;
@@ -92,6 +97,10 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// Who may have zones, and who is told of changes.
     pub transfer: Transfer,
+    /// Whether monitors may run programs.
+    pub exec_allowed: bool,
+    /// Control, metrics and health of the server itself.
+    pub admin: Admin,
     /// What is logged, and how.
     pub log: Log,
     /// How members are checked.
@@ -186,9 +195,13 @@ fn read_all(
         .into_iter()
         .map(|Definition { name, spec }| {
             let mut reader = Reader::new(name.span.source(), found);
-            Some(Monitor::resolve(&name, spec?, &mut reader))
+            Some(Monitor::resolve(&name, spec?, &names, &mut reader))
         })
         .collect();
+    check::monitor_loops(&monitors, found);
+    if !own.exec_allowed {
+        check::no_programs(&monitors, found);
+    }
     let pools: Vec<Option<Pool>> = defined
         .pools
         .into_iter()
@@ -239,6 +252,8 @@ fn read_all(
         limits: own.limits,
         keys: own.keys,
         transfer: own.transfer,
+        exec_allowed: own.exec_allowed,
+        admin: own.admin,
         log: own.log,
         monitors: monitors.into_iter().collect::<Option<_>>()?,
         pools: pools.into_iter().collect::<Option<_>>()?,
@@ -284,6 +299,8 @@ struct ServerTables {
     limits: Limits,
     keys: Vec<Key>,
     transfer: Transfer,
+    exec_allowed: bool,
+    admin: Admin,
     log: Log,
 }
 
@@ -311,12 +328,12 @@ impl ServerTables {
                 "limits" => file.limits = decode::decode(table, &mut misfits),
                 "keys" => file.keys = decode::decode(table, &mut misfits),
                 "transfer" => file.transfer = decode::decode(table, &mut misfits),
+                "health" => file.health = decode::decode(table, &mut misfits),
                 "admin" => file.admin = decode::decode(table, &mut misfits),
                 _ => file.log = decode::decode(table, &mut misfits),
             }
             reader.misfits(&format!("[{name}]"), &misfits, |_| vec![]);
         }
-        server::refuse_not_yet(file.admin.unwrap_or_default(), &mut reader);
         let mut taken = listen::Sockets::default();
         let server =
             Server::resolve(file.server.unwrap_or_default(), files, &mut taken, &mut reader);
@@ -325,12 +342,14 @@ impl ServerTables {
         Some(ServerTables {
             server,
             encrypted: Encrypted::resolve(file.tls.unwrap_or_default(), &mut taken, &mut reader),
+            admin: Admin::resolve(file.admin.unwrap_or_default(), &mut taken, &mut reader),
             geoip: Geoip::resolve(file.geoip.unwrap_or_default(), &mut reader),
             ecs_enabled: server::ecs_enabled(file.ecs.unwrap_or_default()),
             resolver: Resolver::resolve(file.resolver.unwrap_or_default(), &mut reader),
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),
             keys: keys.list,
             transfer,
+            exec_allowed: server::exec_allowed(file.health.unwrap_or_default()),
             log: Log::resolve(file.log.unwrap_or_default(), &mut reader),
         })
     }

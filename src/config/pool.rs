@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::member::{Member, MemberData};
-use super::monitor::Monitor;
+use super::monitor::{Monitor, MonitorKind, Port, composite};
 use super::names::Names;
 use super::reader::Reader;
 use super::source::{Located, Span};
@@ -103,8 +103,8 @@ impl Pool {
         }
         let balance = spec.balance.map(|balance| balance.value).unwrap_or_default();
         check_members(&members, balance, reader);
-        if let Some(monitor) = monitor.and_then(|index| monitors[index].as_ref()) {
-            set_check_ports(&mut members, monitor, reader);
+        if let Some(index) = monitor {
+            set_check_ports(&mut members, monitors, index, reader);
         }
         if spec.monitor.is_none() {
             drop_check_ports(&mut members, reader);
@@ -286,19 +286,27 @@ fn drop_check_ports(members: &mut [Member], reader: &mut Reader<'_>) {
 }
 
 /// Works out where each member is checked.
-fn set_check_ports(members: &mut [Member], monitor: &Monitor, reader: &mut Reader<'_>) {
-    for member in members {
-        if !member.is_checkable() {
-            continue;
+fn set_check_ports(
+    members: &mut [Member],
+    monitors: &[Option<Monitor>],
+    index: usize,
+    reader: &mut Reader<'_>,
+) {
+    let Some(monitor) = &monitors[index] else { return };
+    let is_composite = matches!(monitor.kind, MonitorKind::Composite(_));
+    for member in members.iter_mut().filter(|member| member.is_checkable()) {
+        for leaf in composite::leaves(monitors, index) {
+            let port = leaf.port_at(member.check_port, is_composite);
+            if port.is_none() && leaf.port == Port::Unsaid {
+                let message = format!("nothing says at which port `{}` checks", leaf.name);
+                let d = Diagnostic::error("missing-key", message)
+                    .at(&member.span, "has no port")
+                    .and(&leaf.span, "has no port")
+                    .help("such a monitor has no default; give one of the two a `port`");
+                reader.found.push(d);
+            }
         }
-        member.check_port = member.check_port.or(monitor.port);
-        if member.check_port.is_none() {
-            let message = format!("nothing says at which port `{}` checks", monitor.name);
-            let d = Diagnostic::error("missing-key", message)
-                .at(&member.span, "has no port")
-                .and(&monitor.span, "has no port");
-            reader.found.push(d.help("a tcp monitor has no default; give one of the two a `port`"));
-        }
+        member.check_port = monitor.port_at(member.check_port, false);
     }
 }
 

@@ -16,7 +16,7 @@ use super::reader::Reader;
 use super::secret::{self, Secret};
 use super::source::Span;
 use super::spec::server::{
-    AdminSpec, EcsSpec, GeoipSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec,
+    EcsSpec, GeoipSpec, HealthSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec,
 };
 use super::spec::{Entries, Spanned};
 
@@ -452,10 +452,7 @@ pub(super) fn ecs_enabled(spec: EcsSpec) -> bool {
     spec.enabled.is_none_or(|enabled| enabled.value)
 }
 
-/// Accepts the table that is not yet supported only at its defaults.
-pub(super) fn refuse_not_yet(admin: AdminSpec, reader: &mut Reader<'_>) {
-    let text = |text: &str| Some(toml::Value::from(text));
-    reader.not_yet("socket", admin.socket.as_ref(), text("state/meridian.sock"));
-    reader.not_yet("listen", admin.listen.as_ref(), text("127.0.0.1:9153"));
-    reader.not_yet("token_file", admin.token_file.as_ref(), text(""));
+/// Whether monitors may run programs.
+pub(super) fn exec_allowed(spec: HealthSpec) -> bool {
+    spec.exec.is_some_and(|exec| exec.value)
 }

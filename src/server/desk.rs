@@ -1,4 +1,9 @@
-//! The control task: verdicts arrive, answers are published, generations follow one another.
+//! The control task: verdicts and orders arrive, answers are published, generations follow one
+//! another.
+
+mod inquiry;
+mod orders;
+mod world;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,12 +14,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::MissedTickBehavior;
 
+use crate::admin::{Overrides, Request};
 use crate::engine::{Engine, Snapshot};
+use crate::geo::{Database, Network};
 use crate::health::{Check, CheckId, Hold, Report, Roster, Verdict};
+use crate::server::build::Generation;
 use crate::server::event::Event;
 use crate::server::hosts::Table;
+use crate::server::journal::Journal;
 use crate::server::reload::Facts;
 use crate::steering::control::{Change, Control, Steering};
+use world::Census;
 
 /// Time between two evaluations of choices by latency and load: three in a row move one.
 const CHOICE_PACE: Duration = Duration::from_secs(10);
@@ -24,6 +34,9 @@ const SHARE_PACE: Duration = Duration::from_secs(1);
 
 /// Time between two looks at what was replaced, while there is any.
 const SWEEP_PACE: Duration = Duration::from_millis(250);
+
+/// The longest sleep until an override ends: the clock may be set meanwhile.
+const EXPIRY_PACE: Duration = Duration::from_secs(1);
 
 /// Where verdicts arrive and answers are published.
 pub(super) struct Desk {
@@ -35,15 +48,75 @@ pub(super) struct Desk {
     roster: Roster,
     /// What the generation calls the checks of the roster; others are not its own.
     numbers: HashMap<CheckId, CheckId>,
-    /// Why checks failed that are not (yet) those of a generation.
-    failures: HashMap<CheckId, String>,
+    outcomes: Outcomes,
     /// What holds targets down, as told last; by the roster's numbers.
     holds: HashMap<CheckId, Hold>,
     /// Checks whose targets are warned of, as told last; by the roster's numbers.
     warned: HashSet<CheckId>,
     /// What host names stand for.
     hosts: watch::Receiver<Arc<Table>>,
-    events: mpsc::Sender<Event>,
+    overrides: Overrides,
+    journal: Arc<Journal>,
+    /// The number of the generation in force.
+    generation: u64,
+    started: SystemTime,
+    places: Arc<Places>,
+    /// Of the generation in force.
+    census: Arc<Census>,
+}
+
+/// Where clients are, for whoever explains.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) databases: Vec<Database>,
+    pub(super) networks: Vec<Network>,
+}
+
+impl Places {
+    /// Takes them out of a generation that is to be in force.
+    pub(super) fn of(generation: &mut Generation) -> Places {
+        Places {
+            databases: std::mem::take(&mut generation.databases),
+            networks: std::mem::take(&mut generation.networks),
+        }
+    }
+}
+
+/// What came of the last checks, by the numbers of the roster.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    /// Why those failed that did.
+    failures: HashMap<CheckId, String>,
+    /// How long those took that succeeded last.
+    took: HashMap<CheckId, Duration>,
+}
+
+impl Outcomes {
+    pub(super) fn note(&mut self, report: &Report) {
+        match &report.outcome {
+            Ok(timing) => {
+                self.failures.remove(&report.check);
+                self.took.insert(report.check, timing.total);
+            }
+            Err(failure) => {
+                self.failures.insert(report.check, failure.to_string());
+            }
+        }
+    }
+
+    fn failure(&self, check: CheckId) -> Option<&str> {
+        self.failures.get(&check).map(String::as_str)
+    }
+
+    fn took(&self, check: CheckId) -> Option<Duration> {
+        self.took.get(&check).copied()
+    }
+
+    /// Forgets all checks but these.
+    fn keep(&mut self, checks: &HashMap<CheckId, CheckId>) {
+        self.failures.retain(|check, _| checks.contains_key(check));
+        self.took.retain(|check, _| checks.contains_key(check));
+    }
 }
 
 /// A generation that is to be in force.
@@ -54,6 +127,8 @@ pub(super) struct Renewal {
     pub(super) checks: Vec<Check>,
     /// The roster's numbers of `checks`.
     pub(super) numbers: Vec<CheckId>,
+    pub(super) number: u64,
+    pub(super) places: Arc<Places>,
     /// Told when it is in force.
     pub(super) done: oneshot::Sender<()>,
 }
@@ -66,14 +141,16 @@ struct Retired {
 }
 
 impl Desk {
-    /// Answers with what the checks know now; `failures` say why some failed.
+    /// Answers with what the checks know now, of which `outcomes` says more.
     pub(super) fn open(
         facts: &Facts,
+        places: Arc<Places>,
         roster: &Roster,
         numbers: &[CheckId],
-        mut failures: HashMap<CheckId, String>,
+        outcomes: Outcomes,
         hosts: watch::Receiver<Arc<Table>>,
-        events: mpsc::Sender<Event>,
+        overrides: Overrides,
+        journal: Arc<Journal>,
     ) -> Desk {
         let numbers = numbers_of(numbers);
         let verdicts = verdicts(roster, &numbers);
@@ -81,7 +158,6 @@ impl Desk {
         measure(&mut control, roster, &numbers, &facts.checks);
         age(&mut control, &hosts.borrow());
         control.evaluate_choices();
-        let begin = control.settle();
         let engine =
             Engine { snapshot: facts.snapshot.clone(), live: Arc::new(control.live().clone()) };
         let mut desk = Desk {
@@ -92,15 +168,26 @@ impl Desk {
             checks: facts.checks.clone(),
             roster: roster.clone(),
             numbers,
-            failures: HashMap::new(),
+            outcomes,
             holds: HashMap::new(),
             warned: HashSet::new(),
             hosts,
-            events,
+            overrides,
+            journal,
+            generation: 1,
+            started: SystemTime::now(),
+            places,
+            census: Arc::default(),
         };
+        // What ended while the server was away is not in force for a moment.
+        desk.expire();
+        desk.enforce();
+        let begin = desk.control.settle();
+        desk.swap();
         for (begun, check) in desk.numbers.clone() {
             if desk.control.verdict(check) == Verdict::Down {
-                desk.tell_verdict(check, Verdict::Down, failures.remove(&begun));
+                let why = desk.outcomes.failure(begun).map(str::to_owned);
+                desk.tell_verdict(check, Verdict::Down, why);
             }
             desk.tell_record(begun, check);
         }
@@ -118,6 +205,7 @@ impl Desk {
         mut self,
         mut reports: mpsc::Receiver<Report>,
         mut renewals: mpsc::Receiver<Renewal>,
+        mut requests: mpsc::Receiver<Request>,
         mut stop: watch::Receiver<bool>,
     ) {
         let mut pace = tokio::time::interval(CHOICE_PACE);
@@ -142,6 +230,11 @@ impl Desk {
                     self.take_all(&mut reports);
                     block_in_place(|| self.renew(renewal));
                 }
+                Some(request) = requests.recv() => {
+                    self.take_all(&mut reports);
+                    block_in_place(|| self.answer(request));
+                }
+                () = until(self.overrides.next_end()) => self.expire(),
                 // The sender lives as long as this does.
                 Ok(()) = self.hosts.changed() => {
                     let table = self.hosts.borrow_and_update().clone();
@@ -168,13 +261,8 @@ impl Desk {
     }
 
     fn take(&mut self, report: Report) {
-        let reason = report.outcome.as_ref().err().map(ToString::to_string);
-        let Some(check) = self.numbers.get(&report.check).copied() else {
-            if let Some(reason) = reason {
-                self.failures.insert(report.check, reason);
-            }
-            return;
-        };
+        self.outcomes.note(&report);
+        let Some(check) = self.numbers.get(&report.check).copied() else { return };
         let is_news = self.control.verdict(check) != report.verdict;
         self.control.set_verdict(check, report.verdict);
         if let Some(ms) = report.server_ms {
@@ -182,7 +270,8 @@ impl Desk {
         }
         self.control.set_load(check, report.load.unwrap_or(f32::NAN));
         if is_news {
-            self.tell_verdict(check, report.verdict, reason);
+            let why = self.outcomes.failure(report.check).map(str::to_owned);
+            self.tell_verdict(check, report.verdict, why);
         }
         self.control.set_change(check, report.change_within);
         let rules = self.checks[check.0 as usize].monitor.rules;
@@ -196,15 +285,20 @@ impl Desk {
 
     /// Puts a generation in force, with what the checks know now.
     fn renew(&mut self, renewal: Renewal) {
-        let Renewal { snapshot, steering, checks, numbers, done } = renewal;
+        let Renewal { snapshot, steering, checks, numbers, number, places, done } = renewal;
         let numbers = numbers_of(&numbers);
         let verdicts = verdicts(&self.roster, &numbers);
         let mut control = Control::succeed(&self.control, steering, verdicts);
         measure(&mut control, &self.roster, &numbers, &checks);
         age(&mut control, &self.hosts.borrow());
-        let changes = control.settle();
         let before = std::mem::replace(&mut self.numbers, numbers);
         self.control = control;
+        self.expire();
+        // Also about pools that were in no file before.
+        self.enforce();
+        let changes = self.control.settle();
+        (self.generation, self.places) = (number, places);
+        self.census = Arc::default();
         self.checks = checks;
         let before_it = std::mem::replace(&mut self.snapshot, snapshot);
         // New addresses alone leave it as it is.
@@ -212,10 +306,11 @@ impl Desk {
             self.retired.snapshots.push(before_it);
         }
         self.swap();
-        let mut failures = std::mem::take(&mut self.failures);
+        self.outcomes.keep(&self.numbers);
         for (begun, check) in self.numbers.clone() {
             if !before.contains_key(&begun) && self.control.verdict(check) == Verdict::Down {
-                self.tell_verdict(check, Verdict::Down, failures.remove(&begun));
+                let why = self.outcomes.failure(begun).map(str::to_owned);
+                self.tell_verdict(check, Verdict::Down, why);
             }
             self.tell_record(begun, check);
         }
@@ -243,14 +338,13 @@ impl Desk {
 
     fn tell_changes(&self, changes: Vec<Change>) {
         for change in changes {
-            let event = self.event(change);
-            self.tell(event);
+            self.journal.tell(self.event(change));
         }
     }
 
     fn tell_verdict(&self, check: CheckId, verdict: Verdict, reason: Option<String>) {
         let (target, monitor) = self.named(check);
-        self.tell(Event::Verdict { target, monitor, verdict, reason });
+        self.journal.tell(Event::Verdict { target, monitor, verdict, reason });
     }
 
     /// Tells what is otherwise about a target than was told of it, as its record has it.
@@ -273,7 +367,7 @@ impl Desk {
             return;
         }
         let (target, monitor) = self.named(check);
-        self.tell(Event::Hold { target, monitor, hold: hold.told(SystemTime::now()) });
+        self.journal.tell(Event::Hold { target, monitor, hold: hold.told(SystemTime::now()) });
     }
 
     /// Tells that a target is warned of, or no longer: the other thing than before.
@@ -283,7 +377,7 @@ impl Desk {
             self.warned.remove(&begun);
         }
         let (target, monitor) = self.named(check);
-        self.tell(Event::Warning { target, monitor, strain, begun: has_begun });
+        self.journal.tell(Event::Warning { target, monitor, strain, begun: has_begun });
     }
 
     /// Target and monitor of a check.
@@ -308,19 +402,6 @@ impl Desk {
             }
         }
     }
-
-    fn tell(&self, event: Event) {
-        match &event {
-            Event::Panic { begun: true, .. } => tracing::error!("{event}"),
-            Event::Verdict { verdict: Verdict::Down, .. }
-            | Event::Hold { .. }
-            | Event::Warning { begun: true, .. }
-            | Event::Pool { is_up: false, .. } => tracing::warn!("{event}"),
-            _ => tracing::info!("{event}"),
-        }
-        // A listener that does not keep up misses events; the log has them all.
-        let _ = self.events.try_send(event);
-    }
 }
 
 impl Retired {
@@ -334,6 +415,17 @@ impl Retired {
         let engines = self.engines.extract_if(.., |engine| Arc::strong_count(engine) == 1);
         let snapshots = self.snapshots.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1);
         (engines.collect(), snapshots.collect())
+    }
+}
+
+/// Waits for an end that may be; a second at most, because the clock may be set.
+async fn until(end: Option<SystemTime>) {
+    match end {
+        None => std::future::pending().await,
+        Some(end) => {
+            let left = end.duration_since(SystemTime::now()).unwrap_or_default();
+            tokio::time::sleep(left.min(EXPIRY_PACE)).await;
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! What happens in a running server that a person may want to hear of.
 
 use std::fmt;
+use std::time::Duration;
 
+use crate::admin::overrides::Over;
+use crate::admin::{Entry, OverrideState};
 use crate::health::Verdict;
 use crate::steering::control::Cause;
 use crate::steering::share::Share;
@@ -63,6 +66,46 @@ pub enum Event {
         /// The part it keeps now.
         share: Share,
     },
+    /// An operator put a pool into a state, or took that back.
+    Override {
+        /// Its name.
+        pool: String,
+        /// The state.
+        state: OverrideState,
+        /// How long its share takes to get there.
+        over: Duration,
+        /// Who did.
+        who: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// A person said that a target which was held down may come back.
+    Resume {
+        /// What is checked.
+        target: String,
+        /// The monitor.
+        monitor: String,
+        /// Who did.
+        who: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// All files were read anew.
+    Reload {
+        /// The generation in force afterwards.
+        generation: u64,
+        /// Who asked for it.
+        who: String,
+        /// Why.
+        reason: Option<String>,
+        /// The mistakes, when the generation is the one from before.
+        error: Option<String>,
+    },
+    /// The server began to answer.
+    Start {
+        /// The program's version.
+        version: &'static str,
+    },
 }
 
 impl fmt::Display for Event {
@@ -70,20 +113,14 @@ impl fmt::Display for Event {
         match self {
             Event::Verdict { target, monitor, verdict, reason } => {
                 write!(f, "{target} is {verdict} (monitor {monitor})")?;
-                match reason {
-                    Some(reason) => write!(f, ": {reason}"),
-                    None => Ok(()),
-                }
+                because(reason, f)
             }
             Event::Hold { target, monitor, hold } => {
                 write!(f, "{target} stays down (monitor {monitor}): {hold}")
             }
             Event::Warning { target, monitor, strain, begun: true } => {
                 write!(f, "{target} is warned of (monitor {monitor})")?;
-                match strain {
-                    Some(strain) => write!(f, ": {strain}"),
-                    None => Ok(()),
-                }
+                because(strain, f)
             }
             Event::Warning { target, monitor, begun: false, .. } => {
                 write!(f, "{target} is no longer warned of (monitor {monitor})")
@@ -110,7 +147,88 @@ impl fmt::Display for Event {
             Event::Panic { records, begun: false } => {
                 write!(f, "something is up again for {}", listed(records))
             }
+            Event::Override { pool, state, over, who, reason } => {
+                let over = Over(*over);
+                match state {
+                    OverrideState::Restore => {
+                        write!(f, "pool {pool} is given back to its checks{over} by {who}")?;
+                    }
+                    state => write!(f, "pool {pool} is put to {}{over} by {who}", state.as_str())?,
+                }
+                because(reason, f)
+            }
+            Event::Resume { target, monitor, who, reason } => {
+                write!(f, "{target} may come back (monitor {monitor}), says {who}")?;
+                because(reason, f)
+            }
+            Event::Reload { generation, who, reason, error: None } => {
+                write!(f, "generation {generation} is in force, reloaded by {who}")?;
+                because(reason, f)
+            }
+            Event::Reload { generation, who, error: Some(_), .. } => {
+                write!(f, "reload for {who} refused: generation {generation} stays in force")
+            }
+            Event::Start { version } => write!(f, "version {version} answers"),
         }
+    }
+}
+
+impl From<&Event> for Entry {
+    /// Its number and time are the history's to give.
+    fn from(event: &Event) -> Entry {
+        let checks = || "checks".to_owned();
+        let (kind, subject, state, who, why) = match event {
+            Event::Verdict { target, monitor, verdict, reason } => {
+                let who = format!("monitor {monitor}");
+                ("verdict", target.clone(), verdict.as_str(), who, reason.clone())
+            }
+            Event::Hold { target, monitor, hold } => {
+                ("hold", target.clone(), "down", format!("monitor {monitor}"), Some(hold.clone()))
+            }
+            Event::Warning { target, monitor, strain, begun } => {
+                let state = if *begun { "begun" } else { "over" };
+                let who = format!("monitor {monitor}");
+                ("warning", target.clone(), state, who, strain.clone())
+            }
+            Event::Share { pool, cause, share } => {
+                let who = match cause {
+                    Cause::Drain | Cause::Restore => "an operator",
+                    Cause::Ramp | Cause::Load => "checks",
+                };
+                let kept = Some(format!("{share} of its clients"));
+                ("share", pool.clone(), cause.as_str(), who.to_owned(), kept)
+            }
+            Event::Resume { target, who, reason, .. } => {
+                ("resume", target.clone(), "resumed", who.clone(), reason.clone())
+            }
+            Event::Pool { pool, is_up } => {
+                ("pool", pool.clone(), if *is_up { "up" } else { "down" }, checks(), None)
+            }
+            Event::Panic { records, begun } => {
+                let state = if *begun { "begun" } else { "over" };
+                ("panic", listed(records), state, checks(), None)
+            }
+            Event::Override { pool, state, who, reason, .. } => {
+                ("override", pool.clone(), state.as_str(), who.clone(), reason.clone())
+            }
+            Event::Reload { generation, who, reason, error } => {
+                let state = if error.is_some() { "refused" } else { "done" };
+                let why = error.as_ref().or(reason.as_ref()).cloned();
+                ("reload", format!("generation {generation}"), state, who.clone(), why)
+            }
+            Event::Start { version } => {
+                ("start", format!("version {version}"), "up", "the server".to_owned(), None)
+            }
+        };
+        let (kind, state) = (kind.to_owned(), state.to_owned());
+        Entry { number: 0, at: 0, kind, subject, state, who, why, text: event.to_string() }
+    }
+}
+
+fn because(reason: &Option<String>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match reason {
+        Some(reason) => write!(f, ": {reason}"),
+        None => Ok(()),
     }
 }
 

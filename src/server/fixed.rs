@@ -40,6 +40,7 @@ impl Fixed {
 
 fn values(config: &Config) -> Vec<(&'static str, String)> {
     let (server, limits, log) = (&config.server, &config.limits, config.log);
+    let admin = &config.admin;
     let (dot, doh, doq, doh3) = match &config.encrypted {
         Some(tls) => (&tls.dot[..], &tls.doh[..], &tls.doq[..], &tls.doh3[..]),
         None => Default::default(),
@@ -56,6 +57,9 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("limits.tcp_per_client", limits.tcp_per_client.to_string()),
         ("limits.tcp_idle", format!("{:?}", limits.tcp_idle)),
         ("limits.tcp_lifetime", format!("{:?}", limits.tcp_lifetime)),
+        ("admin.socket", format!("{:?}", admin.socket)),
+        ("admin.listen", format!("{:?}", admin.listen)),
+        ("admin.token_file", format!("{:?}", admin.token_file)),
         ("log.level", format!("{:?}", log.level)),
         ("log.format", format!("{:?}", log.format)),
     ]

@@ -10,18 +10,22 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::admin::message::{Reload, millis};
+use crate::admin::{Refusal, Reread};
 use crate::config::{self, Diagnostic};
 use crate::engine::Snapshot;
 use crate::health::{self, Check, CheckId, Roster};
 use crate::server::build::{Blueprint, Generation, Origin, build};
 use crate::server::changes::{self, Side};
-use crate::server::desk::Renewal;
+use crate::server::desk::{Places, Renewal};
 use crate::server::fixed::Fixed;
 use crate::server::hosts::{Hosts, Table};
+use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
 use crate::steering::control::Steering;
 use crate::transport::Identity;
@@ -51,6 +55,16 @@ pub enum ReloadError {
     Defect(String),
 }
 
+impl ReloadError {
+    /// What `meridian check` would print.
+    pub fn text(&self) -> String {
+        match self {
+            ReloadError::Refused(diagnostics) => config::render(diagnostics, false),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// Puts generations in force, one at a time.
 #[derive(Debug)]
 pub(super) struct Reloader {
@@ -63,6 +77,7 @@ pub(super) struct Reloader {
     /// What encrypted listeners show, when there are any.
     identity: Option<Identity>,
     hosts: Hosts,
+    journal: Arc<Journal>,
     current: Mutex<Current>,
 }
 
@@ -77,6 +92,7 @@ struct Current {
     blueprint: Option<Arc<Blueprint>>,
     /// The addresses in force.
     table: Arc<Table>,
+    places: Arc<Places>,
     /// Looks after the certificate's files, when there are any, as long as it is not dropped.
     certificate: JoinSet<()>,
 }
@@ -95,6 +111,7 @@ pub(super) struct Begin {
     pub(super) facts: Facts,
     /// The roster's numbers of its checks.
     pub(super) numbers: Vec<CheckId>,
+    pub(super) places: Arc<Places>,
     /// The addresses that are served.
     pub(super) sources: Vec<IpAddr>,
     pub(super) hosts: Hosts,
@@ -105,6 +122,7 @@ pub(super) struct Begin {
 pub(super) struct Outlets {
     pub(super) renewals: mpsc::Sender<Renewal>,
     pub(super) announcements: mpsc::UnboundedSender<Announcement>,
+    pub(super) journal: Arc<Journal>,
 }
 
 impl Reloader {
@@ -116,7 +134,7 @@ impl Reloader {
         begin: Begin,
         outlets: Outlets,
     ) -> Reloader {
-        let Begin { facts, numbers, sources, hosts } = begin;
+        let Begin { facts, numbers, places, sources, hosts } = begin;
         let mut certificate = JoinSet::new();
         if let Some(files) = generation.certificate.clone() {
             certificate.spawn(files.watch());
@@ -127,6 +145,7 @@ impl Reloader {
             renewals: outlets.renewals,
             announcements: outlets.announcements,
             sources,
+            journal: outlets.journal,
             identity: generation.encrypted.as_ref().map(|encrypted| encrypted.identity.clone()),
             current: Mutex::new(Current {
                 number: 1,
@@ -134,6 +153,7 @@ impl Reloader {
                 numbers,
                 blueprint: generation.blueprint.clone(),
                 table: hosts.table(),
+                places,
                 certificate,
             }),
             hosts,
@@ -143,15 +163,46 @@ impl Reloader {
     }
 
     /// Puts what stands on disk in force; see [`Server::reload`](super::Server::reload).
-    pub(super) async fn reload(&self, path: &Path) -> Result<Reloaded, ReloadError> {
+    pub(super) async fn reload(&self, path: &Path, order: Reread) -> Result<Reloaded, ReloadError> {
+        let Reread { who, reason } = order;
         let mut current = self.current.lock().await;
+        let outcome = self.follow(&mut current, path).await;
+        let (error, lints, waiting) = match &outcome {
+            Ok(reloaded) => (None, reloaded.lints.as_slice(), reloaded.waiting.as_slice()),
+            Err(error) => (Some(error.text()), &[][..], &[][..]),
+        };
+        let waiting = waiting.iter().map(|key| (*key).to_owned()).collect();
+        let reload = Reload {
+            at: millis(SystemTime::now()),
+            who,
+            generation: current.number,
+            error,
+            lints: if lints.is_empty() { String::new() } else { config::render(lints, false) },
+            waiting,
+        };
+        self.journal.tell_reload(reload, reason);
+        outcome
+    }
+
+    /// The same for whoever asks through the control API.
+    pub(super) async fn report(&self, path: &Path, order: Reread) -> Result<Reload, Refusal> {
+        match self.reload(path, order).await {
+            // Another reload may have come since; that one is the newer truth.
+            Ok(_) => self.journal.reload().ok_or(Refusal::Away),
+            Err(error) => Err(Refusal::Mistakes(error.text())),
+        }
+    }
+
+    /// The next generation, or none.
+    async fn follow(&self, current: &mut Current, path: &Path) -> Result<Reloaded, ReloadError> {
         let (fixed, slots_of) = (self.fixed.clone(), current.facts.snapshot.clone());
         let path = path.to_owned();
         let (mut generation, waiting) = apart(move || read(path, &fixed, &slots_of)).await??;
         look_up(&self.hosts, &generation).await;
         let table = self.hosts.table();
         let facts = Facts::of(&generation, &table);
-        let put = self.put_in_force(&mut current, facts.clone()).await;
+        let places = Arc::new(Places::of(&mut generation));
+        let put = self.put_in_force(current, facts.clone(), places).await;
         if put.is_ok() {
             current.blueprint = generation.blueprint.clone();
             current.table = table;
@@ -176,7 +227,6 @@ impl Reloader {
         });
         let differences = differences.await?;
         let number = current.number;
-        tracing::info!("generation {number} is in force");
         for difference in differences {
             tracing::info!("generation {number}, {difference}");
         }
@@ -203,7 +253,8 @@ impl Reloader {
         });
         let (steering, checks) = filled.await?;
         let facts = Facts { snapshot: current.facts.snapshot.clone(), steering, checks };
-        let old = self.put_in_force(&mut current, facts).await?;
+        let places = current.places.clone();
+        let old = self.put_in_force(&mut current, facts, places).await?;
         current.table = table;
         let number = current.number;
         tracing::info!("generation {number} is in force: host names have other addresses");
@@ -219,6 +270,7 @@ impl Reloader {
         &self,
         current: &mut Current,
         facts: Facts,
+        places: Arc<Places>,
     ) -> Result<Facts, ReloadError> {
         let (roster, checks) = (self.roster.clone(), facts.checks.clone());
         let numbers = apart(move || roster.begin(&checks)).await??;
@@ -232,6 +284,8 @@ impl Reloader {
             steering: facts.steering.clone(),
             checks: facts.checks.clone(),
             numbers: numbers.clone(),
+            number: current.number + 1,
+            places: places.clone(),
             done,
         };
         if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
@@ -239,7 +293,7 @@ impl Reloader {
             return Err(ReloadError::Defect("nobody puts generations in force any more".into()));
         }
         self.roster.keep(&numbers);
-        current.numbers = numbers;
+        (current.numbers, current.places) = (numbers, places);
         current.number += 1;
         Ok(std::mem::replace(&mut current.facts, facts))
     }
@@ -267,7 +321,7 @@ pub(super) async fn look_up(hosts: &Hosts, generation: &Generation) {
 }
 
 /// Puts other addresses of host names in force as they are found, until told to stop.
-pub(super) async fn follow(
+pub(super) async fn follow_hosts(
     reloader: Arc<Reloader>,
     mut tables: watch::Receiver<Arc<Table>>,
     mut stop: watch::Receiver<bool>,
@@ -322,9 +376,8 @@ fn read(
     let waiting = fixed.waiting(&loaded.config);
     fixed.put_back(&mut loaded.config);
     let mut generation = build(loaded, Origin::Disk).map_err(ReloadError::Refused)?;
-    // Whoever explains reads the files anew; serving needs neither databases nor atlas.
+    // Serving does not need it, and whoever explains looks into the databases.
     generation.atlas = Default::default();
-    generation.databases = Vec::new();
     if let Some(snapshot) = Arc::get_mut(&mut generation.snapshot) {
         snapshot.transfer.slots.follow(&before.transfer.slots);
     }

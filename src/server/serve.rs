@@ -1,26 +1,31 @@
 //! A server at work: checks, the control task that keeps [`Live`](crate::steering::Live) current,
 //! the listeners, and reloads.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::health::{self, CheckId, Checker, Options, Report, Store};
+use crate::admin::{self, Counts, History, Line, Overrides, Refusal, Request, Reread};
+use crate::health::{self, Checker, Options, Report, Store};
 use crate::server::build::Generation;
-use crate::server::desk::Desk;
+use crate::server::desk::{Desk, Outcomes, Places};
 use crate::server::event::Event;
 use crate::server::fixed::Fixed;
 use crate::server::hosts::Hosts;
+use crate::server::journal::Journal;
 use crate::server::notify;
 use crate::server::reload::{self, Outlets, ReloadError, Reloaded, Reloader};
-use crate::transport::{Bound, Protocol, Running, stream};
+use crate::transport::{Bound, Meter, Protocol, Running, stream};
+use crate::wire::{Rcode, Type};
 
 /// Reports that may wait for the control task.
 const REPORTS: usize = 4096;
+
+/// Requests of operators that may wait.
+const REQUESTS: usize = 64;
 
 /// A server that answers. Dropping it stops it at once; [`Server::stop`] does so in order.
 #[derive(Debug)]
@@ -33,6 +38,9 @@ pub struct Server {
     reloader: Arc<Reloader>,
     /// Looks host names up, and puts their new addresses in force.
     hosts: [JoinHandle<()>; 2],
+    requests: mpsc::Sender<Request>,
+    journal: Arc<Journal>,
+    admin: Option<admin::Running>,
     stop: watch::Sender<bool>,
 }
 
@@ -48,19 +56,21 @@ pub enum StartError {
 }
 
 impl Server {
-    /// Looks up members by host name and runs the first round of checks, then answers on `bound`. Must be called inside a
-    /// multi-threaded tokio runtime. `state` is the directory for what survives a restart; events
-    /// go to `events`, as far as it keeps up. `fixed` is what reloads leave as it is.
+    /// Looks up members by host name and runs the first round of checks, then answers on `bound`.
+    /// Must be called inside a multi-threaded tokio runtime. `state` is the directory for what survives a restart; events
+    /// go to `events`, as far as it keeps up, and to `history`. `fixed` is what reloads leave as it
+    /// is.
     ///
     /// # Errors
     ///
     /// When the checks or the listeners cannot be started.
     pub async fn start(
-        generation: &Generation,
+        mut generation: Generation,
         fixed: Fixed,
         bound: Bound,
         limits: stream::Limits,
         state: Option<&Path>,
+        history: Arc<History>,
         events: mpsc::Sender<Event>,
     ) -> Result<Server, StartError> {
         let store = state.map(|directory| Arc::new(Store::new(directory)));
@@ -68,8 +78,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let hosts = Hosts::new(generation.resolver.clone(), state);
         let looking = tokio::spawn(hosts.clone().run(stopped.clone()));
-        reload::look_up(&hosts, generation).await;
-        let facts = reload::Facts::of(generation, &hosts.table());
+        reload::look_up(&hosts, &generation).await;
+        let facts = reload::Facts::of(&generation, &hosts.table());
         let (sender, mut reports) = mpsc::channel(REPORTS);
         let options = Options { in_flight: 0, seed: seed(), store };
         let checker = Checker::start(facts.checks.clone(), &known, sender, options)?;
@@ -80,35 +90,75 @@ impl Server {
         }
         // All are under way: this gives their numbers.
         let numbers = roster.begin(&facts.checks)?;
-        let desk = Desk::open(&facts, roster, &numbers, first.failures, hosts.watch(), events);
+        let journal = Arc::new(Journal::new(history, events));
+        journal.tell(Event::Start { version: env!("CARGO_PKG_VERSION") });
+        let places = Arc::new(Places::of(&mut generation));
+        let desk = Desk::open(
+            &facts,
+            Arc::clone(&places),
+            roster,
+            &numbers,
+            first.outcomes,
+            hosts.watch(),
+            Overrides::load(state),
+            Arc::clone(&journal),
+        );
         let running = bound.start(desk.engine(), limits)?;
         let (renewals, renewed) = mpsc::channel(1);
+        let (requests, requested) = mpsc::channel(REQUESTS);
         let (announcements, announced) = mpsc::unbounded_channel();
         let notify =
             tokio::spawn(notify::run(announced, state.map(Path::to_owned), stopped.clone()));
-        let control = tokio::spawn(desk.run(reports, renewed, stopped.clone()));
+        let control = tokio::spawn(desk.run(reports, renewed, requested, stopped.clone()));
         // Secondaries come for the zones at once, so it is answered before they are told.
         let sources = running.addresses().iter().map(SocketAddr::ip).collect();
-        let outlets = Outlets { renewals, announcements };
+        let outlets = Outlets { renewals, announcements, journal: Arc::clone(&journal) };
         let watched = hosts.watch();
-        let begin = reload::Begin { facts, numbers, sources, hosts };
-        let reloader = Arc::new(Reloader::new(generation, fixed, roster, begin, outlets));
-        let following = tokio::spawn(reload::follow(reloader.clone(), watched, stopped));
-        let hosts = [looking, following];
-        Ok(Server { running, checker, control, notify, reloader, hosts, stop })
+        let begin = reload::Begin { facts, numbers, places, sources, hosts };
+        let reloader = Arc::new(Reloader::new(&generation, fixed, roster, begin, outlets));
+        let following = tokio::spawn(reload::follow_hosts(reloader.clone(), watched, stopped));
+        let (hosts, admin) = ([looking, following], None);
+        Ok(Server {
+            running,
+            checker,
+            control,
+            notify,
+            reloader,
+            hosts,
+            requests,
+            journal,
+            admin,
+            stop,
+        })
+    }
+
+    /// Lets `admin` look into this server and tell it what to do, from now on. A reload through
+    /// it reads `path`; without one there is nothing to read anew.
+    pub fn open(&mut self, admin: admin::Running, path: Option<PathBuf>) {
+        let (line, requests) = mpsc::channel(REQUESTS);
+        let meter = self.running.meter();
+        admin.open(Line::new(line), move || counts(&meter));
+        let (reloader, desk) = (Arc::clone(&self.reloader), self.requests.clone());
+        tokio::spawn(dispatch(requests, desk, reloader, path));
+        self.admin = Some(admin);
+    }
+
+    /// What listens for the operator, when something does.
+    pub fn admin(&self) -> Option<&admin::Running> {
+        self.admin.as_ref()
     }
 
     /// Reads, checks and compiles what stands on disk, and puts it in force as a whole: zones,
     /// policies, GeoIP data, limits, secrets, keys and certificates. Queries are answered all the
     /// while, by the old generation until the new one is there: that is after the first results
     /// of checks that are new, which takes 5 s at most. Whoever calls while another call runs
-    /// waits for it. Log lines tell what changed.
+    /// waits for it. Log lines tell what changed; the history says who ordered it.
     ///
     /// # Errors
     ///
     /// When there is anything wrong; then everything stays as it was.
-    pub async fn reload(&self, path: &Path) -> Result<Reloaded, ReloadError> {
-        self.reloader.reload(path).await
+    pub async fn reload(&self, path: &Path, order: Reread) -> Result<Reloaded, ReloadError> {
+        self.reloader.reload(path, order).await
     }
 
     /// The addresses it answers on with UDP and TCP.
@@ -122,7 +172,11 @@ impl Server {
     }
 
     /// Stops in order: listeners, checks (writing what is known), the control task.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        if let Some(mut admin) = self.admin.take() {
+            // Joins a thread.
+            let _ = spawn_blocking(move || admin.stop()).await;
+        }
         self.running.stop().await;
         self.checker.stop().await;
         // The task may have ended on its own; then nobody listens, and that is all right.
@@ -132,6 +186,72 @@ impl Server {
         for task in self.hosts {
             let _ = task.await;
         }
+        let journal = self.journal;
+        // Waits for a disk.
+        let _ = spawn_blocking(move || journal.history().close()).await;
+    }
+}
+
+/// Brings requests to whom they concern, until nobody asks any more.
+async fn dispatch(
+    mut requests: mpsc::Receiver<Request>,
+    desk: mpsc::Sender<Request>,
+    reloader: Arc<Reloader>,
+    path: Option<PathBuf>,
+) {
+    while let Some(request) = requests.recv().await {
+        let Request::Reload(order, back) = request else {
+            // When the desk has gone, so has the request's way back, and whoever asks sees that.
+            let _ = desk.send(request).await;
+            continue;
+        };
+        let (reloader, path) = (Arc::clone(&reloader), path.clone());
+        // It takes as long as it takes; other requests go on.
+        tokio::spawn(async move {
+            let done = match path {
+                None => {
+                    let text = "this server has no files to read anew";
+                    Err(Refusal::Refused(text.to_owned()))
+                }
+                Some(path) => reloader.report(&path, order).await,
+            };
+            // Whoever asked may have gone; it is done all the same.
+            let _ = back.send(done);
+        });
+    }
+}
+
+/// What has no name is counted under this one.
+const OTHER: &str = "other";
+
+fn counts(meter: &Meter) -> Counts {
+    let (udp, connections) = (meter.udp_counts(), meter.connection_counts());
+    let queries = meter.query_counts();
+    let of_types = queries.iter().flat_map(|counts| {
+        let name = |rtype: Option<Type>| rtype.and_then(Type::mnemonic).unwrap_or(OTHER);
+        let transport = counts.transport.as_str();
+        counts.types.iter().map(move |(rtype, count)| (transport, name(*rtype), *count))
+    });
+    let of_rcodes = queries.iter().flat_map(|counts| {
+        let name = |rcode: Option<Rcode>| rcode.and_then(Rcode::mnemonic).unwrap_or(OTHER);
+        let transport = counts.transport.as_str();
+        counts.rcodes.iter().map(move |(rcode, count)| (transport, name(*rcode), *count))
+    });
+    let open = meter.open_connections().into_iter();
+    Counts {
+        queries: of_types.collect(),
+        responses: of_rcodes.collect(),
+        connections: open.map(|(transport, count)| (transport.as_str(), count)).collect(),
+        udp_received: udp.received,
+        udp_answered: udp.answered,
+        udp_discarded: udp.discarded,
+        udp_limited: udp.limited,
+        udp_slipped: udp.slipped,
+        udp_unsent: udp.unsent,
+        udp_panics: udp.panics,
+        connections_accepted: connections.accepted,
+        connections_refused: connections.refused,
+        connections_evicted: connections.evicted,
     }
 }
 
@@ -139,8 +259,7 @@ impl Server {
 struct FirstRound {
     /// Checks without a result.
     late: usize,
-    /// Why checks failed.
-    failures: HashMap<CheckId, String>,
+    outcomes: Outcomes,
 }
 
 /// Waits for the first round. Its reports are taken from the channel meanwhile, so that a long
@@ -148,23 +267,18 @@ struct FirstRound {
 async fn first_round(checker: &Checker, reports: &mut mpsc::Receiver<Report>) -> FirstRound {
     let round = checker.first_round();
     tokio::pin!(round);
-    let mut failures = HashMap::new();
-    let mut note = |report: Report| {
-        if let Err(failure) = report.outcome {
-            failures.insert(report.check, failure.to_string());
-        }
-    };
+    let mut outcomes = Outcomes::default();
     let late = loop {
         tokio::select! {
             biased;
-            Some(report) = reports.recv() => note(report),
+            Some(report) = reports.recv() => outcomes.note(&report),
             late = &mut round => break late,
         }
     };
     while let Ok(report) = reports.try_recv() {
-        note(report);
+        outcomes.note(&report);
     }
-    FirstRound { late, failures }
+    FirstRound { late, outcomes }
 }
 
 fn seed() -> u64 {

@@ -10,12 +10,14 @@ use std::thread;
 use arc_swap::ArcSwap;
 
 use super::Respond;
-use super::connections::{ConnectionCounts, Connections, Speech};
+use super::connections::{self, ConnectionCounts, Connections, Speech};
 use super::encrypted::{Encrypted, Listener, ListenerSocket};
 use super::hickory::Listeners;
 use super::stream::Limits;
+use super::tally::{self, QueryCounts};
 use super::tcp;
 use super::udp::{self, UdpCounts, Workers};
+use crate::engine::Transport;
 
 /// How often a free port is looked for that is free for UDP and for TCP.
 const PORT_TRIES: usize = 32;
@@ -39,6 +41,37 @@ pub struct Running {
     connections: Connections,
     encrypted: Vec<(Protocol, SocketAddr)>,
     http3: Listeners,
+}
+
+/// Reads what [`Running`] counts.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    udp: udp::Meter,
+    connections: connections::Meter,
+}
+
+impl Meter {
+    /// What the UDP workers did so far.
+    pub fn udp_counts(&self) -> UdpCounts {
+        self.udp.counts()
+    }
+
+    /// What became of connections so far, over TCP, TLS, HTTPS and QUIC.
+    pub fn connection_counts(&self) -> ConnectionCounts {
+        self.connections.counts()
+    }
+
+    /// What was asked and answered so far, for each transport. Streams are those of the process.
+    pub fn query_counts(&self) -> Vec<QueryCounts> {
+        let mut counts = vec![self.udp.queries()];
+        counts.append(&mut tally::on_streams());
+        counts
+    }
+
+    /// Connections that are open now, but for those of HTTP/3.
+    pub fn open_connections(&self) -> Vec<(Transport, u64)> {
+        self.connections.open()
+    }
 }
 
 /// An address could not be listened on.
@@ -161,6 +194,11 @@ impl Running {
     /// What became of connections so far, over TCP, TLS, HTTPS and QUIC.
     pub fn connection_counts(&self) -> ConnectionCounts {
         self.connections.counts()
+    }
+
+    /// Reads the counts from anywhere, also after the stop.
+    pub fn meter(&self) -> Meter {
+        Meter { udp: self.udp.meter(), connections: self.connections.meter() }
     }
 
     /// Stops taking queries, lets answers in hand be sent, and waits until all is closed: UDP

@@ -106,7 +106,7 @@ def meridian(_zones, settings):
     """meridian.toml: keys of `[server]`, or `text` as it stands."""
     keys = (f'{key} = "{value}"' for key, value in settings.get("server", {}).items())
     text = settings.get("text", "\n".join(keys))
-    return fill(MERIDIAN, server=f"{text}\n[geoip]\ndatabases = []\n")
+    return fill(MERIDIAN, server=f"{text}\n[geoip]\ndatabases = []\n[admin]\nlisten = \"\"\n")
 
 
 def bind(zones, settings):

@@ -5,7 +5,9 @@
 
 pub mod certificates;
 pub mod checks;
+pub mod control;
 pub mod dns;
 pub mod hostile;
+pub mod http;
 pub mod program;
 pub mod upstream;

@@ -54,7 +54,13 @@ impl Files {
         self
     }
 
+    /// A configuration of a server gets no listener for metrics unless it speaks of [admin]: the
+    /// default is one port, and tests run beside each other.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let mut content = content.as_ref().to_vec();
+        if path == CONFIG && !content.windows(7).any(|part| part == b"[admin]") {
+            content.extend_from_slice(b"\n[admin]\nlisten = \"\"\n");
+        }
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();

@@ -59,6 +59,16 @@ pub(super) fn write(
     out.flush()
 }
 
+/// Where the server can be looked into.
+pub(super) fn write_admin(out: &mut dyn Write, address: SocketAddr) -> io::Result<()> {
+    writeln!(out)?;
+    writeln!(out, "Look into it:")?;
+    writeln!(out, "  meridian ctl --server http://{address} health")?;
+    writeln!(out, "  curl http://{address}/metrics")?;
+    writeln!(out, "  http://{address}/ in a browser")?;
+    out.flush()
+}
+
 /// What to dig after a pool has changed.
 pub(super) fn again(pool: &str, is_up: bool, address: SocketAddr) -> String {
     let client = REGIONS.iter().zip(CLIENTS).find(|((name, ..), _)| *name == pool);

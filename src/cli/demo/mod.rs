@@ -8,6 +8,7 @@ pub mod region;
 use std::io::{self, BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use super::arguments::Demo;
 use super::serve::Signals;
 use super::{logging, report, serve};
+use crate::admin::{self, History};
 use crate::config::{self, LogFormat, LogLevel, Memory};
 use crate::server::{Event, Fixed, Generation, Origin, Server};
 use crate::transport::Bound;
@@ -48,12 +50,20 @@ pub(super) fn run(arguments: &Demo) -> anyhow::Result<ExitCode> {
         let limits = serve::limits(&config.limits);
         let fixed = Fixed::of(&config, true);
         let mut signals = Signals::listen()?;
-        let server = tokio::select! {
-            server = Server::start(&generation, fixed, bound, limits, None, sender) => server?,
+        let history = Arc::new(History::open(None));
+        let listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let admin = admin::Bound::bind(None, listen)?.start(Arc::clone(&history), None)?;
+        let start = Server::start(generation, fixed, bound, limits, None, history, sender);
+        let mut server = tokio::select! {
+            server = start => server?,
             () = signals.stop() => return Ok(ExitCode::SUCCESS),
         };
+        server.open(admin, None);
         let address = server.addresses()[0];
         guide::write(&mut io::stdout().lock(), address, &regions)?;
+        if let Some(admin) = server.admin().and_then(admin::Running::address) {
+            guide::write_admin(&mut io::stdout().lock(), admin)?;
+        }
         converse(&regions, address, events, &mut signals).await?;
         server.stop().await;
         anyhow::Ok(ExitCode::SUCCESS)
@@ -186,8 +196,14 @@ fn tell(event: &Event, address: SocketAddr) -> io::Result<()> {
         Event::Verdict { reason: Some(reason), target, .. } => {
             writeln!(out, "  check of {target} failed: {reason}")?;
         }
-        Event::Verdict { .. } => {}
-        Event::Hold { .. } | Event::Warning { .. } | Event::Panic { .. } | Event::Share { .. } => {
+        Event::Verdict { .. } | Event::Start { .. } => {}
+        Event::Hold { .. }
+        | Event::Warning { .. }
+        | Event::Panic { .. }
+        | Event::Share { .. }
+        | Event::Override { .. }
+        | Event::Resume { .. }
+        | Event::Reload { .. } => {
             writeln!(out, "  {event}")?;
         }
     }

@@ -2,22 +2,25 @@
 //! be made to fail.
 //!
 //! ```text
-//! GET  /         what a visitor sees: which region it reached
-//! GET  /health   what the health checks ask: 200, or 503 while the region is stopped
-//! POST /stop     stops the region; these two answer always
-//! POST /start    starts it again
+//! GET  /            what a visitor sees: which region it reached
+//! GET  /health      what the health checks ask: 200, or 503 while the region is stopped
+//! POST /stop        stops the region; what is posted is answered always, and at once
+//! POST /start       starts it again
+//! POST /slow?ms=N   lets what is got wait for so many milliseconds; 0 ends that
 //! ```
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::Relaxed};
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -34,6 +37,14 @@ pub struct Region {
 struct Switch {
     name: String,
     is_running: AtomicBool,
+    /// Milliseconds before an answer.
+    delay: AtomicU16,
+}
+
+/// What `/slow` is asked for.
+#[derive(Debug, Deserialize)]
+struct Slow {
+    ms: u16,
 }
 
 impl Region {
@@ -42,12 +53,17 @@ impl Region {
     pub async fn open(name: &str, address: SocketAddr) -> io::Result<Region> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let state = Arc::new(Switch { name: name.to_owned(), is_running: AtomicBool::new(true) });
+        let state = Arc::new(Switch {
+            name: name.to_owned(),
+            is_running: AtomicBool::new(true),
+            delay: AtomicU16::new(0),
+        });
         let router = Router::new()
             .route("/", get(greeting))
             .route("/health", get(health))
             .route("/stop", post(stop))
             .route("/start", post(start))
+            .route("/slow", post(slow))
             .with_state(Arc::clone(&state));
         let task = tokio::spawn(async move {
             // It serves until the task is aborted; failed accepts are waited out inside.
@@ -93,6 +109,13 @@ impl Switch {
         self.is_running.swap(on, Relaxed) != on
     }
 
+    async fn wait(&self) {
+        let delay = Duration::from_millis(self.delay.load(Relaxed).into());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self.is_running.load(Relaxed) {
             true => StatusCode::OK,
@@ -102,6 +125,7 @@ impl Switch {
 }
 
 async fn greeting(State(state): State<Arc<Switch>>) -> (StatusCode, String) {
+    state.wait().await;
     let text = match state.is_running.load(Relaxed) {
         true => format!("Hello from {}.\n", state.name),
         false => format!("{} is stopped.\n", state.name),
@@ -110,6 +134,7 @@ async fn greeting(State(state): State<Arc<Switch>>) -> (StatusCode, String) {
 }
 
 async fn health(State(state): State<Arc<Switch>>) -> Response {
+    state.wait().await;
     report(&state, state.status())
 }
 
@@ -120,6 +145,11 @@ async fn stop(State(state): State<Arc<Switch>>) -> Response {
 
 async fn start(State(state): State<Arc<Switch>>) -> Response {
     state.turn(true);
+    report(&state, StatusCode::OK)
+}
+
+async fn slow(State(state): State<Arc<Switch>>, Query(slow): Query<Slow>) -> Response {
+    state.delay.store(slow.ms, Relaxed);
     report(&state, StatusCode::OK)
 }
 
@@ -160,6 +190,7 @@ mod tests {
             (Method::GET, "/", 503, "north-america is stopped.\n"),
             (Method::POST, "/start", 200, healthy),
             (Method::GET, "/health", 200, healthy),
+            (Method::POST, "/slow?ms=1", 200, healthy),
             (Method::GET, "/stop", 405, ""), // looking changes nothing
             (Method::GET, "/health", 200, healthy),
             (Method::GET, "/elsewhere", 404, ""),

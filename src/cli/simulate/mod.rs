@@ -11,7 +11,6 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-pub(super) use self::facts::outlet_name;
 pub(super) use self::text::{count, percent};
 
 use super::arguments::Simulate;

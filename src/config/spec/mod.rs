@@ -3,6 +3,7 @@
 //! A `Spec` knows shapes (keys, types, the words of an enumeration) and where each value
 //! stands. What the values mean is worked out beside it, in `config`.
 
+pub mod case;
 pub mod load;
 pub mod monitor;
 pub mod policy;

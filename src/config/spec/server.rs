@@ -27,7 +27,9 @@ pub struct ServerFile {
     pub keys: Option<Entries<KeySpec>>,
     /// Zone transfers to secondaries.
     pub transfer: Option<TransferSpec>,
-    /// Control and metrics. Not yet supported.
+    /// What checks of members may do.
+    pub health: Option<HealthSpec>,
+    /// Control, metrics, and health of the server itself.
     pub admin: Option<AdminSpec>,
     /// The log, on stderr.
     pub log: Option<LogSpec>,
@@ -36,7 +38,8 @@ pub struct ServerFile {
 impl ServerFile {
     /// The tables such a file may hold.
     pub const TABLES: &'static [&'static str] = &[
-        "server", "tls", "geoip", "ecs", "resolver", "limits", "keys", "transfer", "admin", "log",
+        "server", "tls", "geoip", "ecs", "resolver", "limits", "keys", "transfer", "health", "admin",
+        "log",
     ];
 }
 
@@ -144,6 +147,15 @@ pub struct EcsSpec {
     pub enabled: Option<Spanned<bool>>,
 }
 
+/// What checks of members may do.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSpec {
+    /// Whether monitors of kind `exec` may run programs.
+    #[schemars(extend("default" = false))]
+    pub exec: Option<Spanned<bool>>,
+}
+
 /// What one client, and all together, may use.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -188,19 +200,21 @@ pub struct LimitsSpec {
     pub edns_udp_size: Option<Spanned<i64>>,
 }
 
-/// Control and metrics. Not yet supported: only the defaults are accepted.
+/// Control, metrics, and health of the server itself.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSpec {
-    /// Control socket. Not yet supported.
-    #[schemars(extend("enum" = ["state/meridian.sock"]))]
-    pub socket: Option<Spanned<NotYet>>,
-    /// Address of the metrics and the dashboard. Not yet supported.
-    #[schemars(extend("enum" = ["127.0.0.1:9153"]))]
-    pub listen: Option<Spanned<NotYet>>,
-    /// File with the bearer token. Not yet supported.
-    #[schemars(extend("enum" = [""]))]
-    pub token_file: Option<Spanned<NotYet>>,
+    /// Unix socket of the control API, for `meridian ctl`; "" for none. Whoever may open it may
+    /// do everything.
+    #[schemars(extend("default" = "state/meridian.sock"))]
+    pub socket: Option<Spanned<String>>,
+    /// TCP address of metrics and the API; "" for none. Everybody who reaches it may read.
+    #[schemars(extend("default" = "127.0.0.1:9153"))]
+    pub listen: Option<Spanned<String>>,
+    /// File with the bearer tokens that changes over TCP need, a line each: `TOKEN` or
+    /// `NAME TOKEN`; "" allows none.
+    #[schemars(extend("default" = ""))]
+    pub token_file: Option<Spanned<String>>,
 }
 
 /// The log, on stderr.

@@ -58,7 +58,7 @@ impl Lookup {
     }
 
     /// The addresses; at least one. Notes in `marks` when names are resolved.
-    async fn addresses(self, marks: &Marks) -> Result<Vec<SocketAddr>, Failure> {
+    pub(super) async fn addresses(self, marks: &Marks) -> Result<Vec<SocketAddr>, Failure> {
         let port = self.target.port();
         let name = match self.target.host() {
             Host::Address(address) | Host::Placed(_, address) => {

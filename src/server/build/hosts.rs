@@ -16,18 +16,25 @@ use crate::wire::Name;
 #[derive(Debug)]
 pub struct Blueprint {
     pools: Vec<config::Pool>,
+    written: Vec<config::Monitor>,
+    /// What `written` stands for.
     monitors: Vec<Arc<Monitor>>,
     names: Vec<Name>,
 }
 
 impl Blueprint {
     /// `None` when no member is given by host name.
-    pub(super) fn new(pools: &[config::Pool], monitors: Vec<Arc<Monitor>>) -> Option<Blueprint> {
+    pub(super) fn new(
+        pools: &[config::Pool],
+        written: &[config::Monitor],
+        monitors: Vec<Arc<Monitor>>,
+    ) -> Option<Blueprint> {
         let members = pools.iter().flat_map(|pool| &pool.members);
         let mut names: Vec<Name> = members.filter_map(host).cloned().collect();
         names.sort();
         names.dedup();
-        (!names.is_empty()).then(|| Blueprint { pools: pools.to_vec(), monitors, names })
+        let (pools, written) = (pools.to_vec(), written.to_vec());
+        (!names.is_empty()).then_some(Blueprint { pools, written, monitors, names })
     }
 
     /// The host names, in lower case, each once.
@@ -41,7 +48,7 @@ impl Blueprint {
         // What is wrong with the files was found when they were read, and with an address nothing
         // can be: it was looked at when it was found.
         let found = &mut Vec::new();
-        let checks = checks::build(&pools, &self.monitors, found);
+        let checks = checks::build(&pools, &self.written, &self.monitors, found);
         let mut pools = model::pools(&pools, &checks, found);
         for (pool, written) in pools.iter_mut().zip(&steering.model.pools) {
             pool.hosts.clone_from(&written.hosts);

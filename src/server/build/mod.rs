@@ -8,6 +8,7 @@ mod encrypted;
 mod hosts;
 mod load;
 mod model;
+mod monitor;
 mod settings;
 mod transfer;
 pub mod world;
@@ -81,7 +82,9 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     let Loaded { config, lints, .. } = loaded;
     let mut found = lints;
     let monitors = checks::monitors(&config, &mut found);
-    let checks = monitors.as_ref().and_then(|m| checks::build(&config.pools, m, &mut found));
+    let checks = monitors
+        .as_ref()
+        .and_then(|made| checks::build(&config.pools, &config.monitors, made, &mut found));
     let model = model::build(&config, &checks, &mut found);
     let zones = zones::build(&config, &model, origin, &mut found);
     let world = world::build(&config, origin, &mut found);
@@ -113,7 +116,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         networks: world.networks,
         checks: checks.list,
         blueprint: monitors
-            .and_then(|monitors| Blueprint::new(&config.pools, monitors))
+            .and_then(|made| Blueprint::new(&config.pools, &config.monitors, made))
             .map(Arc::new),
         resolver: Lookups::of(&config.resolver),
         encrypted,

@@ -147,9 +147,7 @@ impl Control {
     }
 
     fn panicking(&self) -> HashSet<&Name> {
-        let bindings = self.steering.bindings.iter().zip(&self.panics);
-        let records = bindings.filter(|(_, panics)| **panics).flat_map(|(b, _)| &b.records);
-        records.map(|id| &self.steering.model.records[id.0 as usize].owner).collect()
+        self.panics().map(|id| &self.steering.model.records[id.0 as usize].owner).collect()
     }
 }
 

@@ -74,6 +74,18 @@ pub enum Cause {
     Load,
 }
 
+impl Cause {
+    /// `drain`, `restore`, `ramp` or `load`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::Drain => "drain",
+            Cause::Restore => "restore",
+            Cause::Ramp => "ramp",
+            Cause::Load => "load",
+        }
+    }
+}
+
 /// The moving state of one generation.
 #[derive(Debug)]
 pub struct Control {
@@ -237,6 +249,12 @@ impl Control {
     pub fn settle(&mut self) -> Vec<Change> {
         self.resolve_touched();
         std::mem::take(&mut self.changes)
+    }
+
+    /// The records for which nothing is up for some clients.
+    pub fn panics(&self) -> impl Iterator<Item = RecordId> + '_ {
+        let begun = self.panics.iter().zip(&self.steering.bindings).filter(|(panic, _)| **panic);
+        begun.flat_map(|(_, binding)| binding.records.iter().copied())
     }
 
     /// What the checks say of a target.

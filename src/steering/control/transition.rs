@@ -55,7 +55,7 @@ impl Slope {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "pool `{pool}` is the last that is up for {record}: its clients could go nowhere else; \
-     bring another one up, or drain it by force"
+     bring another one up, or say that it is to be done all the same (`--force`)"
 )]
 pub struct LastTarget {
     /// The pool.
@@ -246,7 +246,7 @@ impl Control {
     }
 
     /// The record that has no other pool to go to, if `pool` is up and there is one.
-    fn last_target(&self, pool: PoolId) -> Option<LastTarget> {
+    pub fn last_target(&self, pool: PoolId) -> Option<LastTarget> {
         if !self.standing(pool).is_up(Resort::Healthy) {
             return None;
         }
@@ -319,7 +319,7 @@ impl Control {
     }
 
     /// The share of its clients that a pool has now.
-    fn kept(&self, pool: PoolId) -> Share {
+    pub fn kept(&self, pool: PoolId) -> Share {
         let standing = self.standing(pool);
         if standing.is_up(Resort::Healthy) { standing.share } else { Share::NONE }
     }

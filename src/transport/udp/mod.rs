@@ -7,7 +7,7 @@ pub mod mmsg;
 mod worker;
 
 pub use worker::UdpCounts;
-pub(super) use worker::Workers;
+pub(super) use worker::{Meter, Workers};
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};

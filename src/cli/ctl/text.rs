@@ -1,0 +1,171 @@
+//! What the server says, for people.
+
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime};
+
+use crate::admin::Entry;
+use crate::admin::message::{
+    Changed, Course, Health, Reload, Resumed, ResumedTarget, Status, millis,
+};
+use crate::cli::report::plural;
+
+pub(super) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
+    let uptime = short(Duration::from_secs(status.uptime_seconds));
+    writeln!(out, "meridian {}, up for {uptime}", status.version)?;
+    writeln!(out, "generation  {}", status.generation)?;
+    let (zones, records) = (status.zone_count, status.record_count);
+    writeln!(out, "serves      {}, {}", plural(zones, "zone"), plural(records, "steered record"))?;
+    let pools = status.pools;
+    writeln!(out, "pools       {} up, {} down, {} drained", pools.up, pools.down, pools.drain)?;
+    match &status.panics[..] {
+        [] => writeln!(out, "panic       none")?,
+        names => writeln!(out, "panic       nothing is up for {}", names.join(", "))?,
+    }
+    for known in &status.overrides {
+        writeln!(out, "override    {}: {known}{}", known.pool, ending(known.until))?;
+    }
+    match &status.reload {
+        None => writeln!(out, "reload      none since the start")?,
+        Some(reload) => {
+            let ago = since(reload.at, SystemTime::now());
+            let outcome = if reload.error.is_some() { "refused" } else { "done" };
+            writeln!(out, "reload      {outcome} {ago} ago, asked for by {}", reload.who)?;
+            for line in reload.error.iter().flat_map(|error| error.lines()) {
+                writeln!(out, "            {line}")?;
+            }
+            if !reload.waiting.is_empty() {
+                writeln!(out, "            waiting for a restart: {}", reload.waiting.join(", "))?;
+            }
+        }
+    }
+    for warning in &status.warnings {
+        writeln!(out, "warning     {warning}")?;
+    }
+    Ok(())
+}
+
+pub(super) fn health(health: &Health, now: SystemTime, out: &mut dyn Write) -> io::Result<()> {
+    for pool in &health.pools {
+        write!(out, "{:<16} {:<7} by {}", pool.name, pool.state, pool.decided_by)?;
+        if pool.state == "up" && pool.share < 1.0 {
+            write!(out, "; keeps {:.0} % of its clients", pool.share * 100.0)?;
+        }
+        if let Some(load) = pool.load {
+            write!(out, "; load {load:.2}")?;
+        }
+        writeln!(out)?;
+        for member in &pool.members {
+            write!(out, "  {:<22} {:<7} by {}", member.name, member.verdict, member.decided_by)?;
+            if let Some(at) = member.since {
+                write!(out, ", for {}", since(at, now))?;
+            }
+            if let Some(reason) = &member.reason {
+                write!(out, ": {reason}")?;
+            }
+            course(&member.course, out)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+fn course(course: &Course, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(hold) = &course.hold {
+        write!(out, "; {hold}")?;
+    }
+    if let Some(left) = course.weight_left {
+        write!(out, "; warned of, {left} % of its weight left")?;
+    }
+    for warning in &course.warnings {
+        write!(out, "; {warning}")?;
+    }
+    Ok(())
+}
+
+pub(super) fn resumed(resumed: &Resumed, out: &mut dyn Write) -> io::Result<()> {
+    for ResumedTarget { target, monitor, was_held } in &resumed.targets {
+        let what = if *was_held { "may come back, and is checked now" } else { "was not held" };
+        writeln!(out, "{target} (monitor {monitor}) {what}")?;
+    }
+    Ok(())
+}
+
+pub(super) fn changed(changed: &Changed, out: &mut dyn Write) -> io::Result<()> {
+    let Changed { pool, state, share, overridden, .. } = changed;
+    let kept = match (&**state, share) {
+        ("up", share) if *share < 1.0 => {
+            format!(" and keeps {:.0} % of its clients", share * 100.0)
+        }
+        _ => String::new(),
+    };
+    match overridden {
+        Some(known) => {
+            writeln!(out, "{pool} is {state} now{kept}; {known}{}", ending(known.until))
+        }
+        None => writeln!(out, "{pool} is {state} now{kept}, as files and checks say"),
+    }
+}
+
+pub(super) fn reload(reload: &Reload, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "generation {} is in force", reload.generation)?;
+    match &reload.waiting[..] {
+        [] => Ok(()),
+        keys => writeln!(out, "waiting for a restart: {}", keys.join(", ")),
+    }
+}
+
+pub(super) fn entry(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}  {:<8}  {}", utc(entry.at), entry.kind, entry.text)
+}
+
+fn ending(until: Option<u64>) -> String {
+    until.map_or(String::new(), |until| format!(" (until {})", utc(until)))
+}
+
+/// How long ago that was.
+fn since(at: u64, now: SystemTime) -> String {
+    short(Duration::from_millis(millis(now).saturating_sub(at)))
+}
+
+/// `42 s`, `5 min`, `3 h 20 min`, `4 d 2 h`.
+fn short(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min"),
+        3600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+/// `2026-03-01 12:00:00Z` of milliseconds since 1970.
+fn utc(millis: u64) -> String {
+    let seconds = millis / 1000;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's civil_from_days: days counted from 0000-03-01, eras of 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00Z");
+        assert_eq!(utc(951_826_215_000), "2000-02-29 12:10:15Z");
+        assert_eq!(utc(1_772_323_200_999), "2026-03-01 00:00:00Z");
+        assert_eq!(short(Duration::from_secs(12_000)), "3 h 20 min");
+        assert_eq!(short(Duration::from_secs(100 * 3600)), "4 d 4 h");
+    }
+}

@@ -1,0 +1,13 @@
+//! Which answer a client gets, and every reason, from any state: what the files say, or what a
+//! running server knows.
+//!
+//! The answer is the engine's own, to a real message; the reasons are
+//! [`evaluate`](crate::steering::evaluate)'s. Facts are gathered first and then shown, as text or
+//! as JSON.
+
+mod ask;
+mod facts;
+mod text;
+
+pub use facts::{Facts, Scene, course, gather};
+pub use text::write;

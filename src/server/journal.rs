@@ -1,0 +1,65 @@
+//! Where everything that happens is told: the log, the history, and whoever listens.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::admin::message::Reload;
+use crate::admin::{Entry, History};
+use crate::health::Verdict;
+use crate::server::event::Event;
+
+/// Where the log has what operators changed, so that it can be told apart.
+const AUDIT: &str = "meridian::audit";
+
+/// Shared by all who have something to tell.
+#[derive(Debug)]
+pub(super) struct Journal {
+    history: Arc<History>,
+    events: mpsc::Sender<Event>,
+    reload: Mutex<Option<Reload>>,
+}
+
+impl Journal {
+    pub(super) fn new(history: Arc<History>, events: mpsc::Sender<Event>) -> Journal {
+        Journal { history, events, reload: Mutex::new(None) }
+    }
+
+    /// Tells an event everywhere.
+    pub(super) fn tell(&self, event: Event) {
+        match &event {
+            // What somebody did, in one place of the log.
+            Event::Reload { error: None, .. } => tracing::info!(target: AUDIT, "{event}"),
+            Event::Override { .. } | Event::Resume { .. } | Event::Reload { .. } => {
+                tracing::warn!(target: AUDIT, "{event}");
+            }
+            Event::Panic { begun: true, .. } => tracing::error!("{event}"),
+            Event::Verdict { verdict: Verdict::Down, .. }
+            | Event::Hold { .. }
+            | Event::Warning { begun: true, .. }
+            | Event::Pool { is_up: false, .. } => tracing::warn!("{event}"),
+            _ => tracing::info!("{event}"),
+        }
+        self.history.push(Entry::from(&event));
+        // A listener that does not keep up misses events; the history has them all.
+        let _ = self.events.try_send(event);
+    }
+
+    /// Remembers what became of a reload, and tells it and why it was asked for.
+    pub(super) fn tell_reload(&self, reload: Reload, reason: Option<String>) {
+        let (generation, who) = (reload.generation, reload.who.clone());
+        let error = reload.error.clone();
+        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
+        self.tell(Event::Reload { generation, who, reason, error });
+    }
+
+    /// The last reload.
+    pub(super) fn reload(&self) -> Option<Reload> {
+        self.reload.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is told, to read.
+    pub(super) fn history(&self) -> &Arc<History> {
+        &self.history
+    }
+}
