@@ -113,6 +113,22 @@ fn geoip_refuses_what_is_no_database_and_what_is_no_address() {
 }
 
 #[test]
+fn the_description_of_the_api_is_the_one_in_the_repository_and_hangs_together() {
+    let text = printed(&["schema", "--api"]);
+    let api: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(api["openapi"], "3.1.0");
+    for part in text.split("\"$ref\": \"#").skip(1) {
+        let place = part.split('"').next().unwrap();
+        assert!(api.pointer(place).is_some(), "{place} is nowhere");
+    }
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+    assert!(
+        fs::read_to_string(kept).unwrap() == text,
+        "run `meridian schema --api >docs/openapi.json`"
+    );
+}
+
+#[test]
 fn the_schema_is_json_and_the_one_in_the_repository() {
     let text = printed(&["schema"]);
     let schema: Value = serde_json::from_str(&text).unwrap();

@@ -13,6 +13,7 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -23,6 +24,7 @@ use super::message::{
     Changed, Drain, Explained, Force, Health, Problem, Reload, Restore, Resume, Resumed, Status,
 };
 use super::metrics::{self, Counts};
+use super::route::{self, Route};
 
 /// The longest that a request for events may wait, in seconds.
 const MAX_WAIT: u64 = 60;
@@ -78,23 +80,45 @@ impl Office {
 type Here = State<Arc<Office>>;
 
 pub(super) fn router(office: Arc<Office>) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/health", get(health))
-        .route("/v1/explain", get(explain))
-        .route("/v1/events", get(events))
-        .route("/v1/drain", post(drain))
-        .route("/v1/restore", post(restore))
-        .route("/v1/force", post(force))
-        .route("/v1/resume", post(resume))
-        .route("/v1/reload", post(reload))
-        .route("/metrics", get(prometheus))
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+    route::router(routes())
         .fallback(async || {
             Refusal::Unknown("there is nothing here; docs/control.md lists the paths".to_owned())
         })
         .with_state(office)
+}
+
+/// What the API is, in OpenAPI 3.1: pretty JSON with a newline at the end.
+pub fn description() -> String {
+    route::describe(&routes())
+}
+
+fn routes() -> Vec<Route<Arc<Office>>> {
+    vec![
+        Route::get("/v1/status", "The server at a glance.", get(status)).gives::<Status>(),
+        Route::get("/v1/health", "Every pool and member.", get(health)).gives::<Health>(),
+        Route::get("/v1/explain", "Which answer a client gets, and why.", get(explain))
+            .asks::<Asked>()
+            .gives::<Explained>(),
+        Route::get("/v1/events", "What happened, oldest first.", get(events))
+            .asks::<Wanted>()
+            .gives::<Vec<Entry>>(),
+        Route::post("/v1/drain", "Take a pool out of the answers.", post(drain))
+            .takes::<Drain>()
+            .gives::<Changed>(),
+        Route::post("/v1/restore", "Take back what was drained or forced.", post(restore))
+            .takes::<Restore>()
+            .gives::<Changed>(),
+        Route::post("/v1/force", "Put a pool into a state.", post(force))
+            .takes::<Force>()
+            .gives::<Changed>(),
+        Route::post("/v1/resume", "Let what is held down come back.", post(resume))
+            .takes::<Resume>()
+            .gives::<Resumed>(),
+        Route::post("/v1/reload", "Read all files anew.", post(reload)).gives::<Reload>(),
+        Route::get("/metrics", "Metrics in Prometheus' text format.", get(prometheus)),
+        Route::get("/livez", "The process answers.", get(async || "ok\n")),
+        Route::get("/readyz", "The first round of checks is over.", get(ready)),
+    ]
 }
 
 impl IntoResponse for Refusal {
@@ -124,12 +148,15 @@ async fn ready(State(office): Here) -> Result<&'static str, Refusal> {
 }
 
 /// What is to be explained, as it stands in the address.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// The name asked for.
     name: String,
+    /// The type asked for; A when there is none.
     #[serde(rename = "type", default)]
     rtype: Option<String>,
+    /// The client: an address, or the subnet that a resolver would send for it.
     client: String,
 }
 
@@ -158,13 +185,14 @@ fn question(asked: Asked) -> Result<Question, Refusal> {
 }
 
 /// Which events, as it stands in the address.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Only those with a higher number, from the oldest on.
     after: Option<u64>,
     /// Only those since then, in milliseconds since 1970.
     since: Option<u64>,
+    /// So many at most; 100 when it is not said.
     limit: Option<usize>,
     /// How many seconds to wait when there is none yet.
     wait: Option<u64>,

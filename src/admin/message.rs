@@ -138,6 +138,8 @@ pub struct MemberHealth {
     pub checked: Option<u64>,
     /// What the target needs to answer beyond the network, in milliseconds: a moving average.
     pub server_ms: Option<f32>,
+    /// How long the last check that succeeded took, in milliseconds.
+    pub took_ms: Option<f64>,
     /// What its check says beyond up and down.
     #[serde(flatten)]
     pub course: Course,

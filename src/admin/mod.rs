@@ -20,7 +20,9 @@ pub mod listen;
 pub mod message;
 pub mod metrics;
 pub mod overrides;
+mod route;
 
+pub use api::description;
 pub use history::{Entry, History};
 pub use line::{Change, Line, Order, Question, Refusal, Request};
 pub use listen::{Bound, OpenError, Running};

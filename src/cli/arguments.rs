@@ -59,7 +59,11 @@ pub(super) enum Command {
     /// Make tables for latency policies.
     Latency(Latency),
     /// Print the JSON Schema of the configuration files.
-    Schema,
+    Schema {
+        /// Print the description of the control API instead (OpenAPI 3.1).
+        #[arg(long)]
+        api: bool,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.

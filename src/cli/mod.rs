@@ -41,7 +41,7 @@ pub fn run() -> ExitCode {
         Command::Ctl(arguments) => ctl::run(&arguments),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
-        Command::Schema => generate::schema(),
+        Command::Schema { api } => generate::schema(api),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man(directory.as_deref()),
     };

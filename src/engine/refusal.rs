@@ -5,7 +5,7 @@ use crate::zone::Zones;
 
 use super::message::Message;
 use super::options::{ExtendedError, Extras};
-use super::{CookieState, Reply, Request, Scratch, Settings, Snapshot, chaos};
+use super::{CookieState, Noted, Reply, Request, Scratch, Settings, Snapshot, chaos};
 
 /// The reply to a message that is no query. The name of its question, if it has one that can be
 /// read, is in the scratch.
@@ -48,6 +48,7 @@ pub(super) fn reply(
             }
         }
     };
+    scratch.noted = Noted { qtype: question.map_or(Type(0), |question| question.qtype), rcode };
     message.finish(header, edns, settings, rcode, 0)
 }
 

@@ -15,7 +15,7 @@ use crate::zone::rrset::{Owner, QUESTION};
 use crate::zone::{Found, Outcome, Zone};
 
 use super::message::{limit, udp_size};
-use super::{Engine, Request, Scratch, Snapshot, Steer};
+use super::{Engine, Noted, Request, Scratch, Snapshot, Steer};
 
 /// What came of a query.
 pub(super) enum Tried<'a> {
@@ -87,6 +87,7 @@ pub(super) fn reply<'e, S: Steer>(
         _ => None,
     };
     let Some((end, answers, authorities, rcode)) = sections else { return left };
+    scratch.noted = Noted { qtype: query.qtype, rcode };
     let flags = u16::from_be_bytes([message[2], message[3]]);
     let flags = header::QR | header::AA | (flags & header::RD) | rcode.0;
     let [f0, f1] = flags.to_be_bytes();

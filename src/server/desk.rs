@@ -44,8 +44,7 @@ pub(super) struct Desk {
     roster: Roster,
     /// What the generation calls the checks of the roster; others are not its own.
     numbers: HashMap<CheckId, CheckId>,
-    /// Why the last checks failed, by the numbers of the roster.
-    failures: HashMap<CheckId, String>,
+    outcomes: Outcomes,
     /// What holds targets down, as told last; by the roster's numbers.
     holds: HashMap<CheckId, Hold>,
     /// Checks whose targets are warned of, as told last; by the roster's numbers.
@@ -63,6 +62,43 @@ pub(super) struct Desk {
 pub(super) struct Places {
     pub(super) databases: Vec<Database>,
     pub(super) networks: Vec<Network>,
+}
+
+/// What came of the last checks, by the numbers of the roster.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    /// Why those failed that did.
+    failures: HashMap<CheckId, String>,
+    /// How long those took that succeeded last.
+    took: HashMap<CheckId, Duration>,
+}
+
+impl Outcomes {
+    pub(super) fn note(&mut self, report: &Report) {
+        match &report.outcome {
+            Ok(timing) => {
+                self.failures.remove(&report.check);
+                self.took.insert(report.check, timing.total);
+            }
+            Err(failure) => {
+                self.failures.insert(report.check, failure.to_string());
+            }
+        }
+    }
+
+    fn failure(&self, check: CheckId) -> Option<&str> {
+        self.failures.get(&check).map(String::as_str)
+    }
+
+    fn took(&self, check: CheckId) -> Option<Duration> {
+        self.took.get(&check).copied()
+    }
+
+    /// Forgets all checks but these.
+    fn keep(&mut self, checks: &HashMap<CheckId, CheckId>) {
+        self.failures.retain(|check, _| checks.contains_key(check));
+        self.took.retain(|check, _| checks.contains_key(check));
+    }
 }
 
 /// A generation that is to be in force.
@@ -87,13 +123,13 @@ struct Retired {
 }
 
 impl Desk {
-    /// Answers with what the checks know now; `failures` say why some failed.
+    /// Answers with what the checks know now, of which `outcomes` says more.
     pub(super) fn open(
         generation: &Generation,
         places: Places,
         roster: &Roster,
         numbers: &[CheckId],
-        failures: HashMap<CheckId, String>,
+        outcomes: Outcomes,
         overrides: Overrides,
         journal: Arc<Journal>,
     ) -> Desk {
@@ -114,7 +150,7 @@ impl Desk {
             checks: generation.checks.clone(),
             roster: roster.clone(),
             numbers,
-            failures,
+            outcomes,
             holds: HashMap::new(),
             warned: HashSet::new(),
             overrides,
@@ -130,7 +166,8 @@ impl Desk {
         desk.swap();
         for (begun, check) in desk.numbers.clone() {
             if desk.control.verdict(check) == Verdict::Down {
-                desk.tell_verdict(check, Verdict::Down, desk.failures.get(&begun).cloned());
+                let why = desk.outcomes.failure(begun).map(str::to_owned);
+                desk.tell_verdict(check, Verdict::Down, why);
             }
             desk.tell_record(begun, check);
         }
@@ -199,11 +236,7 @@ impl Desk {
     }
 
     fn take(&mut self, report: Report) {
-        let reason = report.outcome.as_ref().err().map(ToString::to_string);
-        match &reason {
-            Some(reason) => drop(self.failures.insert(report.check, reason.clone())),
-            None => drop(self.failures.remove(&report.check)),
-        }
+        self.outcomes.note(&report);
         let Some(check) = self.numbers.get(&report.check).copied() else { return };
         let is_news = self.control.verdict(check) != report.verdict;
         self.control.set_verdict(check, report.verdict);
@@ -212,7 +245,8 @@ impl Desk {
         }
         self.control.set_load(check, report.load.unwrap_or(f32::NAN));
         if is_news {
-            self.tell_verdict(check, report.verdict, reason);
+            let why = self.outcomes.failure(report.check).map(str::to_owned);
+            self.tell_verdict(check, report.verdict, why);
         }
         let rules = self.checks[check.0 as usize].monitor.rules;
         self.control.set_left(check, rules.left(report.is_warned));
@@ -240,11 +274,11 @@ impl Desk {
         self.checks = checks;
         self.retired.snapshots.push(std::mem::replace(&mut self.snapshot, snapshot));
         self.swap();
-        let numbers = &self.numbers;
-        self.failures.retain(|begun, _| numbers.contains_key(begun));
+        self.outcomes.keep(&self.numbers);
         for (begun, check) in self.numbers.clone() {
             if !before.contains_key(&begun) && self.control.verdict(check) == Verdict::Down {
-                self.tell_verdict(check, Verdict::Down, self.failures.get(&begun).cloned());
+                let why = self.outcomes.failure(begun).map(str::to_owned);
+                self.tell_verdict(check, Verdict::Down, why);
             }
             self.tell_record(begun, check);
         }

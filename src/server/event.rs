@@ -163,7 +163,7 @@ impl fmt::Display for Event {
                 write!(f, "generation {generation} is in force, reloaded by {who}")
             }
             Event::Reload { generation, who, error: Some(_) } => {
-                write!(f, "not reloaded for {who}: generation {generation} stays in force")
+                write!(f, "reload for {who} refused: generation {generation} stays in force")
             }
             Event::Start { version } => write!(f, "version {version} answers"),
         }

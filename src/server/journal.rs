@@ -9,6 +9,9 @@ use crate::admin::{Entry, History};
 use crate::health::Verdict;
 use crate::server::event::Event;
 
+/// Where the log has what operators changed, so that it can be told apart.
+const AUDIT: &str = "meridian::audit";
+
 /// Shared by all who have something to tell.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -25,15 +28,16 @@ impl Journal {
     /// Tells an event everywhere.
     pub(super) fn tell(&self, event: Event) {
         match &event {
+            // What somebody did, in one place of the log.
+            Event::Reload { error: None, .. } => tracing::info!(target: AUDIT, "{event}"),
+            Event::Override { .. } | Event::Resume { .. } | Event::Reload { .. } => {
+                tracing::warn!(target: AUDIT, "{event}");
+            }
             Event::Panic { begun: true, .. } => tracing::error!("{event}"),
             Event::Verdict { verdict: Verdict::Down, .. }
             | Event::Hold { .. }
             | Event::Warning { begun: true, .. }
-            | Event::Pool { is_up: false, .. }
-            | Event::Override { .. }
-            | Event::Resume { .. } => tracing::warn!("{event}"),
-            // Whoever reloads says the details.
-            Event::Reload { .. } => {}
+            | Event::Pool { is_up: false, .. } => tracing::warn!("{event}"),
             _ => tracing::info!("{event}"),
         }
         self.history.push(Entry::from(&event));

@@ -217,7 +217,6 @@ impl Reloader {
         });
         let differences = differences.await?;
         let number = current.number;
-        tracing::info!("generation {number} is in force");
         for difference in differences {
             tracing::info!("generation {number}, {difference}");
         }

@@ -1,7 +1,6 @@
 //! A server at work: checks, the control task that keeps [`Live`](crate::steering::Live) current,
 //! the listeners, and reloads.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,15 +9,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::admin::{self, Counts, History, Line, Overrides, Refusal, Request};
-use crate::health::{self, CheckId, Checker, Options, Report, Store};
+use crate::health::{self, Checker, Options, Report, Store};
 use crate::server::build::Generation;
-use crate::server::desk::{Desk, Places};
+use crate::server::desk::{Desk, Outcomes, Places};
 use crate::server::event::Event;
 use crate::server::fixed::Fixed;
 use crate::server::journal::Journal;
 use crate::server::notify;
 use crate::server::reload::{Outlets, ReloadError, Reloaded, Reloader};
 use crate::transport::{Bound, Meter, Protocol, Running, stream};
+use crate::wire::{Rcode, Type};
 
 /// Reports that may wait for the control task.
 const REPORTS: usize = 4096;
@@ -90,13 +90,12 @@ impl Server {
         };
         let generation = &generation;
         let overrides = Overrides::load(state);
-        let failures = first.failures;
         let desk = Desk::open(
             generation,
             places,
             roster,
             &numbers,
-            failures,
+            first.outcomes,
             overrides,
             Arc::clone(&journal),
         );
@@ -202,9 +201,27 @@ async fn dispatch(
     }
 }
 
+/// What has no name is counted under this one.
+const OTHER: &str = "other";
+
 fn counts(meter: &Meter) -> Counts {
     let (udp, connections) = (meter.udp_counts(), meter.connection_counts());
+    let queries = meter.query_counts();
+    let of_types = queries.iter().flat_map(|counts| {
+        let name = |rtype: Option<Type>| rtype.and_then(Type::mnemonic).unwrap_or(OTHER);
+        let transport = counts.transport.as_str();
+        counts.types.iter().map(move |(rtype, count)| (transport, name(*rtype), *count))
+    });
+    let of_rcodes = queries.iter().flat_map(|counts| {
+        let name = |rcode: Option<Rcode>| rcode.and_then(Rcode::mnemonic).unwrap_or(OTHER);
+        let transport = counts.transport.as_str();
+        counts.rcodes.iter().map(move |(rcode, count)| (transport, name(*rcode), *count))
+    });
+    let open = meter.open_connections().into_iter();
     Counts {
+        queries: of_types.collect(),
+        responses: of_rcodes.collect(),
+        connections: open.map(|(transport, count)| (transport.as_str(), count)).collect(),
         udp_received: udp.received,
         udp_answered: udp.answered,
         udp_discarded: udp.discarded,
@@ -222,8 +239,7 @@ fn counts(meter: &Meter) -> Counts {
 struct FirstRound {
     /// Checks without a result.
     late: usize,
-    /// Why checks failed.
-    failures: HashMap<CheckId, String>,
+    outcomes: Outcomes,
 }
 
 /// Waits for the first round. Its reports are taken from the channel meanwhile, so that a long
@@ -231,23 +247,18 @@ struct FirstRound {
 async fn first_round(checker: &Checker, reports: &mut mpsc::Receiver<Report>) -> FirstRound {
     let round = checker.first_round();
     tokio::pin!(round);
-    let mut failures = HashMap::new();
-    let mut note = |report: Report| {
-        if let Err(failure) = report.outcome {
-            failures.insert(report.check, failure.to_string());
-        }
-    };
+    let mut outcomes = Outcomes::default();
     let late = loop {
         tokio::select! {
             biased;
-            Some(report) = reports.recv() => note(report),
+            Some(report) = reports.recv() => outcomes.note(&report),
             late = &mut round => break late,
         }
     };
     while let Ok(report) = reports.try_recv() {
-        note(report);
+        outcomes.note(&report);
     }
-    FirstRound { late, failures }
+    FirstRound { late, outcomes }
 }
 
 fn seed() -> u64 {

@@ -169,6 +169,25 @@ impl fmt::Display for Rcode {
     }
 }
 
+impl Rcode {
+    /// The name of a code that this server says.
+    pub fn mnemonic(self) -> Option<&'static str> {
+        Some(match self {
+            Rcode::NOERROR => "NOERROR",
+            Rcode::FORMERR => "FORMERR",
+            Rcode::SERVFAIL => "SERVFAIL",
+            Rcode::NXDOMAIN => "NXDOMAIN",
+            Rcode::NOTIMP => "NOTIMP",
+            Rcode::REFUSED => "REFUSED",
+            Rcode::YXDOMAIN => "YXDOMAIN",
+            Rcode::NOTAUTH => "NOTAUTH",
+            Rcode::BADVERS => "BADVERS",
+            Rcode::BADCOOKIE => "BADCOOKIE",
+            _ => return None,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 
 pub mod certificates;
 pub mod checks;
+pub mod control;
 pub mod dns;
 pub mod hostile;
 pub mod program;

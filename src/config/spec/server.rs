@@ -206,7 +206,8 @@ pub struct AdminSpec {
     /// TCP address of metrics and the API; "" for none. Everybody who reaches it may read.
     #[schemars(extend("default" = "127.0.0.1:9153"))]
     pub listen: Option<Spanned<String>>,
-    /// File with the bearer token that changes over TCP need; "" allows none.
+    /// File with the bearer tokens that changes over TCP need, a line each: `TOKEN` or
+    /// `NAME TOKEN`; "" allows none.
     #[schemars(extend("default" = ""))]
     pub token_file: Option<Spanned<String>>,
 }

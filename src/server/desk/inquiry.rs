@@ -1,7 +1,7 @@
 //! What the control task answers to whoever asks through the control API.
 
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::admin::message::{
     Course, DatabaseStatus, Explained, Health, MemberHealth, PoolCounts, PoolHealth, Status,
@@ -131,11 +131,12 @@ impl Desk {
                 since: None,
                 checked: None,
                 server_ms: None,
+                took_ms: None,
                 course: Course::default(),
             };
         };
         let check = &self.checks[id.0 as usize];
-        let KnownCheck { record, failure } = known[id.0 as usize];
+        let KnownCheck { record, failure, took } = known[id.0 as usize];
         MemberHealth {
             name: member.name.clone(),
             verdict: self.control.verdict(id).as_str().to_owned(),
@@ -146,6 +147,7 @@ impl Desk {
             since: record.map(|record| millis(record.state.since)),
             checked: record.and_then(|record| record.at).map(millis),
             server_ms: record.and_then(|record| record.server_ms),
+            took_ms: took.map(|took| took.as_secs_f64() * 1000.0),
             course: record.map(|record| explain::course(&record, check, now)).unwrap_or_default(),
         }
     }
@@ -178,7 +180,8 @@ impl Desk {
         for (begun, CheckId(check)) in &self.numbers {
             known[*check as usize] = KnownCheck {
                 record: self.roster.record(*begun),
-                failure: self.failures.get(begun).map(String::as_str),
+                failure: self.outcomes.failure(*begun),
+                took: self.outcomes.took(*begun),
             };
         }
         known
@@ -191,4 +194,6 @@ struct KnownCheck<'a> {
     record: Option<health::Record>,
     /// Why it failed the last time, if it did.
     failure: Option<&'a str>,
+    /// How long the last check that succeeded took.
+    took: Option<Duration>,
 }

@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::mmsg::Batch;
 use crate::engine::{Clock, Reply, Request, Scratch, Transport};
+use crate::transport::tally::{QueryCounts, Tally};
 use crate::transport::{Respond, seed};
 
 /// What the UDP workers did since they started.
@@ -77,6 +78,7 @@ struct Counters {
     slipped: AtomicU64,
     unsent: AtomicU64,
     panics: AtomicU64,
+    queries: Tally,
 }
 
 impl Workers {
@@ -140,6 +142,11 @@ impl Meter {
     /// The sum over all threads.
     pub(in crate::transport) fn counts(&self) -> UdpCounts {
         self.0.iter().fold(UdpCounts::default(), |sum, counters| sum + counters.read())
+    }
+
+    /// What the threads answered.
+    pub(in crate::transport) fn queries(&self) -> QueryCounts {
+        QueryCounts::sum(Transport::Udp, self.0.iter().map(|counters| &counters.queries))
     }
 }
 
@@ -227,7 +234,10 @@ fn answer<R: Respond>(
                 clock: &clock,
             };
             match engine.respond(&request, &mut scratch, out) {
-                Reply::Message(length) => Some(length),
+                Reply::Message(length) => {
+                    counters.queries.count(scratch.noted());
+                    Some(length)
+                }
                 // No transfer goes over UDP.
                 Reply::Transfer(_) | Reply::Drop => None,
             }
