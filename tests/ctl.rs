@@ -239,7 +239,9 @@ fn a_reload_says_what_check_says_and_status_remembers() {
     assert!(done(&files, "status").contains("refused"));
     assert_eq!(www(&serving), EU);
     files.write("config/policies/services.toml", POLICIES.replace(EU, "192.0.2.99"));
-    assert!(done(&files, "reload").contains("generation 2 is in force"));
+    assert!(done(&files, "reload --reason moved").contains("generation 2 is in force"));
+    let who = serving.log(&["meridian::audit", "generation 2 is in force, reloaded by "]);
+    assert!(who.ends_with(": moved"), "{who}");
     assert_eq!(www(&serving), "192.0.2.99");
 }
 

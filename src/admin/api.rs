@@ -21,8 +21,8 @@ use super::access::{self, Peer};
 use super::history::{Entry, History};
 use super::line::{self, Change, Line, Order, Place, Question, Refusal, Request};
 use super::message::{
-    Changed, Drain, Explained, Force, Health, Problem, Reload, Report, Reported, Restore, Resume,
-    Resumed, Status,
+    Changed, Drain, Explained, Force, Health, Problem, Reload, Report, Reported, Reread, Restore,
+    Resume, Resumed, Status,
 };
 use super::metrics::{self, Counts};
 use super::route::{self, Route};
@@ -118,7 +118,9 @@ fn routes() -> Vec<Route<Arc<Office>>> {
         Route::post("/v1/report", "Say what was found, to a monitor of kind push.", post(report))
             .takes::<Report>()
             .gives::<Reported>(),
-        Route::post("/v1/reload", "Read all files anew.", post(reload)).gives::<Reload>(),
+        Route::post("/v1/reload", "Read all files anew.", post(reload))
+            .takes::<Reread>()
+            .gives::<Reload>(),
         Route::get("/metrics", "Metrics in Prometheus' text format.", get(prometheus)),
         Route::get("/livez", "The process answers.", get(async || "ok\n")),
         Route::get("/readyz", "The first round of checks is over.", get(ready)),
@@ -304,9 +306,13 @@ async fn reload(
     State(office): Here,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Json<Reload>, Refusal> {
     let who = access::permit(peer, &headers, office.token_file.as_deref())?;
-    office.line()?.ask(|back| Request::Reload(who, back)).await?.map(Json)
+    // Nothing has to be said.
+    let Reread { reason } = if body.is_empty() { Reread::default() } else { read(&body)? };
+    let order = line::Reread { who, reason: reason_of(reason)? };
+    office.line()?.ask(|back| Request::Reload(order, back)).await?.map(Json)
 }
 
 async fn prometheus(State(office): Here) -> Result<Response, Refusal> {

@@ -25,8 +25,8 @@ pub enum Request {
     Resume(Resume, oneshot::Sender<Result<Resumed, Refusal>>),
     /// What somebody found, for a monitor of kind push.
     Report(Report, oneshot::Sender<Result<Reported, Refusal>>),
-    /// Read all files anew; who asks.
-    Reload(String, oneshot::Sender<Result<Reload, Refusal>>),
+    /// Read all files anew.
+    Reload(Reread, oneshot::Sender<Result<Reload, Refusal>>),
 }
 
 /// A question to explain.
@@ -121,6 +121,15 @@ pub enum Place {
         /// The member's name.
         member: String,
     },
+}
+
+/// That all files are to be read anew.
+#[derive(Debug, Clone)]
+pub struct Reread {
+    /// Who says so.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// Why something was not done.

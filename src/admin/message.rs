@@ -230,6 +230,15 @@ pub enum Forced {
     Drain,
 }
 
+/// Has all files read anew.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reread {
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
 /// Says that what is held down may come back: `manual_resume` and damping hold it no longer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

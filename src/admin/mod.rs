@@ -24,7 +24,7 @@ mod route;
 
 pub use api::description;
 pub use history::{Entry, History};
-pub use line::{Change, Line, Order, Question, Refusal, Request};
+pub use line::{Change, Line, Order, Question, Refusal, Request, Reread};
 pub use listen::{Bound, OpenError, Running};
 pub use message::{Health, Status};
 pub use metrics::Counts;

@@ -109,6 +109,8 @@ pub enum Event {
         generation: u64,
         /// Who asked for it.
         who: String,
+        /// Why.
+        reason: Option<String>,
         /// The mistakes, when the generation is the one from before.
         error: Option<String>,
     },
@@ -176,10 +178,11 @@ impl fmt::Display for Event {
                 write!(f, "{target} is reported {verdict} (monitor {monitor}) by {who}")?;
                 because(reason, f)
             }
-            Event::Reload { generation, who, error: None } => {
-                write!(f, "generation {generation} is in force, reloaded by {who}")
+            Event::Reload { generation, who, reason, error: None } => {
+                write!(f, "generation {generation} is in force, reloaded by {who}")?;
+                because(reason, f)
             }
-            Event::Reload { generation, who, error: Some(_) } => {
+            Event::Reload { generation, who, error: Some(_), .. } => {
                 write!(f, "reload for {who} refused: generation {generation} stays in force")
             }
             Event::Start { version } => write!(f, "version {version} answers"),
@@ -228,9 +231,10 @@ impl From<&Event> for Entry {
             Event::Override { pool, state, who, reason, .. } => {
                 ("override", pool.clone(), state.as_str(), who.clone(), reason.clone())
             }
-            Event::Reload { generation, who, error } => {
+            Event::Reload { generation, who, reason, error } => {
                 let state = if error.is_some() { "refused" } else { "done" };
-                ("reload", format!("generation {generation}"), state, who.clone(), error.clone())
+                let why = error.as_ref().or(reason.as_ref()).cloned();
+                ("reload", format!("generation {generation}"), state, who.clone(), why)
             }
             Event::Start { version } => {
                 ("start", format!("version {version}"), "up", "the server".to_owned(), None)

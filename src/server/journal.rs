@@ -50,12 +50,12 @@ impl Journal {
         let _ = self.events.try_send(event);
     }
 
-    /// Remembers what became of a reload, and tells it.
-    pub(super) fn tell_reload(&self, reload: Reload) {
+    /// Remembers what became of a reload, and tells it and why it was asked for.
+    pub(super) fn tell_reload(&self, reload: Reload, reason: Option<String>) {
         let (generation, who) = (reload.generation, reload.who.clone());
         let error = reload.error.clone();
         *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
-        self.tell(Event::Reload { generation, who, error });
+        self.tell(Event::Reload { generation, who, reason, error });
     }
 
     /// The last reload.

@@ -14,8 +14,8 @@ use std::time::SystemTime;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::admin::Refusal;
 use crate::admin::message::{Reload, millis};
+use crate::admin::{Refusal, Reread};
 use crate::config::{self, Diagnostic};
 use crate::engine::Snapshot;
 use crate::health::{self, Check, CheckId, Roster};
@@ -139,7 +139,8 @@ impl Reloader {
     }
 
     /// Puts what stands on disk in force; see [`Server::reload`](super::Server::reload).
-    pub(super) async fn reload(&self, path: &Path, who: &str) -> Result<Reloaded, ReloadError> {
+    pub(super) async fn reload(&self, path: &Path, order: Reread) -> Result<Reloaded, ReloadError> {
+        let Reread { who, reason } = order;
         let mut current = self.current.lock().await;
         let outcome = self.follow(&mut current, path).await;
         let (error, lints, waiting) = match &outcome {
@@ -147,20 +148,21 @@ impl Reloader {
             Err(error) => (Some(error.text()), &[][..], &[][..]),
         };
         let waiting = waiting.iter().map(|key| (*key).to_owned()).collect();
-        self.journal.tell_reload(Reload {
+        let reload = Reload {
             at: millis(SystemTime::now()),
-            who: who.to_owned(),
+            who,
             generation: current.number,
             error,
             lints: if lints.is_empty() { String::new() } else { config::render(lints, false) },
             waiting,
-        });
+        };
+        self.journal.tell_reload(reload, reason);
         outcome
     }
 
     /// The same for whoever asks through the control API.
-    pub(super) async fn report(&self, path: &Path, who: &str) -> Result<Reload, Refusal> {
-        match self.reload(path, who).await {
+    pub(super) async fn report(&self, path: &Path, order: Reread) -> Result<Reload, Refusal> {
+        match self.reload(path, order).await {
             // Another reload may have come since; that one is the newer truth.
             Ok(_) => self.journal.reload().ok_or(Refusal::Away),
             Err(error) => Err(Refusal::Mistakes(error.text())),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::admin::{self, Counts, History, Line, Overrides, Refusal, Request};
+use crate::admin::{self, Counts, History, Line, Overrides, Refusal, Request, Reread};
 use crate::health::{self, Checker, Options, Report, Store};
 use crate::server::build::Generation;
 use crate::server::desk::{Desk, Outcomes, Places};
@@ -135,13 +135,13 @@ impl Server {
     /// policies, GeoIP data, limits, secrets, keys and certificates. Queries are answered all the
     /// while, by the old generation until the new one is there: that is after the first results
     /// of checks that are new, which takes 5 s at most. Whoever calls while another call runs
-    /// waits for it. Log lines tell what changed; the history says that it was `who`.
+    /// waits for it. Log lines tell what changed; the history says who ordered it.
     ///
     /// # Errors
     ///
     /// When there is anything wrong; then everything stays as it was.
-    pub async fn reload(&self, path: &Path, who: &str) -> Result<Reloaded, ReloadError> {
-        self.reloader.reload(path, who).await
+    pub async fn reload(&self, path: &Path, order: Reread) -> Result<Reloaded, ReloadError> {
+        self.reloader.reload(path, order).await
     }
 
     /// The addresses it answers on with UDP and TCP.
@@ -180,7 +180,7 @@ async fn dispatch(
     path: Option<PathBuf>,
 ) {
     while let Some(request) = requests.recv().await {
-        let Request::Reload(who, back) = request else {
+        let Request::Reload(order, back) = request else {
             // When the desk has gone, so has the request's way back, and whoever asks sees that.
             let _ = desk.send(request).await;
             continue;
@@ -193,7 +193,7 @@ async fn dispatch(
                     let text = "this server has no files to read anew";
                     Err(Refusal::Refused(text.to_owned()))
                 }
-                Some(path) => reloader.report(&path, &who).await,
+                Some(path) => reloader.report(&path, order).await,
             };
             // Whoever asked may have gone; it is done all the same.
             let _ = back.send(done);

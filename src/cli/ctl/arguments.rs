@@ -105,7 +105,11 @@ pub(in crate::cli) enum CtlCommand {
         reason: Option<String>,
     },
     /// Read all files anew, as SIGHUP does. Prints what is wrong with them.
-    Reload,
+    Reload {
+        /// Why; it is kept in the history.
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Say which answer a client gets from the running server, and every reason for it.
     Explain {
         /// The name asked for.

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::report;
 use crate::admin::Entry;
 use crate::admin::message::{
-    Changed, Drain, Explained, Force, Health, Reload, Report, Reported, Restore, Resume, Resumed,
-    Status, millis,
+    Changed, Drain, Explained, Force, Health, Reload, Report, Reported, Reread, Restore, Resume,
+    Resumed, Status, millis,
 };
 use arguments::{CtlCommand, Order};
 use reach::{Failure, Server};
@@ -93,8 +93,9 @@ async fn command(server: &Server, arguments: &Ctl) -> Result<ExitCode, Failure> 
             let reported: Reported = server.tell("/v1/report", &report).await?;
             show(json, &reported, |out| text::reported(&reported, out))?;
         }
-        CtlCommand::Reload => {
-            let reload: Reload = server.tell("/v1/reload", &serde_json::json!({})).await?;
+        CtlCommand::Reload { reason } => {
+            let order = Reread { reason: reason.clone() };
+            let reload: Reload = server.tell("/v1/reload", &order).await?;
             if !json && !reload.lints.is_empty() {
                 report::say(&reload.lints);
             }
