@@ -96,7 +96,7 @@ impl Target {
         Ok(Target { host, port })
     }
 
-    /// A host as a whole: what scripts without a port and composites are about.
+    /// A host as a whole: what scripts without a port, reports and composites are about.
     ///
     /// # Errors
     /// When `host` is neither an IP address nor a host name.

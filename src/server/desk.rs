@@ -3,6 +3,7 @@
 
 mod inquiry;
 mod orders;
+mod reports;
 mod world;
 
 use std::collections::{HashMap, HashSet};
@@ -23,6 +24,8 @@ use crate::server::event::Event;
 use crate::server::journal::Journal;
 use crate::steering::control::{Change, Control, Steering};
 use world::Census;
+
+use reports::Awaited;
 
 /// Time between two evaluations of latency choices: three in a row move one.
 const LATENCY_PACE: Duration = Duration::from_secs(10);
@@ -51,6 +54,8 @@ pub(super) struct Desk {
     holds: HashMap<CheckId, Hold>,
     /// Checks whose targets are warned of, as told last; by the roster's numbers.
     warned: HashSet<CheckId>,
+    /// What was reported and is on its way through the checks.
+    awaited: Vec<Awaited>,
     overrides: Overrides,
     journal: Arc<Journal>,
     /// The number of the generation in force.
@@ -82,7 +87,10 @@ impl Outcomes {
         match &report.outcome {
             Ok(timing) => {
                 self.failures.remove(&report.check);
-                self.took.insert(report.check, timing.total);
+                // Reports and composites take none.
+                if !timing.total.is_zero() {
+                    self.took.insert(report.check, timing.total);
+                }
             }
             Err(failure) => {
                 self.failures.insert(report.check, failure.to_string());
@@ -157,6 +165,7 @@ impl Desk {
             outcomes,
             holds: HashMap::new(),
             warned: HashSet::new(),
+            awaited: Vec::new(),
             overrides,
             journal,
             generation: 1,
@@ -231,6 +240,7 @@ impl Desk {
                 }
             }
             self.publish();
+            self.answer_reported();
         }
     }
 
@@ -242,6 +252,7 @@ impl Desk {
 
     fn take(&mut self, report: Report) {
         self.outcomes.note(&report);
+        self.hear(&report);
         let Some(check) = self.numbers.get(&report.check).copied() else { return };
         let is_news = self.control.verdict(check) != report.verdict;
         self.control.set_verdict(check, report.verdict);
@@ -290,6 +301,7 @@ impl Desk {
         }
         self.holds.retain(|begun, _| self.numbers.contains_key(begun));
         self.warned.retain(|begun| self.numbers.contains_key(begun));
+        self.await_only_what_is_checked();
         self.tell_changes(changes);
         // Whoever asked may have gone; it is in force all the same.
         let _ = done.send(());
