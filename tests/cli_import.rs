@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 use import::{
-    CALIFORNIA, GB, JP, OFFICE, US, data, files, holds, import, read, report_has, serves,
+    CALIFORNIA, Expected, GB, JP, OFFICE, US, data, files, holds, import, read, report_has, serves,
 };
 use program::Files;
 
@@ -29,7 +29,7 @@ fn terraform_geolocation_records_answer_by_continent() {
         &files,
         &["source/geolocation.tf:1 aws_route53_record.www_us", "geolocation routing"],
     );
-    let at: [(&str, &[&str]); 4] = [
+    let at: [Expected<'_>; 4] = [
         (US, &["192.168.1.10"]),
         (GB, &["192.168.2.10"]),
         (JP, &["192.168.3.10"]),
@@ -98,7 +98,7 @@ fn terraform_aliases_to_load_balancers_answer_by_continent_with_a_default() {
     ];
     import(&files, "terraform", &["--set", given[0], "--set", given[1]]);
     report_has(&files, &["an alias answers with addresses there, with a CNAME here"]);
-    let at: [(&str, &[&str]); 3] = [
+    let at: [Expected<'_>; 3] = [
         (US, &["us.elb.example.net."]),
         (GB, &["eu.elb.example.net."]),
         (JP, &["us.elb.example.net."]),
@@ -266,7 +266,7 @@ client = "20.1.2.3"
 expect = { answers = "lb.example.net" }
 "#,
     );
-    let names: [(&str, &[(&str, &[&str])]); 6] = [
+    let names: [(&str, &[Expected<'_>]); 6] = [
         (
             "geo.example.com",
             &[

@@ -11,7 +11,9 @@ mod mmdb;
 #[path = "support/program.rs"]
 mod program;
 
-use import::{CALIFORNIA, GB, JP, OFFICE, US, files, holds, import, read, report_has, serves};
+use import::{
+    CALIFORNIA, Expected, GB, JP, OFFICE, US, files, holds, import, read, report_has, serves,
+};
 use program::Files;
 
 #[test]
@@ -67,7 +69,7 @@ down = "orders-dc1"
 expect = { pool = "ring" }
 "#,
     );
-    let at: [(&str, &[&str]); 5] = [
+    let at: [Expected<'_>; 5] = [
         (US, &["192.0.2.11"]),
         (CALIFORNIA, &["203.0.113.11", "203.0.113.12"]),
         (GB, &["198.51.100.11"]),
@@ -138,7 +140,7 @@ client = "81.2.69.1"
 expect = { answers = "one.example.net" }
 "#,
     );
-    let at: [(&str, &[&str]); 4] = [
+    let at: [Expected<'_>; 4] = [
         (US, &["192.0.2.11", "192.0.2.12"]),
         (CALIFORNIA, &["203.0.113.11"]),
         (JP, &["203.0.113.11"]),
@@ -195,7 +197,7 @@ client = "20.1.2.3"
 expect = { answers = ["192.0.2.1", "192.0.2.2"] }
 "#,
     );
-    let names: [(&str, &[(&str, &[&str])]); 2] = [
+    let names: [(&str, &[Expected<'_>]); 2] = [
         ("where.example.com", &[(GB, &["198.51.100.71"]), (US, &["192.0.2.71"])]),
         (
             "www.geo.example.com",
@@ -240,7 +242,7 @@ client = "203.0.113.9"
 expect = { answers = "2001:db8::98" }
 "#,
     );
-    let names: [(&str, &[(&str, &[&str])]); 3] = [
+    let names: [(&str, &[Expected<'_>]); 3] = [
         (
             "foo.example.com",
             &[
@@ -287,7 +289,7 @@ client = "81.2.69.1"
 expect = { answers = "eu.cdn.example.net" }
 "#,
     );
-    let at: [(&str, &[&str]); 2] =
+    let at: [Expected<'_>; 2] =
         [(GB, &["198.51.100.1", "198.51.100.2"]), (CALIFORNIA, &["192.0.2.3"])];
     serves(&files, "www.example.com", &at);
 }

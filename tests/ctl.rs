@@ -287,14 +287,96 @@ fn without_a_server_the_exit_code_is_2() {
     assert!(output.code == 2 && output.stderr.contains("no server is reached"), "{output:?}");
 }
 
+/// Two regions, of the first of which others report.
+fn reported(ttl: &str, admin: &str) -> Files {
+    files(admin).with("config/policies/services.toml", policies_reported(ttl))
+}
+
+fn policies_reported(ttl: &str) -> String {
+    let monitors = format!(
+        "[monitor.ci]\nkind = \"push\"\nttl = \"{ttl}\"\n\
+         [monitor.web]\nkind = \"tcp\"\nport = 9\ninterval = \"1h\"\n\
+         [pool.other]\nmonitor = \"web\"\nmembers = [\"127.0.0.1\"]\n"
+    );
+    let watched = POLICIES.replace("[pool.eu-west]", "[pool.eu-west]\nmonitor = \"ci\"");
+    monitors + &watched
+}
+
+#[test]
+fn a_job_moves_the_clients_with_its_reports_and_with_its_silence() {
+    let files = reported("1h", "listen = \"\"");
+    let mut serving = files.serve();
+    assert_eq!(www(&serving), EU);
+
+    let said = done(&files, "report ci 192.0.2.10 down --reason broken");
+    assert_eq!(said, "192.0.2.10 (monitor ci) is down now\n");
+    assert_eq!(www(&serving), US);
+    assert!(done(&files, "health eu-west").contains("reported down: broken"));
+    serving.log(&["meridian::audit", "192.0.2.10 is reported down (monitor ci) by ", ": broken"]);
+    // The same again is no news.
+    done(&files, "report ci eu-west/192.0.2.10 down --reason broken");
+    let events = done(&files, "events");
+    assert_eq!(events.matches("is reported down (monitor ci) by ").count(), 1, "{events}");
+
+    // Stopped and started, it is as it was reported.
+    serving.process.stop();
+    let serving = files.serve();
+    assert_eq!(www(&serving), US);
+    assert!(done(&files, "report ci eu-west up").contains("is up now"));
+    assert_eq!(www(&serving), EU);
+
+    // A reload that lets reports hold for a second: then nobody has said anything.
+    files.write("config/policies/services.toml", policies_reported("1s"));
+    done(&files, "reload");
+    until("silence has taken it down", || www(&serving) == US);
+    let health = done(&files, "health eu-west");
+    assert!(health.contains("no report for 1s"), "{health}");
+}
+
+#[test]
+fn reports_over_tcp_need_the_token_and_a_monitor_that_takes_them() {
+    let files = reported("1h", "listen = \"127.0.0.1:0\"\ntoken_file = \"token\"")
+        .with("config/token", "deploy sesame\n");
+    let serving = files.serve();
+    let address = http_address(&serving);
+    let token = "Authorization: Bearer sesame\r\n";
+    let tell =
+        |token: &str, body: Value| http(address, "POST", "/v1/report", token, &body.to_string());
+    let member = json!({"pool": "eu-west", "member": EU, "monitor": "ci", "verdict": "down"});
+    assert_eq!(tell("", member.clone()).0, 403);
+    assert_eq!(www(&serving), EU);
+    let (status, said) = tell(token, member);
+    assert_eq!(status, 200, "{said}");
+    assert_eq!(www(&serving), US);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["targets"][0]["verdict"], "down");
+    assert!(done(&files, "health").contains("reported down: no reason given"));
+    let events = done(&files, "events");
+    assert!(events.contains("by deploy (token, from 127.0.0.1)"), "{events}");
+
+    let of = |monitor: &str, target: &str| json!({"monitor": monitor, "target": target, "verdict": "up"});
+    let refused = |status: u16, body: Value, why: &str| {
+        let (code, said) = tell(token, body);
+        assert!(code == status && said.contains(why), "{code} {said}, wanted {status} {why}");
+    };
+    refused(404, of("cii", EU), "did you mean `ci`?");
+    refused(404, of("ci", "eu-wst"), "did you mean `eu-west`?");
+    refused(409, of("web", "other"), "finds out by itself");
+    refused(409, of("ci", "us-east"), "does not watch");
+    refused(400, json!({"monitor": "ci", "verdict": "up"}), "say what it is about");
+    refused(400, json!({"monitor": "ci", "target": EU, "verdict": "fine"}), "fine");
+    assert_eq!(tell(token, of("ci", EU)).0, 200);
+    assert_eq!(www(&serving), EU);
+}
+
 #[test]
 fn the_commands_of_the_page_work_as_they_stand() {
-    let files = files("listen = \"\"");
+    let files = reported("1h", "listen = \"\"");
     let _serving = files.serve();
     let page = fs::read_to_string("docs/control.md").unwrap();
     let lines: Vec<&str> =
         page.lines().filter_map(|line| line.strip_prefix("meridian ctl ")).collect();
-    assert!(lines.len() >= 9);
+    assert!(lines.len() >= 11);
     for line in lines {
         done(&files, line);
     }

@@ -20,10 +20,10 @@ use serde::de::DeserializeOwned;
 use super::access::{self, Peer};
 use super::dashboard;
 use super::history::{Entry, History};
-use super::line::{self, Change, Line, Order, Question, Refusal, Request};
+use super::line::{self, Change, Line, Order, Place, Question, Refusal, Request};
 use super::message::{
-    Changed, Drain, Explained, Force, Health, Problem, Reload, Reread, Restore, Resume, Resumed,
-    Status, World,
+    Changed, Drain, Explained, Force, Health, Problem, Reload, Report, Reported, Reread, Restore,
+    Resume, Resumed, Status, World,
 };
 use super::metrics::{self, Counts};
 use super::route::{self, Route};
@@ -120,6 +120,9 @@ fn routes() -> Vec<Route<Arc<Office>>> {
         Route::post("/v1/resume", "Let what is held down come back.", post(resume))
             .takes::<Resume>()
             .gives::<Resumed>(),
+        Route::post("/v1/report", "Say what was found, to a monitor of kind push.", post(report))
+            .takes::<Report>()
+            .gives::<Reported>(),
         Route::post("/v1/reload", "Read all files anew.", post(reload))
             .takes::<Reread>()
             .gives::<Reload>(),
@@ -299,6 +302,26 @@ async fn resume(
     let Resume { name, reason } = read(&body)?;
     let order = line::Resume { name, who, reason: reason_of(reason)? };
     office.line()?.ask(|back| Request::Resume(order, back)).await?.map(Json)
+}
+
+async fn report(
+    State(office): Here,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Reported>, Refusal> {
+    let who = access::permit(peer, &headers, office.token_file.as_deref())?;
+    let Report { monitor, target, pool, member, verdict, reason } = read(&body)?;
+    let place = match (target, pool, member) {
+        (Some(target), None, None) => Place::Target(target),
+        (None, Some(pool), Some(member)) => Place::Member { pool, member },
+        _ => {
+            let text = "say what it is about: `target`, or `pool` and `member`";
+            return Err(Refusal::Invalid(text.to_owned()));
+        }
+    };
+    let order = line::Report { monitor, place, verdict, who, reason: reason_of(reason)? };
+    office.line()?.ask(|back| Request::Report(order, back)).await?.map(Json)
 }
 
 async fn reload(

@@ -271,6 +271,59 @@ pub struct ResumedTarget {
     pub was_held: bool,
 }
 
+/// What somebody found, for a monitor of kind push: of a `target`, or of the `member` of a `pool`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The monitor.
+    pub monitor: String,
+    /// What is checked, as `health` names it; or a pool, for all its members.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// The pool of `member`.
+    #[serde(default)]
+    pub pool: Option<String>,
+    /// A member of `pool` by its name.
+    #[serde(default)]
+    pub member: Option<String>,
+    /// What was found.
+    pub verdict: Reportable,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What can be found of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reportable {
+    /// It is well.
+    Up,
+    /// It is not.
+    Down,
+}
+
+/// What a report led to.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Reported {
+    /// What it was about.
+    pub targets: Vec<ReportedTarget>,
+}
+
+/// A target that was reported about.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ReportedTarget {
+    /// Which.
+    pub target: String,
+    /// The monitor.
+    pub monitor: String,
+    /// What it says now: `up` or `down`.
+    pub verdict: String,
+    /// What holds it down although it is reported up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+}
+
 /// What an order has changed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Changed {

@@ -150,6 +150,10 @@ impl Lints<'_> {
         let monitors = named.flat_map(|index| composite::leaves(self.monitors, index));
         let Some(slowest) = monitors.max_by_key(|monitor| monitor.detection()) else { return };
         let detection = slowest.detection();
+        let sum = match slowest.kind {
+            MonitorKind::Push => "ttl",
+            _ => "interval x fall + timeout",
+        };
         if Duration::from_secs(record.ttl.into()) <= detection {
             return;
         }
@@ -160,7 +164,7 @@ impl Lints<'_> {
         );
         let d = Diagnostic::lint("long-ttl", message)
             .at(record.ttl_span.as_ref().unwrap_or(&record.span), "")
-            .and(&slowest.span, "interval x fall + timeout");
+            .and(&slowest.span, sum);
         let help = format!(
             "clients keep a dead address for so long; a TTL of {} or less would do",
             detection.as_secs()
@@ -232,7 +236,7 @@ fn idle_rules(monitor: &Monitor, found: &mut Vec<Diagnostic>) {
         MonitorKind::Tls(tls) => tls.latency,
         MonitorKind::Dns(dns) => dns.latency,
         MonitorKind::Grpc(grpc) => grpc.latency,
-        MonitorKind::Exec(_) | MonitorKind::Composite(_) => None,
+        MonitorKind::Exec(_) | MonitorKind::Push | MonitorKind::Composite(_) => None,
     };
     let fails_from = fails_from.unwrap_or(monitor.timeout);
     if let Some(warn) = monitor.warn.as_ref().filter(|warn| warn.latency.value >= fails_from) {

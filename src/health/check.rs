@@ -105,7 +105,7 @@ impl Target {
         Ok(Target { host: Host::Placed(host, address), port: 0 })
     }
 
-    /// A host as a whole: what scripts without a port and composites are about.
+    /// A host as a whole: what scripts without a port, reports and composites are about.
     ///
     /// # Errors
     /// When `host` is neither an IP address nor a host name.

@@ -224,7 +224,7 @@ impl Round {
         match order {
             Order::Begin(begun) => {
                 let now = Instant::now();
-                for Begun { check, probe, is_awaited } in begun {
+                for Begun { check, probe, delay, is_awaited } in begun {
                     if is_awaited {
                         self.unchecked.insert(check);
                     }
@@ -237,7 +237,19 @@ impl Round {
                         continue;
                     };
                     self.probes.insert(check, probe);
-                    self.schedule.add(check, now);
+                    self.schedule.add(check, now + delay);
+                }
+            }
+            Order::Report(checks, found) => {
+                for check in checks {
+                    // What its silence would say is out of date, should that be on its way.
+                    self.running.retain(|_, (other, _)| *other != check);
+                    self.schedule.remove(&HashSet::from([check]));
+                    let outcome = found.clone().map(|()| Success::from(Timing::NONE));
+                    if let Some((ttl, report)) = self.judge(check, outcome) {
+                        self.schedule.add(check, Instant::now() + ttl);
+                        reports.extend(self.with_wholes(report));
+                    }
                 }
             }
             Order::Hasten(check) => self.schedule.hasten(check, Instant::now()),
@@ -282,11 +294,16 @@ impl Round {
         let (check, started) = self.running.remove(&id)?;
         let (interval, report) = self.judge(check, outcome)?;
         self.schedule.put_back(check, started, interval, Instant::now());
-        let above = self.shared.table().follow(check, &report.outcome);
+        Some((check, self.with_wholes(report)))
+    }
+
+    /// A report, and those of the composites that go by its check.
+    fn with_wholes(&self, report: Report) -> Vec<Report> {
+        let above = self.shared.table().follow(report.check, &report.outcome);
         if above.iter().any(|report| report.changed) {
             self.shared.changed.notify_one();
         }
-        Some((check, std::iter::once(report).chain(above).collect()))
+        std::iter::once(report).chain(above).collect()
     }
 
     /// Takes a check out of those that the first round waits for.

@@ -21,6 +21,12 @@ pub struct Timing {
     pub total: Duration,
 }
 
+impl Timing {
+    /// Of what takes no time of its own: a report, a composite.
+    pub(super) const NONE: Timing =
+        Timing { connect: Duration::ZERO, first_byte: None, server: None, total: Duration::ZERO };
+}
+
 /// How far a check had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -223,6 +229,12 @@ pub enum Failure {
         /// The first line it wrote, if it wrote any.
         line: Option<String>,
     },
+    /// Somebody else found the target down, and says why.
+    #[error("reported down: {0}")]
+    Reported(String),
+    /// Nobody has reported anything of the target for so long.
+    #[error("no report for {0:?}")]
+    NoReport(Duration),
     /// Too few parts of a composite are up.
     #[error("wanted {needed} of {of} parts up, down: {down}")]
     Parts {
@@ -266,6 +278,11 @@ fn line_text(line: &Option<String>) -> String {
 }
 
 impl Failure {
+    /// What somebody else found wrong, in one printable line.
+    pub fn reported(why: &str) -> Failure {
+        Failure::Reported(shown(why.as_bytes()))
+    }
+
     /// Whether the fault is this machine's, so that it says nothing of the target.
     pub fn is_local(&self) -> bool {
         matches!(self, Failure::Local(_))

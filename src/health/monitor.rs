@@ -130,6 +130,8 @@ pub enum Kind {
     Grpc(Call),
     /// A program that is run.
     Exec(Program),
+    /// No question: what somebody else reports, each of which holds for the monitor's interval.
+    Push,
     /// No check of its own: what others found.
     Composite(Composite),
     /// A request in clear text.

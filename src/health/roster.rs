@@ -10,10 +10,12 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::check::{Check, Identity};
+use super::failure::Failure;
+use super::monitor::Kind;
 use super::probe::{Lookups, NotReady, Probe, Tls};
 use super::store::{Known, Record};
 use super::table::{Entry, Table};
-use super::verdict::CheckId;
+use super::verdict::{CheckId, Verdict};
 
 /// The longest that [`Roster::first_round`] waits.
 pub const FIRST_ROUND: Duration = Duration::from_secs(5);
@@ -55,8 +57,9 @@ impl Roster {
     }
 
     /// Begins those of `checks` that are not under way yet, all at once; the numbers of all, in
-    /// their order. The parts of a composite stand before it. A check goes on as it was when nothing about it changed. One whose interval,
-    /// timeout or thresholds changed begins anew from what is known of it.
+    /// their order. The parts of a composite stand before it. A check goes on as it was when
+    /// nothing about it changed. One whose interval, timeout or thresholds changed begins anew from
+    /// what is known of it.
     ///
     /// Makes connections ready, which takes a while for thousands: call it where waiting is
     /// allowed.
@@ -90,19 +93,50 @@ impl Roster {
 
     /// A person's word that a target which is held down may come back: nothing holds it any more,
     /// its score is forgotten, and it is checked at once. It comes up with the next
-    /// good check once it is found up. With a composite, this is said of all its parts. Whether
-    /// anything was held; `None` when the check has ended.
+    /// good check once it is found up. Where somebody else reports, a last report that was good is
+    /// that check. With a composite, this is said of all its parts. Whether anything was held;
+    /// `None` when the check has ended.
     pub fn resume(&self, check: CheckId) -> Option<bool> {
-        let held = self.shared.table().resume(check, SystemTime::now())?;
+        let mut table = self.shared.table();
+        let held = table.resume(check, SystemTime::now())?;
+        let orders: Vec<Order> = held
+            .iter()
+            .filter_map(|check| match table.entries.get(check)? {
+                entry if !entry.is_push() => Some(Order::Hasten(*check)),
+                entry if entry.record.state.found == Verdict::Up => {
+                    Some(Order::Report(vec![*check], Ok(())))
+                }
+                _ => None,
+            })
+            .collect();
+        drop(table);
         let was_held = !held.is_empty();
         if was_held {
             self.shared.changed.notify_one();
         }
-        for check in held {
+        for order in orders {
             // Without the task nothing is checked any more anyway.
-            let _ = self.orders.send(Order::Hasten(check));
+            let _ = self.orders.send(order);
         }
         Some(was_held)
+    }
+
+    /// Takes what somebody else found of a target, for its check by a monitor of kind push: that it
+    /// is good, or why it is not. Counts at once, and holds until the next report, for the
+    /// monitor's interval at most. Whether there is such a check.
+    pub fn report(&self, check: CheckId, found: Result<(), Failure>) -> bool {
+        let table = self.shared.table();
+        let Some(entry) = table.entries.get(&check).filter(|entry| entry.is_push()) else {
+            return false;
+        };
+        // During a reload there are two, at the old pace and at the new one.
+        let identity = entry.check.identity();
+        let is_same = |entry: &&Entry| entry.is_push() && entry.check.identity() == identity;
+        let same = table.entries.iter().filter(|(_, entry)| is_same(entry));
+        let same = same.map(|(check, _)| *check).collect();
+        // Without the task nothing is checked any more anyway.
+        let _ = self.orders.send(Order::Report(same, found));
+        true
     }
 
     /// Waits until every check has had a result since the start, or since it was begun without
@@ -165,11 +199,14 @@ impl Roster {
             // There is one for each check that is not under way and no composite.
             let probe = if parts.is_empty() { probes.next() } else { None };
             let record = known.of(check, now);
-            let is_awaited = all_awaited || record.is_none();
+            let is_push = matches!(check.monitor.kind, Kind::Push);
+            let is_awaited = (all_awaited || record.is_none()) && !is_push;
+            // Nobody could report while nobody listened.
+            let delay = if is_push { check.monitor.interval } else { Duration::ZERO };
             let record = record.unwrap_or(Record::unknown(now));
             let id = table.add(check.clone(), record, parts);
             numbers_of.insert(check.identity(), Some(id));
-            begun.push(Begun { check: id, probe, is_awaited });
+            begun.push(Begun { check: id, probe, delay, is_awaited });
             numbers.push(id);
         }
         drop(table);
@@ -201,14 +238,18 @@ pub(super) enum Order {
     End(HashSet<CheckId>),
     /// Is to be made at once.
     Hasten(CheckId),
+    /// What somebody else found.
+    Report(Vec<CheckId>, Result<(), Failure>),
 }
 
-/// A check that is due at once.
+/// A check that begins.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) check: CheckId,
     /// `None` for a composite, which follows its parts.
     pub(super) probe: Option<Arc<Probe>>,
+    /// How soon it is due.
+    pub(super) delay: Duration,
     /// Whether its first result is waited for.
     pub(super) is_awaited: bool,
 }

@@ -3,7 +3,7 @@
 //! Composites stand here beside the checks they go by, and follow them: see [`Table::follow`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::check::Check;
 use super::checker::Report;
@@ -31,9 +31,12 @@ pub(super) struct Entry {
     wholes: Vec<CheckId>,
 }
 
-/// A composite takes no time of its own.
-const NO_TIME: Timing =
-    Timing { connect: Duration::ZERO, first_byte: None, server: None, total: Duration::ZERO };
+impl Entry {
+    /// Whether somebody else reports to it.
+    pub(super) fn is_push(&self) -> bool {
+        matches!(self.check.monitor.kind, Kind::Push)
+    }
+}
 
 impl Table {
     /// Adds a check; a composite goes by `parts`, which must be here already.
@@ -120,7 +123,7 @@ impl Table {
             changed: record.state.verdict != before,
             since: record.state.since,
             at: record.at?,
-            outcome: why.clone().map_or(Ok(NO_TIME), Err),
+            outcome: why.clone().map_or(Ok(Timing::NONE), Err),
             hold: None,
             score: 0.0,
             is_warned: record.state.is_warned,

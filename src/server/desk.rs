@@ -3,6 +3,7 @@
 
 mod inquiry;
 mod orders;
+mod reports;
 mod world;
 
 use std::collections::{HashMap, HashSet};
@@ -24,6 +25,7 @@ use crate::server::hosts::Table;
 use crate::server::journal::Journal;
 use crate::server::reload::Facts;
 use crate::steering::control::{Change, Control, Steering};
+use reports::Awaited;
 use world::Census;
 
 /// Time between two evaluations of choices by latency and load: three in a row move one.
@@ -55,6 +57,8 @@ pub(super) struct Desk {
     warned: HashSet<CheckId>,
     /// What host names stand for.
     hosts: watch::Receiver<Arc<Table>>,
+    /// What was reported and is on its way through the checks.
+    awaited: Vec<Awaited>,
     overrides: Overrides,
     journal: Arc<Journal>,
     /// The number of the generation in force.
@@ -96,7 +100,10 @@ impl Outcomes {
         match &report.outcome {
             Ok(timing) => {
                 self.failures.remove(&report.check);
-                self.took.insert(report.check, timing.total);
+                // Reports and composites take none.
+                if !timing.total.is_zero() {
+                    self.took.insert(report.check, timing.total);
+                }
             }
             Err(failure) => {
                 self.failures.insert(report.check, failure.to_string());
@@ -172,6 +179,7 @@ impl Desk {
             holds: HashMap::new(),
             warned: HashSet::new(),
             hosts,
+            awaited: Vec::new(),
             overrides,
             journal,
             generation: 1,
@@ -251,6 +259,7 @@ impl Desk {
                 }
             }
             self.publish();
+            self.answer_reported();
         }
     }
 
@@ -262,6 +271,7 @@ impl Desk {
 
     fn take(&mut self, report: Report) {
         self.outcomes.note(&report);
+        self.hear(&report);
         let Some(check) = self.numbers.get(&report.check).copied() else { return };
         let is_news = self.control.verdict(check) != report.verdict;
         self.control.set_verdict(check, report.verdict);
@@ -316,6 +326,7 @@ impl Desk {
         }
         self.holds.retain(|begun, _| self.numbers.contains_key(begun));
         self.warned.retain(|begun| self.numbers.contains_key(begun));
+        self.await_only_what_is_checked();
         self.tell_changes(changes);
         // Whoever asked may have gone; it is in force all the same.
         let _ = done.send(());

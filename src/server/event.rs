@@ -90,6 +90,19 @@ pub enum Event {
         /// Why.
         reason: Option<String>,
     },
+    /// Somebody reported something else of a target than was known.
+    Report {
+        /// What it is about.
+        target: String,
+        /// The monitor.
+        monitor: String,
+        /// What was found.
+        verdict: Verdict,
+        /// Who did.
+        who: String,
+        /// Why.
+        reason: Option<String>,
+    },
     /// All files were read anew.
     Reload {
         /// The generation in force afterwards.
@@ -161,6 +174,10 @@ impl fmt::Display for Event {
                 write!(f, "{target} may come back (monitor {monitor}), says {who}")?;
                 because(reason, f)
             }
+            Event::Report { target, monitor, verdict, who, reason } => {
+                write!(f, "{target} is reported {verdict} (monitor {monitor}) by {who}")?;
+                because(reason, f)
+            }
             Event::Reload { generation, who, reason, error: None } => {
                 write!(f, "generation {generation} is in force, reloaded by {who}")?;
                 because(reason, f)
@@ -200,6 +217,9 @@ impl From<&Event> for Entry {
             }
             Event::Resume { target, who, reason, .. } => {
                 ("resume", target.clone(), "resumed", who.clone(), reason.clone())
+            }
+            Event::Report { target, verdict, who, reason, .. } => {
+                ("report", target.clone(), verdict.as_str(), who.clone(), reason.clone())
             }
             Event::Pool { pool, is_up } => {
                 ("pool", pool.clone(), if *is_up { "up" } else { "down" }, checks(), None)

@@ -29,8 +29,13 @@ impl Journal {
     pub(super) fn tell(&self, event: Event) {
         match &event {
             // What somebody did, in one place of the log.
-            Event::Reload { error: None, .. } => tracing::info!(target: AUDIT, "{event}"),
-            Event::Override { .. } | Event::Resume { .. } | Event::Reload { .. } => {
+            Event::Reload { error: None, .. } | Event::Report { verdict: Verdict::Up, .. } => {
+                tracing::info!(target: AUDIT, "{event}");
+            }
+            Event::Override { .. }
+            | Event::Resume { .. }
+            | Event::Report { .. }
+            | Event::Reload { .. } => {
                 tracing::warn!(target: AUDIT, "{event}");
             }
             Event::Panic { begun: true, .. } => tracing::error!("{event}"),

@@ -334,6 +334,8 @@ impl Writer<'_> {
             let is_alias = self.record(&mut answers.bytes, *item);
             let end = answers.bytes.len() as u32;
             if !is_alias {
+                // A ring that follows begins at the last end before it.
+                answers.ends.push(end);
                 return Choice::Lone { start, end };
             }
             answers.bytes.truncate(start as usize);

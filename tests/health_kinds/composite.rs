@@ -18,12 +18,12 @@ use crate::support::hostile::{Behaviour, Refusing, Server};
 use Verdict::{Down, Unknown, Up};
 
 /// A monitor by name that asks often.
-fn often(name: &str, kind: Kind) -> Monitor {
+pub(crate) fn often(name: &str, kind: Kind) -> Monitor {
     let interval = Duration::from_millis(20);
     Monitor { name: name.into(), interval, thresholds: thresholds(2, 2), ..monitor(kind) }
 }
 
-fn of(name: &str, needed: usize, parts: &[&Check]) -> Check {
+pub(crate) fn whole(name: &str, needed: usize, parts: &[&Check]) -> Check {
     let identities = parts.iter().map(|part| part.identity()).collect();
     let kind = Kind::Composite(Composite { needed, parts: Vec::new() });
     let monitor = Monitor { name: name.into(), ..monitor(kind) };
@@ -41,7 +41,7 @@ async fn next(reports: &mut mpsc::Receiver<Report>, check: u32) -> Report {
     }
 }
 
-async fn until_verdict(
+pub(crate) async fn until_verdict(
     reports: &mut mpsc::Receiver<Report>,
     check: u32,
     verdict: Verdict,
@@ -62,7 +62,7 @@ async fn a_pool_is_down_when_its_deep_check_is_and_the_shallow_one_goes_on_at_it
         server.address,
         Monitor { interval: Duration::from_millis(60), ..often("deep", Kind::Http(exchange())) },
     );
-    let both = of("both", 2, &[&shallow, &deep]);
+    let both = whole("both", 2, &[&shallow, &deep]);
     let (checker, mut reports) = start(vec![shallow, deep, both]);
     assert!(until_verdict(&mut reports, 2, Up).await.outcome.is_ok());
 
@@ -90,10 +90,10 @@ async fn any_part_or_some_of_them_are_enough_where_the_file_says_so() {
     let alive = check(one.address, often("alive", Kind::Tcp));
     let dead = check(two.address, often("dead", Kind::Tcp));
     let other = check(two.address, often("other", Kind::Http(exchange())));
-    let any = of("any", 1, &[&alive, &dead]);
-    let two_of_three = of("two", 2, &[&alive, &dead, &other]);
+    let any = whole("any", 1, &[&alive, &dead]);
+    let two_of_three = whole("two", 2, &[&alive, &dead, &other]);
     // A composite of composites.
-    let all = of("all", 2, &[&any, &two_of_three]);
+    let all = whole("all", 2, &[&any, &two_of_three]);
     let (checker, _reports) = start(vec![alive, dead, other, any, two_of_three, all]);
     assert_eq!(checker.first_round().await, 0);
     let verdicts: Vec<Verdict> =
@@ -117,7 +117,7 @@ async fn a_pool_is_asked_shallowly_often_and_deeply_seldom_each_at_its_own_inter
     let alive = at("alive", Kind::Tcp, Duration::from_millis(10));
     let ping = at("ping", page("/ping"), Duration::from_millis(40));
     let deep = at("deep", page("/deep"), Duration::from_secs(60));
-    let layers = of("layers", 3, &[&alive, &ping, &deep]);
+    let layers = whole("layers", 3, &[&alive, &ping, &deep]);
     let (checker, mut reports) = start(vec![alive, ping, deep, layers]);
     until_verdict(&mut reports, 3, Up).await;
     let pings = || server.requests().iter().filter(|r| r.starts_with("GET /ping")).count();
@@ -140,8 +140,8 @@ async fn a_composite_is_warned_of_when_it_needs_a_part_that_is() {
     let rules = Rules { warn, ..Rules::default() };
     let slow = check(server.address, Monitor { rules, ..often("slow", Kind::Tcp) });
     let fine = check(server.address, often("fine", Kind::Tcp));
-    let all = of("all", 2, &[&slow, &fine]);
-    let any = of("any", 1, &[&slow, &fine]);
+    let all = whole("all", 2, &[&slow, &fine]);
+    let any = whole("any", 1, &[&slow, &fine]);
     assert_eq!(all.monitor.rules.left(true), 30);
     let (checker, mut reports) = start(vec![slow, fine, all, any]);
     while !next(&mut reports, 2).await.is_warned {}
@@ -157,7 +157,7 @@ async fn a_composite_is_as_busy_as_its_first_part_that_says_so() {
     let alive = check(server.address, often("alive", Kind::Tcp));
     let load = Some(Load { page: None, meter: Meter::Json("/load".into()) });
     let busy = check(server.address, Monitor { load, ..often("busy", Kind::Http(exchange())) });
-    let both = of("both", 2, &[&alive, &busy]);
+    let both = whole("both", 2, &[&alive, &busy]);
     let (checker, mut reports) = start(vec![alive, busy, both]);
     until_verdict(&mut reports, 2, Up).await;
     assert_eq!(checker.records()[2].load, Some(0.4));
@@ -170,7 +170,7 @@ async fn a_part_that_awaits_a_person_holds_the_composite_down_and_is_resumed_wit
     let rules = Rules { manual_resume: true, ..Rules::default() };
     let held = check(server.address, Monitor { rules, ..often("held", Kind::Http(exchange())) });
     let alive = check(server.address, often("alive", Kind::Tcp));
-    let both = of("both", 2, &[&held, &alive]);
+    let both = whole("both", 2, &[&held, &alive]);
     let (checker, mut reports) = start(vec![held, alive, both]);
     until_verdict(&mut reports, 2, Up).await;
     server.now(Behaviour::status(503, ""));
@@ -194,8 +194,8 @@ async fn a_part_that_awaits_a_person_holds_the_composite_down_and_is_resumed_wit
 async fn a_composite_of_composites_says_which_part_is_at_fault() {
     let nobody = Refusing::new();
     let dead = check(nobody.address, often("tcp", Kind::Tcp));
-    let inner = of("inner", 1, &[&dead]);
-    let outer = of("outer", 1, &[&inner]);
+    let inner = whole("inner", 1, &[&dead]);
+    let outer = whole("outer", 1, &[&inner]);
     let (checker, mut reports) = start(vec![dead, inner, outer]);
     let report = until_verdict(&mut reports, 2, Down).await;
     assert_eq!(
@@ -215,8 +215,8 @@ async fn a_part_without_a_result_leaves_the_composite_unknown() {
     let silent = Server::start(Behaviour::Hang).await;
     let alive = check(server.address, often("alive", Kind::Tcp));
     let waiting = check(silent.address, often("waiting", Kind::Http(exchange())));
-    let both = of("both", 2, &[&alive, &waiting]);
-    let any = of("any", 1, &[&alive, &waiting]);
+    let both = whole("both", 2, &[&alive, &waiting]);
+    let any = whole("any", 1, &[&alive, &waiting]);
     let (checker, mut reports) = start(vec![alive, waiting, both, any]);
     assert_eq!(until_verdict(&mut reports, 3, Up).await.verdict, Up);
     assert_eq!(checker.records()[2].state.verdict, Unknown);
@@ -228,8 +228,8 @@ async fn two_composites_share_a_part_as_one_check() {
     let server = Server::start(Behaviour::good()).await;
     let once = Monitor { name: "once".into(), ..monitor(Kind::Http(exchange())) };
     let part = check(server.address, once);
-    let first = of("first", 1, &[&part]);
-    let second = of("second", 1, &[&part]);
+    let first = whole("first", 1, &[&part]);
+    let second = whole("second", 1, &[&part]);
     let (checker, _reports) = start(vec![part, first, second]);
     checker.first_round().await;
     assert!(checker.records().iter().all(|record| record.state.verdict == Up));
@@ -243,7 +243,7 @@ async fn after_a_reload_a_composite_goes_by_the_parts_it_has_then() {
     let nobody = Refusing::new();
     let alive = check(server.address, often("alive", Kind::Tcp));
     let dead = check(nobody.address, often("dead", Kind::Tcp));
-    let one = of("web", 1, &[&alive]);
+    let one = whole("web", 1, &[&alive]);
     let (checker, mut reports) = start(vec![alive.clone(), one.clone()]);
     until_verdict(&mut reports, 1, Up).await;
     let roster = checker.roster();
@@ -253,7 +253,7 @@ async fn after_a_reload_a_composite_goes_by_the_parts_it_has_then() {
     assert_eq!(numbers.iter().map(|n| n.0).collect::<Vec<_>>(), [0, 1]);
 
     // Another part: another composite, at once with what is known.
-    let two = of("web", 2, &[&alive, &dead]);
+    let two = whole("web", 2, &[&alive, &dead]);
     let numbers = roster.begin(&[alive.clone(), dead, two]).unwrap();
     assert_eq!(numbers.iter().map(|n| n.0).collect::<Vec<_>>(), [0, 2, 3]);
     roster.keep(&numbers);
@@ -276,7 +276,7 @@ async fn after_a_reload_a_composite_goes_by_the_parts_it_has_then() {
 #[tokio::test]
 async fn a_composite_without_its_parts_is_not_begun() {
     let part = check("127.0.0.1:1".parse().unwrap(), often("part", Kind::Tcp));
-    let whole = of("whole", 1, &[&part]);
+    let whole = whole("whole", 1, &[&part]);
     let (sender, _receiver) = mpsc::channel(8);
     let error = Checker::start(vec![whole], &Known::default(), sender, options()).unwrap_err();
     assert!(error.to_string().contains("its part part of 127.0.0.1:1"), "{error}");
@@ -291,7 +291,7 @@ async fn what_is_known_of_the_parts_decides_after_a_restart() {
         nobody.address,
         Monitor { interval: Duration::from_secs(60), ..often("part", Kind::Tcp) },
     );
-    let whole = of("whole", 1, &[&part]);
+    let whole = whole("whole", 1, &[&part]);
     let (sender, _receiver) = mpsc::channel(64);
     let options = Options { store: Some(store.clone()), ..options() };
     let checks = vec![part.clone(), whole.clone()];

@@ -10,5 +10,6 @@ mod dns;
 mod exec;
 mod grpc;
 mod program;
+mod push;
 mod talk;
 mod tls;

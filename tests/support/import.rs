@@ -12,6 +12,9 @@ use super::dns::Ask;
 use super::mmdb;
 use super::program::{Files, Output};
 
+/// A client, and all data that may come, sorted.
+pub type Expected<'a> = (&'a str, &'a [&'a str]);
+
 /// Where clients are in these tests.
 pub const US: &str = "20.1.2.0/24";
 pub const CALIFORNIA: &str = "21.1.2.0/24";
@@ -69,7 +72,7 @@ pub fn report_has(files: &Files, parts: &[&str]) {
 /// Serves what was imported, and asks for clients: who, what, and all that may come, sorted.
 ///
 /// Without monitors: the addresses are somebody's, and nobody is to be asked.
-pub fn serves(files: &Files, name: &str, expected: &[(&str, &[&str])]) {
+pub fn serves(files: &Files, name: &str, expected: &[Expected<'_>]) {
     let policies = read(files, "policies/imported.toml");
     let unchecked: Vec<&str> =
         policies.lines().filter(|line| !line.starts_with("monitor = ")).collect();

@@ -8,6 +8,7 @@ mod dns;
 mod exec;
 mod grpc;
 mod http;
+mod push;
 mod tcp;
 mod tls;
 
@@ -41,7 +42,8 @@ pub struct Monitor {
     pub kind: MonitorKind,
     /// Where checks connect, unless the member has a port of its own.
     pub port: Port,
-    /// From the start of one check to the start of the next, before jitter: 100 ms to 1 d.
+    /// From the start of one check to the start of the next, before jitter: 100 ms to 1 d. Of kind
+    /// push, how long a report holds: 100 ms to 7 d.
     pub interval: Duration,
     /// How long a check may take: 1 ms to `interval`.
     pub timeout: Duration,
@@ -63,7 +65,10 @@ impl Monitor {
     /// The longest time from a failure until its members count as down, jitter aside. A composite
     /// has no such time of its own: its parts have.
     pub fn detection(&self) -> Duration {
-        self.interval * self.fall + self.timeout
+        match self.kind {
+            MonitorKind::Push => self.interval,
+            _ => self.interval * self.fall + self.timeout,
+        }
     }
 
     /// Where it connects to a member whose own port is `own`: there, or else at its own port. As a
@@ -92,6 +97,8 @@ pub enum MonitorKind {
     Grpc(Grpc),
     /// Runs a program.
     Exec(Exec),
+    /// Goes by what somebody else reports.
+    Push,
     /// Goes by what other monitors found.
     Composite(Composite),
 }
@@ -111,6 +118,7 @@ impl Monitor {
             MonitorSpec::Dns(spec) => Dns::resolve(name, spec, reader),
             MonitorSpec::Grpc(spec) => Grpc::resolve(name, spec, reader),
             MonitorSpec::Exec(spec) => Exec::resolve(name, spec, reader),
+            MonitorSpec::Push(spec) => push::resolve(name, spec, reader),
             MonitorSpec::All(spec) => Composite::all(name, spec, names, reader),
             MonitorSpec::Any(spec) => Composite::any(name, spec, names, reader),
             MonitorSpec::AtLeast(spec) => Composite::at_least(name, spec, names, reader),
@@ -127,7 +135,7 @@ pub enum Port {
     Usual(u16),
     /// Nobody says.
     Unsaid,
-    /// There is none: a script needs no port, and a composite has none of its own.
+    /// There is none: a script and a report need no port, and a composite has none of its own.
     Needless,
 }
 

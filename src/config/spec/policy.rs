@@ -40,7 +40,7 @@ impl PolicySpec {
         mut value: toml::Spanned<DeValue<'_>>,
         misfits: &mut Vec<Misfit>,
     ) -> Option<PolicySpec> {
-        match take_kind(&mut value, KINDS, &[], misfits)? {
+        match take_kind(&mut value, KINDS, misfits)? {
             "failover" => decode(value, misfits).map(PolicySpec::Failover),
             "round-robin" => decode(value, misfits).map(PolicySpec::RoundRobin),
             "weighted" => decode(value, misfits).map(PolicySpec::Weighted),

@@ -38,8 +38,8 @@ pub struct ServerFile {
 impl ServerFile {
     /// The tables such a file may hold.
     pub const TABLES: &'static [&'static str] = &[
-        "server", "tls", "geoip", "ecs", "resolver", "limits", "keys", "transfer", "health", "admin",
-        "log",
+        "server", "tls", "geoip", "ecs", "resolver", "limits", "keys", "transfer", "health",
+        "admin", "log",
     ];
 }
 

@@ -51,6 +51,8 @@ enum Ask {
     Grpc(Box<Grpc>),
     Exec(Exec),
     Http(Box<Http>),
+    /// Asks nothing: by now somebody should have reported.
+    Silence(Duration),
     /// A composite, which asks nothing.
     Nothing,
 }
@@ -90,6 +92,7 @@ impl Probe {
                 Ask::Grpc(Box::new(Grpc::new(check, call, over, lookup())?))
             }
             Kind::Exec(program) => Ask::Exec(Exec::new(check, program)),
+            Kind::Push => Ask::Silence(check.monitor.interval),
             Kind::Composite(_) => Ask::Nothing,
             Kind::Http(exchange) => {
                 Ask::Http(Box::new(Http::new(check, exchange, None, lookups, tls)?))
@@ -117,6 +120,7 @@ impl Probe {
                 Ask::Grpc(grpc) => Box::pin(grpc.run(&self.marks)).await,
                 Ask::Exec(exec) => Box::pin(exec.run(&self.marks)).await.map(Success::from),
                 Ask::Http(http) => Box::pin(http.run(&self.marks)).await,
+                Ask::Silence(ttl) => Err(Failure::NoReport(*ttl)),
                 Ask::Nothing => Ok(Success::from(self.marks.timing())),
             }
         };

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::{self, Config, MemberData, MonitorKind};
+use crate::config::{self, Config, MemberData, MonitorKind, Port};
 use crate::health::{Check, CheckId, Identity, Monitor, Target, TargetError};
 use crate::server::build::monitor::monitor;
 
@@ -118,10 +118,10 @@ impl Builder<'_> {
                     let parts = composite.parts.iter().filter_map(|part| made.get(&part.monitor));
                     self.composite(index, host.clone(), parts.copied().collect())
                 }
-                kind => {
+                _ => {
                     let target = match written.port_at(port, monitors.len() > 1) {
                         Some(port) => host.on(port)?,
-                        None if matches!(kind, MonitorKind::Exec(_)) => host.clone(),
+                        None if written.port == Port::Needless => host.clone(),
                         // Reported by `config`.
                         None => return Ok(None),
                     };

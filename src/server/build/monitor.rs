@@ -55,6 +55,7 @@ pub(super) fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnost
             })
         }
         MonitorKind::Exec(exec) => Kind::Exec(program(exec)?),
+        MonitorKind::Push => Kind::Push,
         MonitorKind::Composite(composite) => {
             Kind::Composite(Composite { needed: composite.needed, parts: Vec::new() })
         }

@@ -30,6 +30,7 @@ impl Desk {
                 drop(back.send(changed));
             }
             Request::Resume(order, back) => drop(back.send(self.resume(order))),
+            Request::Report(order, back) => self.report(order, back),
             Request::Reload(_, back) => drop(back.send(Err(Refusal::Away))),
         }
     }

@@ -406,7 +406,8 @@ impl Case<'_> {
         let pools = &self.scene.control.steering().model.pools;
         let pool = pools.iter().find(|other| other.name == pool)?;
         let host = pool.hosts_of(member.parse().ok()?).next()?;
-        let ago = |then: SystemTime| self.scene.now.duration_since(then).unwrap_or_default().as_secs();
+        let ago =
+            |then: SystemTime| self.scene.now.duration_since(then).unwrap_or_default().as_secs();
         let found_seconds_ago = self.scene.hosts.of.get(&host.name).map(|known| ago(known.at));
         Some(HostFacts { name: host.name.to_string(), found_seconds_ago })
     }

@@ -5,6 +5,7 @@ mod dns;
 mod exec;
 mod grpc;
 mod http;
+mod push;
 mod tcp;
 mod tls;
 
@@ -21,6 +22,7 @@ pub use dns::{DnsCheckSpec, DnsExpectSpec};
 pub use exec::ExecSpec;
 pub use grpc::{GrpcExpectSpec, GrpcSpec};
 pub use http::{HeaderExpectSpec, HttpExpectSpec, HttpSpec};
+pub use push::PushSpec;
 pub use tcp::{TcpExpectSpec, TcpSpec};
 pub use tls::{OnExpirySpec, TlsCheckSpec, TlsExpectSpec};
 
@@ -41,6 +43,8 @@ pub enum MonitorSpec {
     Grpc(GrpcSpec),
     /// `exec`
     Exec(ExecSpec),
+    /// `push`
+    Push(PushSpec),
     /// `all`
     All(CompositeSpec),
     /// `any`
@@ -55,7 +59,7 @@ impl MonitorSpec {
         mut value: toml::Spanned<DeValue<'_>>,
         misfits: &mut Vec<Misfit>,
     ) -> Option<MonitorSpec> {
-        match take_kind(&mut value, KINDS, KINDS_NOT_YET, misfits)? {
+        match take_kind(&mut value, KINDS, misfits)? {
             "http" => decode(value, misfits).map(MonitorSpec::Http),
             "https" => decode(value, misfits).map(MonitorSpec::Https),
             "tcp" => decode(value, misfits).map(MonitorSpec::Tcp),
@@ -63,6 +67,7 @@ impl MonitorSpec {
             "dns" => decode(value, misfits).map(MonitorSpec::Dns),
             "grpc" => decode(value, misfits).map(MonitorSpec::Grpc),
             "exec" => decode(value, misfits).map(MonitorSpec::Exec),
+            "push" => decode(value, misfits).map(MonitorSpec::Push),
             "all" => decode(value, misfits).map(MonitorSpec::All),
             "any" => decode(value, misfits).map(MonitorSpec::Any),
             _ => decode(value, misfits).map(MonitorSpec::AtLeast),
@@ -84,6 +89,7 @@ impl JsonSchema for MonitorSpec {
             ("dns", DnsCheckSpec::json_schema(generator)),
             ("grpc", GrpcSpec::json_schema(generator)),
             ("exec", ExecSpec::json_schema(generator)),
+            ("push", PushSpec::json_schema(generator)),
             ("all", CompositeSpec::json_schema(generator)),
             ("any", CompositeSpec::json_schema(generator)),
             ("at_least", AtLeastSpec::json_schema(generator)),
@@ -93,6 +99,4 @@ impl JsonSchema for MonitorSpec {
 
 /// The kinds of monitors that can be used.
 pub const KINDS: &[&str] =
-    &["http", "https", "tcp", "tls", "dns", "grpc", "exec", "all", "any", "at_least"];
-/// The kinds that are documented and not yet supported.
-pub const KINDS_NOT_YET: &[&str] = &["push"];
+    &["http", "https", "tcp", "tls", "dns", "grpc", "exec", "push", "all", "any", "at_least"];
