@@ -42,6 +42,8 @@ fn pool(number: u32, ramp: Duration) -> Pool {
         coordinates: None,
         ramp,
         capacity: 0,
+        cost: 0.0,
+        hosts: Vec::new(),
     }
 }
 
@@ -56,6 +58,7 @@ fn steering(pools: Vec<Pool>) -> Arc<Steering> {
         owner: owner.parse().expect("a name"),
         target: Target::Policy(PolicyId(policy)),
         ttl: 30,
+        ttl_min: None,
         on_all_down: OnAllDown::NoData,
         site: String::new(),
     };

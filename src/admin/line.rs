@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::message::{Changed, Explained, Forced, Health, Reload, Resumed, Status};
+use super::message::{
+    Changed, Explained, Forced, Health, Reload, Reportable, Reported, Resumed, Status, World,
+};
 use crate::wire::{Name, Type};
 
 /// What the server is asked or told.
@@ -17,12 +19,16 @@ pub enum Request {
     Health(oneshot::Sender<Health>),
     /// Which answer a client gets, and why.
     Explain(Question, oneshot::Sender<Result<Explained, Refusal>>),
+    /// Where the clients of a steered name are sent.
+    World(Name, oneshot::Sender<Result<World, Refusal>>),
     /// An order about a pool.
     Change(Change, oneshot::Sender<Result<Changed, Refusal>>),
     /// Let what is held down come back.
     Resume(Resume, oneshot::Sender<Result<Resumed, Refusal>>),
-    /// Read all files anew; who asks.
-    Reload(String, oneshot::Sender<Result<Reload, Refusal>>),
+    /// What somebody found, for a monitor of kind push.
+    Report(Report, oneshot::Sender<Result<Reported, Refusal>>),
+    /// Read all files anew.
+    Reload(Reread, oneshot::Sender<Result<Reload, Refusal>>),
 }
 
 /// A question to explain.
@@ -84,6 +90,44 @@ pub enum Order {
 pub struct Resume {
     /// A pool, a member, `pool/member`, or a target of checks.
     pub name: String,
+    /// Who says so.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// What somebody found.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// A monitor of kind push.
+    pub monitor: String,
+    /// What it is about.
+    pub place: Place,
+    /// What was found.
+    pub verdict: Reportable,
+    /// Who says so.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// What a report is about.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A target of checks, or a pool for all its members.
+    Target(String),
+    /// One member of a pool.
+    Member {
+        /// The pool.
+        pool: String,
+        /// The member's name.
+        member: String,
+    },
+}
+
+/// That all files are to be read anew.
+#[derive(Debug, Clone)]
+pub struct Reread {
     /// Who says so.
     pub who: String,
     /// Why.

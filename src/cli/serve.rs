@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::arguments::Serve;
 use super::{descriptors, logging, report};
-use crate::admin::{self, History, OpenError};
+use crate::admin::{self, History, OpenError, Reread};
 use crate::config::{self, Config, Limits};
 use crate::server::{Event, Fixed, ReloadError, Reloaded, Server};
 use crate::transport::{Bound, stream};
@@ -91,7 +91,8 @@ async fn reload_until_stop(
         let reload = async {
             hangups.recv().await;
             tracing::info!("reloading {}", path.display());
-            tell(server.reload(path, "SIGHUP").await);
+            let order = Reread { who: "SIGHUP".to_owned(), reason: None };
+            tell(server.reload(path, order).await);
         };
         tokio::select! {
             () = reload => {}

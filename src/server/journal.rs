@@ -10,6 +10,9 @@ use crate::health::Verdict;
 use crate::server::event::Event;
 use crate::server::webhook::{self, Hooks, ledger::Ledger};
 
+/// Where the log has what operators changed, so that it can be told apart.
+const AUDIT: &str = "meridian::audit";
+
 /// Shared by all who have something to tell.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -38,17 +41,23 @@ impl Journal {
     /// Tells an event everywhere.
     pub(super) fn tell(&self, event: Event) {
         match &event {
+            // What somebody did, in one place of the log.
+            Event::Reload { error: None, .. } | Event::Report { verdict: Verdict::Up, .. } => {
+                tracing::info!(target: AUDIT, "{event}");
+            }
+            Event::Override { .. }
+            | Event::Resume { .. }
+            | Event::Report { .. }
+            | Event::Reload { .. } => {
+                tracing::warn!(target: AUDIT, "{event}");
+            }
             Event::Panic { begun: true, .. } => tracing::error!("{event}"),
             Event::Verdict { verdict: Verdict::Down, .. }
             | Event::Hold { .. }
             | Event::Warning { begun: true, .. }
             | Event::Pool { is_up: false, .. }
             | Event::Held { held: Some(_), .. }
-            | Event::Maintenance { .. }
-            | Event::Override { .. }
-            | Event::Resume { .. } => tracing::warn!("{event}"),
-            // Whoever reloads says the details.
-            Event::Reload { .. } => {}
+            | Event::Maintenance { .. } => tracing::warn!("{event}"),
             _ => tracing::info!("{event}"),
         }
         self.history.push(Entry::from(&event));
@@ -56,12 +65,12 @@ impl Journal {
         let _ = self.events.try_send(event);
     }
 
-    /// Remembers what became of a reload, and tells it.
-    pub(super) fn tell_reload(&self, reload: Reload) {
+    /// Remembers what became of a reload, and tells it and why it was asked for.
+    pub(super) fn tell_reload(&self, reload: Reload, reason: Option<String>) {
         let (generation, who) = (reload.generation, reload.who.clone());
         let error = reload.error.clone();
         *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
-        self.tell(Event::Reload { generation, who, error });
+        self.tell(Event::Reload { generation, who, reason, error });
     }
 
     /// The last reload.

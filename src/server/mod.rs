@@ -2,7 +2,8 @@
 //! reloads, and the stop.
 //!
 //! ```text
-//! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify, webhooks
+//! config ─► build ─► Generation ─► Server::start ─► hosts, checks, control, listeners, notify,
+//!                        │                          webhooks
 //!                        └───────► Server::reload ─► the next one, or none
 //! ```
 //!
@@ -15,6 +16,7 @@ mod desk;
 pub mod event;
 pub mod explain;
 pub mod fixed;
+pub mod hosts;
 mod journal;
 pub mod notify;
 pub mod reload;

@@ -2,8 +2,9 @@
 //! put it in force as a whole or not at all.
 //!
 //! ```text
-//! config::load ─► build ─► checks begin ─► their first round ─► Renewal ─► desk swaps
-//!    (the old generation answers)                                            └► NOTIFY, log
+//! config::load ─► build ─► hosts looked up ─► checks begin ─► their first round ─► Renewal ─► desk swaps
+//!    (the old generation answers)       ▲                                              └► NOTIFY, log
+//!              other addresses of hosts ┘
 //! ```
 
 use std::net::IpAddr;
@@ -14,19 +15,21 @@ use std::time::SystemTime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::admin::Refusal;
 use crate::admin::message::{Reload, millis};
+use crate::admin::{Refusal, Reread};
 use crate::config::{self, Diagnostic};
 use crate::engine::Snapshot;
 use crate::health::{self, Check, CheckId, Roster};
-use crate::server::build::{Generation, Origin, build};
+use crate::server::build::{Blueprint, Generation, Origin, build};
 use crate::server::changes::{self, Side};
 use crate::server::desk::{Places, Renewal};
 use crate::server::fixed::Fixed;
+use crate::server::hosts::{Hosts, Table};
 use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
 use crate::server::webhook::Hooks;
-use crate::steering::control::Steering;
+use crate::steering::control::{Safety, Steering, Window};
+use crate::steering::model::PoolId;
 use crate::transport::Identity;
 
 /// A generation that is in force.
@@ -76,6 +79,7 @@ pub(super) struct Reloader {
     sources: Vec<IpAddr>,
     /// What encrypted listeners show, when there are any.
     identity: Option<Identity>,
+    hosts: Hosts,
     journal: Arc<Journal>,
     current: Mutex<Current>,
 }
@@ -87,16 +91,35 @@ struct Current {
     facts: Facts,
     /// The roster's numbers of its checks.
     numbers: Vec<CheckId>,
+    /// What pools are made of when host names have other addresses.
+    blueprint: Option<Arc<Blueprint>>,
+    /// The addresses in force.
+    table: Arc<Table>,
+    places: Arc<Places>,
     /// Looks after the certificate's files, when there are any, as long as it is not dropped.
     certificate: JoinSet<()>,
 }
 
-/// What generations are compared by.
+/// What is in force in a generation, and what generations are compared by.
 #[derive(Debug, Clone)]
-struct Facts {
-    snapshot: Arc<Snapshot>,
-    steering: Arc<Steering>,
-    checks: Vec<Check>,
+pub(super) struct Facts {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) steering: Arc<Steering>,
+    pub(super) checks: Vec<Check>,
+    pub(super) safety: Safety,
+    pub(super) maintenance: Vec<(PoolId, Window)>,
+}
+
+/// What a server began with.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub(super) facts: Facts,
+    /// The roster's numbers of its checks.
+    pub(super) numbers: Vec<CheckId>,
+    pub(super) places: Arc<Places>,
+    /// The addresses that are served.
+    pub(super) sources: Vec<IpAddr>,
+    pub(super) hosts: Hosts,
 }
 
 /// Where a [`Reloader`] tells others of a new generation.
@@ -114,10 +137,10 @@ impl Reloader {
         generation: &Generation,
         fixed: Fixed,
         roster: &Roster,
-        numbers: Vec<CheckId>,
-        sources: Vec<IpAddr>,
+        begin: Begin,
         outlets: Outlets,
     ) -> Reloader {
+        let Begin { facts, numbers, places, sources, hosts } = begin;
         let mut certificate = JoinSet::new();
         if let Some(files) = generation.certificate.clone() {
             certificate.spawn(files.watch());
@@ -133,17 +156,22 @@ impl Reloader {
             identity: generation.encrypted.as_ref().map(|encrypted| encrypted.identity.clone()),
             current: Mutex::new(Current {
                 number: 1,
-                facts: Facts::of(generation),
+                facts,
                 numbers,
+                blueprint: generation.blueprint.clone(),
+                table: hosts.table(),
+                places,
                 certificate,
             }),
+            hosts,
         };
         reloader.announce(generation);
         reloader
     }
 
     /// Puts what stands on disk in force; see [`Server::reload`](super::Server::reload).
-    pub(super) async fn reload(&self, path: &Path, who: &str) -> Result<Reloaded, ReloadError> {
+    pub(super) async fn reload(&self, path: &Path, order: Reread) -> Result<Reloaded, ReloadError> {
+        let Reread { who, reason } = order;
         let mut current = self.current.lock().await;
         let outcome = self.follow(&mut current, path).await;
         let (error, lints, waiting) = match &outcome {
@@ -151,20 +179,21 @@ impl Reloader {
             Err(error) => (Some(error.text()), &[][..], &[][..]),
         };
         let waiting = waiting.iter().map(|key| (*key).to_owned()).collect();
-        self.journal.tell_reload(Reload {
+        let reload = Reload {
             at: millis(SystemTime::now()),
-            who: who.to_owned(),
+            who,
             generation: current.number,
             error,
             lints: if lints.is_empty() { String::new() } else { config::render(lints, false) },
             waiting,
-        });
+        };
+        self.journal.tell_reload(reload, reason);
         outcome
     }
 
     /// The same for whoever asks through the control API.
-    pub(super) async fn report(&self, path: &Path, who: &str) -> Result<Reload, Refusal> {
-        match self.reload(path, who).await {
+    pub(super) async fn report(&self, path: &Path, order: Reread) -> Result<Reload, Refusal> {
+        match self.reload(path, order).await {
             // Another reload may have come since; that one is the newer truth.
             Ok(_) => self.journal.reload().ok_or(Refusal::Away),
             Err(error) => Err(Refusal::Mistakes(error.text())),
@@ -176,32 +205,18 @@ impl Reloader {
         let (fixed, slots_of) = (self.fixed.clone(), current.facts.snapshot.clone());
         let path = path.to_owned();
         let (mut generation, waiting) = apart(move || read(path, &fixed, &slots_of)).await??;
-        let (roster, checks) = (self.roster.clone(), generation.checks.clone());
-        let numbers = apart(move || roster.begin(&checks)).await??;
-        let late = self.roster.first_round().await;
-        if late > 0 {
-            tracing::warn!("{late} checks had no result in their first round");
+        look_up(&self.hosts, &generation).await;
+        let table = self.hosts.table();
+        let facts = Facts::of(&generation, &table);
+        let places = Arc::new(Places::of(&mut generation));
+        let put = self.put_in_force(current, facts.clone(), places).await;
+        if put.is_ok() {
+            current.blueprint = generation.blueprint.clone();
+            current.table = table;
         }
-        let (done, is_done) = oneshot::channel();
-        let renewal = Renewal {
-            snapshot: generation.snapshot.clone(),
-            steering: generation.steering.clone(),
-            checks: generation.checks.clone(),
-            numbers: numbers.clone(),
-            number: current.number + 1,
-            safety: generation.safety,
-            maintenance: generation.maintenance.clone(),
-            places: Places {
-                databases: std::mem::take(&mut generation.databases),
-                networks: std::mem::take(&mut generation.networks),
-            },
-            done,
-        };
-        if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
-            self.roster.keep(&current.numbers);
-            return Err(ReloadError::Defect("nobody puts generations in force any more".into()));
-        }
-        self.roster.keep(&numbers);
+        let names = current.blueprint.as_ref().map_or(&[][..], |blueprint| blueprint.names());
+        self.hosts.keep(names);
+        let old = put?;
         if let (Some(shown), Some(encrypted)) = (&self.identity, &generation.encrypted) {
             current.certificate.abort_all();
             shown.replace(&encrypted.identity);
@@ -213,10 +228,6 @@ impl Reloader {
         // New ones are told of this reload too.
         let (list, from) = (generation.hooks.clone(), self.journal.history().last());
         self.hooks.send_replace(Hooks { list, from });
-        current.number += 1;
-        current.numbers = numbers;
-        let facts = Facts::of(&generation);
-        let old = std::mem::replace(&mut current.facts, facts.clone());
         let lints = std::mem::take(&mut generation.lints);
         let differences = apart(move || {
             let differences = changes::between(old.side(), facts.side());
@@ -226,7 +237,6 @@ impl Reloader {
         });
         let differences = differences.await?;
         let number = current.number;
-        tracing::info!("generation {number} is in force");
         for difference in differences {
             tracing::info!("generation {number}, {difference}");
         }
@@ -234,6 +244,70 @@ impl Reloader {
             tracing::warn!("waiting for a restart: {}", waiting.join(", "));
         }
         Ok(Reloaded { number, lints, waiting })
+    }
+
+    /// Puts other addresses of host names in force, if there are any: a generation of the same
+    /// files with other members. What they are to the checks goes on for those that stay.
+    async fn readdress(&self) -> Result<(), ReloadError> {
+        let mut current = self.current.lock().await;
+        let table = self.hosts.table();
+        let Some(blueprint) = current.blueprint.clone() else { return Ok(()) };
+        let is_same = |name| current.table.addresses(name) == table.addresses(name);
+        if blueprint.names().iter().all(is_same) {
+            return Ok(());
+        }
+        let (steering, found) = (current.facts.steering.clone(), table.clone());
+        let filled = apart(move || {
+            let (steering, checks) = blueprint.fill(&steering, &found);
+            (Arc::new(steering), checks)
+        });
+        let (steering, checks) = filled.await?;
+        let facts = Facts { steering, checks, ..current.facts.clone() };
+        let places = current.places.clone();
+        let old = self.put_in_force(&mut current, facts, places).await?;
+        current.table = table;
+        let number = current.number;
+        tracing::info!("generation {number} is in force: host names have other addresses");
+        for difference in changes::between(old.side(), current.facts.side()) {
+            tracing::info!("generation {number}, {difference}");
+        }
+        Ok(())
+    }
+
+    /// Begins the checks, and has the desk answer from it after their first round; gives what was
+    /// in force before.
+    async fn put_in_force(
+        &self,
+        current: &mut Current,
+        facts: Facts,
+        places: Arc<Places>,
+    ) -> Result<Facts, ReloadError> {
+        let (roster, checks) = (self.roster.clone(), facts.checks.clone());
+        let numbers = apart(move || roster.begin(&checks)).await??;
+        let late = self.roster.first_round().await;
+        if late > 0 {
+            tracing::warn!("{late} checks had no result in their first round");
+        }
+        let (done, is_done) = oneshot::channel();
+        let renewal = Renewal {
+            snapshot: facts.snapshot.clone(),
+            steering: facts.steering.clone(),
+            checks: facts.checks.clone(),
+            safety: facts.safety,
+            maintenance: facts.maintenance.clone(),
+            numbers: numbers.clone(),
+            number: current.number + 1,
+            places: places.clone(),
+            done,
+        };
+        if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
+            self.roster.keep(&current.numbers);
+            return Err(ReloadError::Defect("nobody puts generations in force any more".into()));
+        }
+        self.roster.keep(&numbers);
+        (current.numbers, current.places) = (numbers, places);
+        current.number += 1;
+        Ok(std::mem::replace(&mut current.facts, facts))
     }
 
     fn announce(&self, generation: &Generation) {
@@ -247,17 +321,58 @@ impl Reloader {
     }
 }
 
+/// Looks up the host names of a generation, each once.
+pub(super) async fn look_up(hosts: &Hosts, generation: &Generation) {
+    if let Some(blueprint) = &generation.blueprint {
+        hosts.begin(blueprint.names(), &generation.resolver);
+        let late = hosts.first_round().await;
+        if late > 0 {
+            tracing::warn!("{late} host names had no answer in the first round");
+        }
+    }
+}
+
+/// Puts other addresses of host names in force as they are found, until told to stop.
+pub(super) async fn follow_hosts(
+    reloader: Arc<Reloader>,
+    mut tables: watch::Receiver<Arc<Table>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            // `false` came before; only `true`, or the sender's end, comes after.
+            _ = stop.changed() => return,
+            changed = tables.changed() => if changed.is_err() {
+                return;
+            },
+        }
+        if let Err(error) = reloader.readdress().await {
+            tracing::error!(%error, "new addresses of host names are not in force");
+        }
+    }
+}
+
 impl Facts {
-    fn of(generation: &Generation) -> Facts {
+    /// A generation with these addresses of its host names.
+    pub(super) fn of(generation: &Generation, table: &Table) -> Facts {
+        let (steering, checks) = match &generation.blueprint {
+            None => (generation.steering.clone(), generation.checks.clone()),
+            Some(blueprint) => {
+                let (steering, checks) = blueprint.fill(&generation.steering, table);
+                (Arc::new(steering), checks)
+            }
+        };
         Facts {
             snapshot: generation.snapshot.clone(),
-            steering: generation.steering.clone(),
-            checks: generation.checks.clone(),
+            steering,
+            checks,
+            safety: generation.safety,
+            maintenance: generation.maintenance.clone(),
         }
     }
 
     fn side(&self) -> Side<'_> {
-        let Facts { snapshot, steering, checks } = self;
+        let Facts { snapshot, steering, checks, .. } = self;
         Side { snapshot, model: &steering.model, checks }
     }
 }

@@ -205,6 +205,7 @@ fn tell(event: &Event, address: SocketAddr) -> io::Result<()> {
         | Event::Maintenance { .. }
         | Event::Override { .. }
         | Event::Resume { .. }
+        | Event::Report { .. }
         | Event::Reload { .. } => {
             writeln!(out, "  {event}")?;
         }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::resolver::ResolverSpec;
 use super::safety::SafetySpec;
 use super::transfer::{KeySpec, TransferSpec};
 use super::webhook::WebhookSpec;
@@ -20,6 +21,8 @@ pub struct ServerFile {
     pub geoip: Option<GeoipSpec>,
     /// EDNS Client Subnet (RFC 7871).
     pub ecs: Option<EcsSpec>,
+    /// How members given by host name are looked up.
+    pub resolver: Option<ResolverSpec>,
     /// What one client, and all together, may use.
     pub limits: Option<LimitsSpec>,
     /// Keys for transaction signatures (RFC 8945), by name.
@@ -28,6 +31,8 @@ pub struct ServerFile {
     pub transfer: Option<TransferSpec>,
     /// What no change may break, whoever makes it.
     pub safety: Option<SafetySpec>,
+    /// What checks of members may do.
+    pub health: Option<HealthSpec>,
     /// Control, metrics, and health of the server itself.
     pub admin: Option<AdminSpec>,
     /// HTTP servers that are told of what happens.
@@ -39,8 +44,8 @@ pub struct ServerFile {
 impl ServerFile {
     /// The tables such a file may hold.
     pub const TABLES: &'static [&'static str] = &[
-        "server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "safety", "admin",
-        "webhook", "log",
+        "server", "tls", "geoip", "ecs", "resolver", "limits", "keys", "transfer", "health",
+        "safety", "admin", "webhook", "log",
     ];
 
     /// Those that may be there more than once.
@@ -151,6 +156,15 @@ pub struct EcsSpec {
     pub enabled: Option<Spanned<bool>>,
 }
 
+/// What checks of members may do.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSpec {
+    /// Whether monitors of kind `exec` may run programs.
+    #[schemars(extend("default" = false))]
+    pub exec: Option<Spanned<bool>>,
+}
+
 /// What one client, and all together, may use.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -206,7 +220,8 @@ pub struct AdminSpec {
     /// TCP address of metrics and the API; "" for none. Everybody who reaches it may read.
     #[schemars(extend("default" = "127.0.0.1:9153"))]
     pub listen: Option<Spanned<String>>,
-    /// File with the bearer token that changes over TCP need; "" allows none.
+    /// File with the bearer tokens that changes over TCP need, a line each: `TOKEN` or
+    /// `NAME TOKEN`; "" allows none.
     #[schemars(extend("default" = ""))]
     pub token_file: Option<Spanned<String>>,
 }

@@ -66,6 +66,7 @@ impl Ward {
             healthy: true,
             members: members.clone(),
             left: self.wanted.left.clone(),
+            is_void: self.wanted.is_void,
         }
     }
 }
@@ -78,6 +79,7 @@ fn all_up(standing: &Standing) -> Standing {
         healthy: true,
         members: vec![true; standing.members.len()],
         left: standing.left.clone(),
+        is_void: standing.is_void,
     }
 }
 

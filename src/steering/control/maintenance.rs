@@ -132,23 +132,6 @@ impl Control {
         windows.map(|window| (window, window.phase(now))).find(|(_, phase)| phase.is_active())
     }
 
-    /// How long the answers of a binding may be kept now, in seconds.
-    pub(super) fn ttl_of(&self, number: usize) -> u32 {
-        let binding = &self.steering.bindings[number];
-        if self.transitions.windows.iter().all(Vec::is_empty) {
-            return binding.ttl;
-        }
-        let target = self.steering.compiled.targets[binding.target].target;
-        let under = self.steering.model.pools_under(target);
-        let windows = under.iter().flat_map(|pool| self.transitions.windows_of(*pool));
-        windows.fold(binding.ttl, |ttl, window| window.ttl(ttl, self.transitions.now))
-    }
-
-    /// How long the answers of a record may be kept now, in seconds.
-    pub fn ttl(&self, record: crate::zone::RecordId) -> u32 {
-        self.ttl_of(self.steering.slots[record.0 as usize].answers as usize)
-    }
-
     /// Whether it is planned that a pool has no clients, and they are on their way out or gone.
     pub(super) fn is_planned_out(&self, pool: PoolId) -> bool {
         let is_forced = matches!(self.transitions.overrides.get(&pool), Some(Override::Forced(_)));

@@ -11,6 +11,7 @@ mod load;
 mod maintenance;
 mod safety;
 mod transition;
+mod ttl;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,14 +20,16 @@ pub use generation::Steering;
 pub use maintenance::{Phase, Window};
 pub use safety::{Held, MaxShift, Safety};
 pub use transition::{LastTarget, Override, Slope};
+pub use ttl::Cut;
 
 use answers::Found;
 use guard::Guard;
 use transition::Transitions;
+use ttl::Ends;
 
 use crate::health::{CheckId, Verdict};
-use crate::steering::compile::latency_nodes;
-use crate::steering::latency::Choice;
+use crate::steering::choice::{Choice, Ratings};
+use crate::steering::compile::choosing_nodes;
 use crate::steering::live::Live;
 use crate::steering::model::PoolId;
 use crate::steering::plan::PlanId;
@@ -105,6 +108,9 @@ pub struct Control {
     left: HashMap<CheckId, u8>,
     check_ms: HashMap<CheckId, f64>,
     transitions: Transitions,
+    ends: Ends,
+    /// By binding, the time to live of its answers in seconds.
+    ttls: Vec<u32>,
     /// What is granted, and answers are resolved from.
     standings: Vec<Standing>,
     /// Holds back what safety rules forbid, when there are any.
@@ -131,7 +137,7 @@ impl Control {
     }
 
     /// The start of a generation that follows another one: what is not in the files goes on.
-    /// Those are the operator's word, latency choices, and last known answers. The first
+    /// Those are the operator's word, choices of latency and load policies, and last known answers. The first
     /// [`Control::settle`] returns what became otherwise.
     pub fn succeed(
         before: &Control,
@@ -152,6 +158,8 @@ impl Control {
             left: HashMap::new(),
             check_ms: HashMap::new(),
             transitions: Transitions::new(),
+            ends: Ends::default(),
+            ttls: vec![0; steering.bindings.len()],
             standings: Vec::new(),
             guard: None,
             server_ms: vec![0.0; pools],
@@ -164,15 +172,15 @@ impl Control {
             live: Live { slots: steering.slots.clone(), answers: Vec::new() },
             steering,
         };
-        for node in latency_nodes(&control.steering.compiled.plans) {
-            let choice = Choice::new(&control.view().estimates(node));
+        control.restand_all();
+        for node in choosing_nodes(&control.steering.compiled.plans) {
+            let choice = Choice::new(&control.view().ratings(node));
             control.choices.insert(node, choice);
         }
         if let Some(before) = before {
             control.inherit(before);
+            control.restand_all();
         }
-        control.standings =
-            (0..pools as u32).map(|pool| control.standing_of(PoolId(pool))).collect();
         if let Some(before) = before {
             control.inherit_guard(before);
         }
@@ -212,6 +220,7 @@ impl Control {
             standings: &self.standings,
             choices: &self.choices,
             server_ms: &self.server_ms,
+            loads: &self.transitions.loads.of_check,
         }
     }
 
@@ -244,9 +253,10 @@ impl Control {
         }
     }
 
-    /// One evaluation of all latency choices; call at a steady pace, then [`Control::settle`].
-    pub fn evaluate_latency(&mut self) {
-        self.move_choices(|choice, estimates, up| choice.next(estimates, up));
+    /// One evaluation of all choices of latency and load policies; call at a steady pace, then
+    /// [`Control::settle`].
+    pub fn evaluate_choices(&mut self) {
+        self.move_choices(|choice, ratings, up| choice.next(ratings, up));
     }
 
     /// Whether something changed since the last [`Control::settle`].
@@ -275,11 +285,12 @@ impl Control {
 
     fn resolve_touched(&mut self) {
         if !self.touched.is_empty() {
-            self.move_choices(|choice, estimates, up| choice.settle(estimates, up));
+            self.move_choices(|choice, ratings, up| choice.settle(ratings, up));
         }
         let touched: Vec<usize> = std::mem::take(&mut self.touched).into_iter().collect();
         for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
-            let Found { answers, panic, last_known } = found;
+            let Found { answers, ttl, panic, last_known } = found;
+            self.ttls[number] = ttl;
             for (cell, resolved) in last_known {
                 self.last_known.insert((number, cell), resolved);
             }
@@ -294,16 +305,13 @@ impl Control {
         }
     }
 
-    fn move_choices(
-        &mut self,
-        step: impl Fn(Choice, &[Option<f64>], &dyn Fn(usize) -> bool) -> Choice,
-    ) {
+    fn move_choices(&mut self, step: impl Fn(Choice, &Ratings, &dyn Fn(usize) -> bool) -> Choice) {
         let view = self.view();
         let mut moved = Vec::new();
         let mut first_moved = false;
         for (node, choice) in &self.choices {
             let up = |index: usize| view.is_candidate_up(*node, index);
-            let next = step(*choice, &view.estimates(*node), &up);
+            let next = step(*choice, &view.ratings(*node), &up);
             if next != *choice {
                 first_moved |= next.first() != choice.first();
                 moved.push((*node, next));

@@ -236,6 +236,7 @@ impl Control {
         self.changes.extend(ended(Cause::Restore, &restored));
         self.changes.extend(ended(Cause::Ramp, &ramped));
         self.weigh_loads();
+        self.age_hosts();
         let transitions = &self.transitions;
         let mut moved: Vec<PoolId> = transitions.overrides.keys().copied().collect();
         moved.extend(transitions.ramps.keys().copied());
@@ -260,7 +261,7 @@ impl Control {
         };
         let is_planned = windows.iter().flatten().any(|window| window.phase(*now) != Phase::Over);
         let is_moving = is_planned || overrides.values().any(moves) || !ramps.is_empty();
-        is_moving || loads.are_reported() || self.is_guard_moving()
+        is_moving || loads.are_reported() || self.is_guard_moving() || self.is_ageing()
     }
 
     /// The record that has no other pool to go to, if `pool` is up and there is one.
@@ -299,6 +300,12 @@ impl Control {
     pub(super) fn share_without_ramp(&self, pool: PoolId, state: PoolState) -> Option<Share> {
         self.transitions.ramps.get(&pool)?;
         Some(self.transitions.share(pool, state, Duration::ZERO))
+    }
+
+    /// Works out the standings of all pools, as at the start of a generation.
+    pub(super) fn restand_all(&mut self) {
+        let pools = (0..self.steering.model.pools.len() as u32).map(PoolId);
+        self.standings = pools.map(|pool| self.standing_of(pool)).collect();
     }
 
     /// Works out the standing of a pool anew; what comes back up by its checks begins its ramp.
