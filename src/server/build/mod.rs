@@ -16,7 +16,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::files::Memory;
+use crate::config::files::{Disk, Files, Memory};
+use crate::config::server::Nsid;
 use crate::config::{Config, Loaded};
 use crate::engine::Snapshot;
 use crate::geo::{Atlas, Database, Network};
@@ -33,13 +34,29 @@ use crate::transport::Encrypted;
 pub enum Origin<'a> {
     /// The paths in the configuration.
     Disk,
+    /// The same, read through these.
+    Files(&'a dyn Files),
     /// Memory: zone files by the same paths, and the embedded GeoIP database for any path.
     Embedded(&'a Memory),
+}
+
+impl<'a> Origin<'a> {
+    /// What reads the files.
+    fn files(self) -> &'a dyn Files {
+        match self {
+            Origin::Disk => &Disk,
+            Origin::Files(files) => files,
+            Origin::Embedded(memory) => memory,
+        }
+    }
 }
 
 /// Everything that one generation of the configuration becomes.
 #[derive(Debug)]
 pub struct Generation {
+    /// Its number: 1 until it is [given](Generation::number) another one.
+    pub number: u64,
+    nsid: Nsid,
     /// What the engine answers from.
     pub snapshot: Arc<Snapshot>,
     /// What steers.
@@ -95,6 +112,8 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     }
     let settings = settings::build(&config);
     Ok(Generation {
+        number: 1,
+        nsid: config.server.nsid,
         snapshot: Arc::new(Snapshot { zones, settings, transfer }),
         steering: Arc::new(steering),
         atlas: world.atlas,
@@ -106,6 +125,16 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         certificate,
         lints: found,
     })
+}
+
+impl Generation {
+    /// Gives it its number, which answers may tell. Only as long as nobody answers from it.
+    pub fn number(&mut self, number: u64) {
+        self.number = number;
+        if let Some(snapshot) = Arc::get_mut(&mut self.snapshot) {
+            snapshot.settings.nsid = self.nsid.of(number).into();
+        }
+    }
 }
 
 /// Lints for geo rules that no client of the world matches first.
