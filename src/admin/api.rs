@@ -20,7 +20,8 @@ use super::access::{self, Peer};
 use super::history::{Entry, History};
 use super::line::{self, Change, Line, Order, Question, Refusal, Request};
 use super::message::{
-    Changed, Drain, Explained, Force, Health, Problem, Reload, Restore, Resume, Resumed, Status,
+    Changed, Drain, Explained, Force, Health, KeptGeneration, Problem, Reload, Restore, Resume,
+    Resumed, Rollback, RolledBack, Status,
 };
 use super::metrics::{self, Counts};
 
@@ -88,6 +89,8 @@ pub(super) fn router(office: Arc<Office>) -> Router {
         .route("/v1/force", post(force))
         .route("/v1/resume", post(resume))
         .route("/v1/reload", post(reload))
+        .route("/v1/rollback", post(rollback))
+        .route("/v1/generations", get(generations))
         .route("/metrics", get(prometheus))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -255,6 +258,22 @@ async fn reload(
 ) -> Result<Json<Reload>, Refusal> {
     let who = access::permit(peer, &headers, office.token_file.as_deref())?;
     office.line()?.ask(|back| Request::Reload(who, back)).await?.map(Json)
+}
+
+async fn rollback(
+    State(office): Here,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<RolledBack>, Refusal> {
+    let who = access::permit(peer, &headers, office.token_file.as_deref())?;
+    let Rollback { generation, reason } = read(&body)?;
+    let order = line::Rollback { generation, who, reason: reason_of(reason)? };
+    office.line()?.ask(|back| Request::Rollback(order, back)).await?.map(Json)
+}
+
+async fn generations(State(office): Here) -> Result<Json<Vec<KeptGeneration>>, Refusal> {
+    office.line()?.ask(Request::Generations).await.map(Json)
 }
 
 async fn prometheus(State(office): Here) -> Result<Response, Refusal> {

@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::message::{Changed, Explained, Forced, Health, Reload, Resumed, Status};
+use super::message::{
+    Changed, Explained, Forced, Health, KeptGeneration, Reload, Resumed, RolledBack, Status,
+};
 use crate::wire::{Name, Type};
 
 /// What the server is asked or told.
@@ -23,6 +25,10 @@ pub enum Request {
     Resume(Resume, oneshot::Sender<Result<Resumed, Refusal>>),
     /// Read all files anew; who asks.
     Reload(String, oneshot::Sender<Result<Reload, Refusal>>),
+    /// Put a kept generation in force.
+    Rollback(Rollback, oneshot::Sender<Result<RolledBack, Refusal>>),
+    /// Which generations are kept.
+    Generations(oneshot::Sender<Vec<KeptGeneration>>),
 }
 
 /// A question to explain.
@@ -84,6 +90,17 @@ pub enum Order {
 pub struct Resume {
     /// A pool, a member, `pool/member`, or a target of checks.
     pub name: String,
+    /// Who says so.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// That a kept generation is to be in force.
+#[derive(Debug, Clone)]
+pub struct Rollback {
+    /// Which; `None` for the one before that in force.
+    pub generation: Option<u64>,
     /// Who says so.
     pub who: String,
     /// Why.

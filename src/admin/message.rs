@@ -36,6 +36,10 @@ pub struct Status {
     pub overrides: Vec<Override>,
     /// The last reload, if there was any.
     pub reload: Option<Reload>,
+    /// What is in force instead of what the files on disk say, after a start on broken files or a
+    /// rollback.
+    #[serde(default)]
+    pub fallback: Option<Fallback>,
     /// GeoIP databases.
     pub databases: Vec<DatabaseStatus>,
     /// What does not work and is worked around, as a state directory that cannot be written.
@@ -76,6 +80,59 @@ pub struct Reload {
     /// What is probably not meant, as `meridian check` prints it; empty for nothing.
     pub lints: String,
     /// Keys whose new values wait for a restart.
+    pub waiting: Vec<String>,
+}
+
+/// A kept generation that is in force instead of what the files on disk say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fallback {
+    /// The number it was kept under.
+    pub generation: u64,
+    /// When it came into force first.
+    pub at: u64,
+    /// Who put it in force.
+    pub who: String,
+}
+
+/// A generation that is kept in the state directory.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct KeptGeneration {
+    /// Its number.
+    pub generation: u64,
+    /// When it came into force first.
+    pub at: u64,
+    /// How many files it was made from, without secrets and certificates.
+    pub files: usize,
+    /// Their octets together.
+    pub octets: u64,
+    /// Whether it is in force.
+    pub in_force: bool,
+}
+
+/// Puts a kept generation in force.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// Which; the one before that in force when it is not said.
+    #[serde(default)]
+    pub generation: Option<u64>,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// A kept generation that was put in force.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RolledBack {
+    /// The number it is in force as.
+    pub generation: u64,
+    /// The number it was kept under.
+    pub of: u64,
+    /// When it came into force first.
+    pub at: u64,
+    /// Files on disk that say something else; the next reload reads them.
+    pub differing: Vec<String>,
+    /// Keys whose values wait for a restart.
     pub waiting: Vec<String>,
 }
 

@@ -119,7 +119,7 @@ impl Desk {
             warned: HashSet::new(),
             overrides,
             journal,
-            generation: 1,
+            generation: generation.number,
             started: SystemTime::now(),
             places,
         };

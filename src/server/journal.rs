@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::admin::message::Reload;
+use crate::admin::message::{Fallback, Reload};
 use crate::admin::{Entry, History};
 use crate::health::Verdict;
 use crate::server::event::Event;
@@ -14,12 +14,23 @@ use crate::server::event::Event;
 pub(super) struct Journal {
     history: Arc<History>,
     events: mpsc::Sender<Event>,
-    reload: Mutex<Option<Reload>>,
+    files: Mutex<Files>,
+}
+
+/// What is known of the files behind the answers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Files {
+    /// The last reload.
+    pub(super) reload: Option<Reload>,
+    /// What is in force instead of what stands on disk.
+    pub(super) fallback: Option<Fallback>,
+    /// Why the generation in force is not kept, if it is not.
+    pub(super) unkept: Option<String>,
 }
 
 impl Journal {
     pub(super) fn new(history: Arc<History>, events: mpsc::Sender<Event>) -> Journal {
-        Journal { history, events, reload: Mutex::new(None) }
+        Journal { history, events, files: Mutex::default() }
     }
 
     /// Tells an event everywhere.
@@ -31,6 +42,7 @@ impl Journal {
             | Event::Warning { begun: true, .. }
             | Event::Pool { is_up: false, .. }
             | Event::Override { .. }
+            | Event::Rollback { .. }
             | Event::Resume { .. } => tracing::warn!("{event}"),
             // Whoever reloads says the details.
             Event::Reload { .. } => {}
@@ -45,13 +57,18 @@ impl Journal {
     pub(super) fn tell_reload(&self, reload: Reload) {
         let (generation, who) = (reload.generation, reload.who.clone());
         let error = reload.error.clone();
-        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
+        self.note(|files| files.reload = Some(reload));
         self.tell(Event::Reload { generation, who, error });
     }
 
-    /// The last reload.
-    pub(super) fn reload(&self) -> Option<Reload> {
-        self.reload.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is known of the files.
+    pub(super) fn files(&self) -> Files {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Corrects what is known of them.
+    pub(super) fn note(&self, correct: impl FnOnce(&mut Files)) {
+        correct(&mut self.files.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// What is told, to read.

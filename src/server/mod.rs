@@ -2,8 +2,8 @@
 //! reloads, and the stop.
 //!
 //! ```text
-//! config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify
-//!                        └───────► Server::reload ─► the next one, or none
+//! first ─► config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify
+//!                                 └───────► Server::reload ─► the next one, or none
 //! ```
 //!
 //! [`mod@build`] is the only place that turns configuration into runtime objects.
@@ -14,7 +14,9 @@ pub mod changes;
 mod desk;
 pub mod event;
 pub mod explain;
+pub mod first;
 pub mod fixed;
+pub mod generations;
 mod journal;
 pub mod notify;
 pub mod reload;
@@ -22,6 +24,8 @@ pub mod serve;
 
 pub use build::{Generation, Origin, build};
 pub use event::Event;
+pub use first::{First, Lineage, first};
 pub use fixed::Fixed;
-pub use reload::{ReloadError, Reloaded};
+pub use generations::Watch;
+pub use reload::{ReloadError, Reloaded, When};
 pub use serve::{Server, StartError};

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::admin::{self, Counts, History, Line, Overrides, Refusal, Request};
+use crate::admin::{self, Counts, History, Line, Overrides, Request};
 use crate::health::{self, CheckId, Checker, Options, Report, Store};
 use crate::server::build::Generation;
 use crate::server::desk::{Desk, Places};
 use crate::server::event::Event;
-use crate::server::fixed::Fixed;
+use crate::server::first::Lineage;
+use crate::server::generations::Watch;
 use crate::server::journal::Journal;
 use crate::server::notify;
-use crate::server::reload::{Outlets, ReloadError, Reloaded, Reloader};
+use crate::server::reload::{Outlets, ReloadError, Reloaded, Reloader, When};
 use crate::transport::{Bound, Meter, Protocol, Running, stream};
 
 /// Reports that may wait for the control task.
@@ -55,15 +56,15 @@ pub enum StartError {
 impl Server {
     /// Runs the first round of checks, then answers on `bound`. Must be called inside a
     /// multi-threaded tokio runtime. `state` is the directory for what survives a restart; events
-    /// go to `events`, as far as it keeps up, and to `history`. `fixed` is what reloads leave as it
-    /// is.
+    /// go to `events`, as far as it keeps up, and to `history`. `lineage` says where the generation
+    /// comes from.
     ///
     /// # Errors
     ///
     /// When the checks or the listeners cannot be started.
     pub async fn start(
         mut generation: Generation,
-        fixed: Fixed,
+        lineage: Lineage,
         bound: Bound,
         limits: stream::Limits,
         state: Option<&Path>,
@@ -111,8 +112,11 @@ impl Server {
         // Secondaries come for the zones at once, so it is answered before they are told.
         let sources = running.addresses().iter().map(SocketAddr::ip).collect();
         let outlets = Outlets { renewals, announcements, journal: Arc::clone(&journal) };
-        let reloader = Reloader::new(generation, fixed, roster, numbers, sources, outlets);
+        let reloader = Reloader::new(generation, lineage, roster, numbers, sources, outlets);
         let (reloader, admin) = (Arc::new(reloader), None);
+        let first = Arc::clone(&reloader);
+        // Copies what may be large, while queries are answered.
+        tokio::spawn(async move { first.keep_first().await });
         Ok(Server { running, checker, control, notify, reloader, requests, journal, admin, stop })
     }
 
@@ -136,13 +140,24 @@ impl Server {
     /// policies, GeoIP data, limits, secrets, keys and certificates. Queries are answered all the
     /// while, by the old generation until the new one is there: that is after the first results
     /// of checks that are new, which takes 5 s at most. Whoever calls while another call runs
-    /// waits for it. Log lines tell what changed; the history says that it was `who`.
+    /// waits for it. Log lines tell what changed; the history says that it was `who`. `None` when
+    /// only a change was to be put in force and there is none.
     ///
     /// # Errors
     ///
     /// When there is anything wrong; then everything stays as it was.
-    pub async fn reload(&self, path: &Path, who: &str) -> Result<Reloaded, ReloadError> {
-        self.reloader.reload(path, who).await
+    pub async fn reload(
+        &self,
+        path: &Path,
+        who: &str,
+        when: When,
+    ) -> Result<Option<Reloaded>, ReloadError> {
+        self.reloader.reload(path, who, when).await
+    }
+
+    /// Tells of changes of the files that were last read from disk.
+    pub fn watch(&self) -> Watch {
+        self.reloader.watch()
     }
 
     /// The addresses it answers on with UDP and TCP.
@@ -181,24 +196,28 @@ async fn dispatch(
     path: Option<PathBuf>,
 ) {
     while let Some(request) = requests.recv().await {
-        let Request::Reload(who, back) = request else {
-            // When the desk has gone, so has the request's way back, and whoever asks sees that.
-            let _ = desk.send(request).await;
-            continue;
-        };
         let (reloader, path) = (Arc::clone(&reloader), path.clone());
-        // It takes as long as it takes; other requests go on.
-        tokio::spawn(async move {
-            let done = match path {
-                None => {
-                    let text = "this server has no files to read anew";
-                    Err(Refusal::Refused(text.to_owned()))
-                }
-                Some(path) => reloader.report(&path, &who).await,
-            };
-            // Whoever asked may have gone; it is done all the same.
-            let _ = back.send(done);
-        });
+        match request {
+            // It takes as long as it takes; other requests go on. Whoever asked may have gone; it
+            // is done all the same.
+            Request::Reload(who, back) => {
+                tokio::spawn(async move {
+                    let _ = back.send(reloader.report(path.as_deref(), &who).await);
+                });
+            }
+            Request::Rollback(order, back) => {
+                tokio::spawn(async move {
+                    let _ = back.send(reloader.roll_back(path.as_deref(), order).await);
+                });
+            }
+            Request::Generations(back) => {
+                tokio::spawn(async move {
+                    let _ = back.send(reloader.generations().await);
+                });
+            }
+            // When the desk has gone, so has the request's way back, and whoever asks sees that.
+            request => drop(desk.send(request).await),
+        }
     }
 }
 

@@ -5,8 +5,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::files::Files;
-use crate::geo::database::DatabaseError;
-use crate::geo::{self, Atlas, Coordinates, Database, Location, Network};
+use crate::geo::{self, Atlas, Coordinates, Database, DatabaseError, Location, Network};
 use crate::server::build::Origin;
 
 /// Where clients are, and what says so.

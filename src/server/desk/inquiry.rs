@@ -30,6 +30,8 @@ impl Desk {
             }
             Request::Resume(order, back) => drop(back.send(self.resume(order))),
             Request::Reload(_, back) => drop(back.send(Err(Refusal::Away))),
+            Request::Rollback(_, back) => drop(back.send(Err(Refusal::Away))),
+            Request::Generations(back) => drop(back),
         }
     }
 
@@ -57,8 +59,12 @@ impl Desk {
             }
         }
         let zones = &self.snapshot.zones;
-        let problems =
-            [self.overrides.problem().map(str::to_owned), self.journal.history().problem()];
+        let files = self.journal.files();
+        let problems = [
+            self.overrides.problem().map(str::to_owned),
+            self.journal.history().problem(),
+            files.unkept,
+        ];
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.generation,
@@ -78,7 +84,8 @@ impl Desk {
                 .map(|record| model.records[record.0 as usize].owner.to_string())
                 .collect(),
             overrides: self.overrides.list().to_vec(),
-            reload: self.journal.reload(),
+            reload: files.reload,
+            fallback: files.fallback,
             databases: self
                 .places
                 .databases
