@@ -16,7 +16,7 @@ pub const ZONES_NAMED: usize = 1000;
 pub struct Status {
     /// The program's version.
     pub version: String,
-    /// The number of the generation in force; a server starts with 1.
+    /// The number of the generation in force. It only grows, also over restarts.
     pub generation: u64,
     /// When the server began to answer.
     pub started: u64,
