@@ -4,7 +4,7 @@
 //! `state/generations/files`, each once, however many generations it belongs to. A database that
 //! stays the same takes its room once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -55,6 +55,13 @@ impl Archive {
 
     /// What is kept of this server's generations, the oldest first.
     pub fn list(&self) -> Vec<Kept> {
+        let mut list = self.all();
+        list.retain(|kept| kept.root == self.root);
+        list
+    }
+
+    /// The same, with those of a server's file that was elsewhere.
+    fn all(&self) -> Vec<Kept> {
         let Ok(entries) = fs::read_dir(&self.directory) else { return Vec::new() };
         let manifest = |entry: fs::DirEntry| {
             let name = entry.file_name();
@@ -62,7 +69,6 @@ impl Archive {
             Kept::parse(&fs::read(entry.path()).ok()?, number, &self.contents())
         };
         let mut list: Vec<Kept> = entries.flatten().filter_map(manifest).collect();
-        list.retain(|kept| kept.root == self.root);
         list.sort_by_key(|kept| kept.number);
         list
     }
@@ -70,9 +76,9 @@ impl Archive {
     /// The number of a generation that a server starts with: that of the newest one, when that
     /// was made from the same.
     pub fn number_of(&self, inputs: &Inputs) -> u64 {
-        match self.list().last() {
+        match self.all().last() {
             None => 1,
-            Some(newest) if newest.files == inputs.contents() => newest.number,
+            Some(newest) if self.is_twin(newest, &inputs.contents()) => newest.number,
             Some(newest) => newest.number + 1,
         }
     }
@@ -89,8 +95,7 @@ impl Archive {
             return Ok(());
         }
         let files = inputs.contents();
-        let newest = self.list().pop();
-        let twin = newest.filter(|newest| newest.files == files);
+        let twin = self.all().pop().filter(|newest| self.is_twin(newest, &files));
         if twin.as_ref().is_some_and(|twin| twin.number == number) {
             return Ok(());
         }
@@ -100,18 +105,25 @@ impl Archive {
             .mode(0o700)
             .create(&contents)
             .map_err(at_path(&contents))?;
-        for (path, content) in &files {
-            self.take(path, *content, inputs)?;
-        }
         let at = twin.as_ref().map_or(at, |twin| twin.at);
         let kept = Kept { number, at, root: self.root.clone(), files, contents };
-        let manifest = self.manifest(number);
-        self.write(&kept).map_err(at_path(&manifest))?;
+        if let Err(error) = self.add(&kept, inputs) {
+            // A disk that is full gets its room back.
+            let _ = self.prune();
+            return Err(error);
+        }
         if let Some(twin) = twin {
             let manifest = self.manifest(twin.number);
             fs::remove_file(&manifest).map_err(at_path(&manifest))?;
         }
         self.prune().map_err(at_path(&self.directory))
+    }
+
+    fn add(&self, kept: &Kept, inputs: &Inputs) -> Result<(), KeepError> {
+        for (path, content) in &kept.files {
+            self.take(path, *content, inputs)?;
+        }
+        self.write(kept).map_err(at_path(&self.manifest(kept.number)))
     }
 
     /// Copies a content, unless it is there.
@@ -145,7 +157,7 @@ impl Archive {
 
     /// Removes what is too old, and contents that belong to nothing.
     fn prune(&self) -> io::Result<()> {
-        let mut list = self.list();
+        let mut list = self.all();
         let old = list.len().saturating_sub(self.most);
         for kept in list.drain(..old) {
             fs::remove_file(self.manifest(kept.number))?;
@@ -159,6 +171,10 @@ impl Archive {
             }
         }
         Ok(())
+    }
+
+    fn is_twin(&self, kept: &Kept, files: &BTreeMap<PathBuf, Content>) -> bool {
+        kept.root == self.root && kept.files == *files
     }
 
     fn contents(&self) -> PathBuf {

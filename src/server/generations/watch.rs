@@ -60,12 +60,14 @@ impl Watch {
     pub async fn changed(&mut self) {
         loop {
             let inputs = Arc::clone(&self.inputs.borrow_and_update());
-            self.follow(inputs.directories());
-            tokio::select! {
-                () = self.told.notified() => self.quiet().await,
-                // Files were read: their directories may be others now.
-                Ok(()) = self.inputs.changed() => continue,
-                () = sleep(PACE) => {}
+            // What changed before a directory was watched, nobody tells.
+            if !self.follow(inputs.directories()) {
+                tokio::select! {
+                    () = self.told.notified() => self.quiet().await,
+                    // Files were read: their directories may be others now.
+                    Ok(()) = self.inputs.changed() => continue,
+                    () = sleep(PACE) => {}
+                }
             }
             // A file system may hang; nothing else is to wait for it.
             if spawn_blocking(move || inputs.have_changed()).await.unwrap_or(false) {
@@ -79,18 +81,22 @@ impl Watch {
         while begin.elapsed() < IMPATIENCE && timeout(QUIET, self.told.notified()).await.is_ok() {}
     }
 
-    /// Watches these directories and no others.
-    fn follow(&mut self, directories: BTreeSet<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
+    /// Watches these directories and no others; whether any was not watched before.
+    fn follow(&mut self, directories: BTreeSet<PathBuf>) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
         for gone in self.watched.difference(&directories) {
             // It may not be there any more, and is not watched then.
             let _ = watcher.unwatch(gone);
         }
+        let mut has_new = false;
         let is_watched = |directory: &PathBuf| {
-            self.watched.contains(directory)
-                || watcher.watch(directory, RecursiveMode::NonRecursive).is_ok()
+            let is_new = !self.watched.contains(directory)
+                && watcher.watch(directory, RecursiveMode::NonRecursive).is_ok();
+            has_new |= is_new;
+            is_new || self.watched.contains(directory)
         };
         // One that is not there is tried again whenever files are looked at.
         self.watched = directories.into_iter().filter(is_watched).collect();
+        has_new
     }
 }
