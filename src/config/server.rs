@@ -49,24 +49,30 @@ pub struct Server {
 }
 
 /// The server's identifier, which may name the generation in force.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Nsid {
-    octets: Vec<u8>,
-    is_text: bool,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nsid {
+    /// A text, in which [`GENERATION`] stands for the generation's number.
+    Text(String),
+    /// Octets as they are.
+    Octets(Vec<u8>),
 }
 
 /// What stands in an identifier for the number of the generation.
-const GENERATION: &str = "{generation}";
+pub const GENERATION: &str = "{generation}";
 
 impl Nsid {
     /// The identifier of a generation: at most 128 octets, empty for none.
     pub fn of(&self, generation: u64) -> Vec<u8> {
-        match std::str::from_utf8(&self.octets) {
-            Ok(text) if self.is_text => {
-                text.replace(GENERATION, &generation.to_string()).into_bytes()
-            }
-            _ => self.octets.clone(),
+        match self {
+            Nsid::Text(text) => text.replace(GENERATION, &generation.to_string()).into_bytes(),
+            Nsid::Octets(octets) => octets.clone(),
         }
+    }
+}
+
+impl Default for Nsid {
+    fn default() -> Nsid {
+        Nsid::Text(String::new())
     }
 }
 
@@ -196,14 +202,12 @@ impl Server {
 /// A text, or `0x` and digits.
 fn nsid(spec: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> Nsid {
     let Some(Spanned { value, range }) = spec else { return Nsid::default() };
-    let digits = value.strip_prefix("0x");
-    let octets = match digits {
-        Some(digits) => secret::hex(digits).filter(|octets| !octets.is_empty()),
-        None => Some(value.as_bytes().to_vec()),
+    let nsid = match value.strip_prefix("0x") {
+        Some(digits) => secret::hex(digits).filter(|octets| !octets.is_empty()).map(Nsid::Octets),
+        None => Some(Nsid::Text(value.clone())),
     };
-    match octets {
-        Some(octets) => {
-            let nsid = Nsid { octets, is_text: digits.is_none() };
+    match nsid {
+        Some(nsid) => {
             // A generation's number only grows.
             let longest = nsid.of(u64::MAX).len();
             if longest <= MAX_NSID {
