@@ -54,7 +54,7 @@ impl<'a> Origin<'a> {
 /// Everything that one generation of the configuration becomes.
 #[derive(Debug)]
 pub struct Generation {
-    /// Its number: 1 until it is [given](Generation::number) another one.
+    /// Its number: 1 until it is given another one.
     pub number: u64,
     nsid: Nsid,
     /// What the engine answers from.
