@@ -263,7 +263,9 @@ impl Reloader {
     /// What is kept, the oldest first.
     pub(super) async fn generations(&self) -> Vec<KeptGeneration> {
         let Some(archive) = self.archive.clone() else { return Vec::new() };
-        let in_force = self.kept_as(&self.current.lock().await);
+        let current = self.current.lock().await;
+        let in_force = self.kept_as(&current);
+        drop(current);
         let list = apart(move || archive.list()).await.unwrap_or_default();
         let shown = |kept: Kept| KeptGeneration {
             generation: kept.number,
@@ -287,7 +289,8 @@ impl Reloader {
 
     /// Keeps the generation that the server started with.
     pub(super) async fn keep_first(&self) {
-        self.keep(&self.current.lock().await).await;
+        let current = self.current.lock().await;
+        self.keep(&current).await;
     }
 
     /// Keeps the generation in force. When that fails everything else goes on.
