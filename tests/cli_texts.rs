@@ -10,7 +10,7 @@ use std::path::Path;
 use program::{CONFIG, Files, run_in};
 use serde_json::Value;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "serve",
     "demo",
     "check",
@@ -18,6 +18,9 @@ const COMMANDS: [&str; 12] = [
     "simulate",
     "diff",
     "ctl",
+    "test",
+    "import",
+    "export",
     "geoip",
     "latency",
     "schema",
@@ -110,6 +113,22 @@ fn geoip_refuses_what_is_no_database_and_what_is_no_address() {
         assert!(output.stderr.contains(part), "{}", output.stderr);
         assert!(!output.stderr.contains("panicked"), "{}", output.stderr);
     }
+}
+
+#[test]
+fn the_description_of_the_api_is_the_one_in_the_repository_and_hangs_together() {
+    let text = printed(&["schema", "--api"]);
+    let api: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(api["openapi"], "3.1.0");
+    for part in text.split("\"$ref\": \"#").skip(1) {
+        let place = part.split('"').next().unwrap();
+        assert!(api.pointer(place).is_some(), "{place} is nowhere");
+    }
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+    assert!(
+        fs::read_to_string(kept).unwrap() == text,
+        "run `meridian schema --api >docs/openapi.json`"
+    );
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn the_template_names_every_key() {
     let options: BTreeSet<(String, String)> = options(&switched_on());
     let closing = template.split("Not yet supported").nth(1).unwrap();
     let tables = schema["$defs"]["ServerFile"]["properties"].as_object().unwrap();
-    assert_eq!(tables.len(), 9);
+    assert_eq!(tables.len(), 10);
     for (table, reference) in tables {
         if table == "keys" {
             assert!(template.contains("[keys]"));
@@ -134,6 +134,30 @@ fn every_example_says_what_to_dig_and_has_its_own_names() {
         }
     }
     assert!(with_records >= 10);
+}
+
+/// The TOML of a page of the documentation, as a file of policies and one of the server.
+#[test]
+fn the_examples_of_health_checks_in_the_documentation_load() {
+    let page = fs::read_to_string(root().join("docs/health-checks.md")).unwrap();
+    let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let (server, policies): (Vec<&str>, Vec<&str>) =
+        blocks.partition(|block| block.starts_with("# meridian.toml"));
+    let (server, policies) = (server.concat(), policies.concat());
+    let files: Memory =
+        [("config/meridian.toml", &*server), ("config/policies/page.toml", &*policies)]
+            .into_iter()
+            .collect();
+    match config::read(&files, "config/meridian.toml".as_ref()) {
+        Ok(loaded) => assert!(loaded.config.monitors.len() >= 13, "{policies}"),
+        Err(errors) => panic!("{}", config::render(&errors, false)),
+    }
+    // Each kind has its example.
+    let schema: serde_json::Value = serde_json::from_str(&config::schema()).unwrap();
+    for kind in schema["$defs"]["MonitorSpec"]["oneOf"].as_array().unwrap() {
+        let kind = kind["properties"]["kind"]["const"].as_str().unwrap();
+        assert!(page.contains(&format!("`{kind}`")), "{kind} is not on the page");
+    }
 }
 
 fn example_files() -> Vec<PathBuf> {

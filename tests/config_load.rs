@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use meridian::config::{
     self, Balance, Config, Destination, Diagnostic, Loaded, Location, Match, MemberData, Memory,
-    MonitorKind, OnAllDown, OnDown, PolicyKind, PoolState, Severity, Source, Span, Spread, Target,
+    MonitorKind, OnAllDown, OnDown, PolicyKind, PoolState, Port, Severity, Source, Span, Spread,
+    Target,
 };
 
 const SERVER: &str = "[server]\nzones = []\n";
@@ -86,7 +87,7 @@ fn the_short_forms_have_the_documented_defaults() {
         "#,
     );
     let [web, secure] = &config.monitors[..] else { panic!("two monitors") };
-    assert_eq!((web.port, secure.port), (Some(80), Some(443)));
+    assert_eq!((web.port, secure.port), (Port::Usual(80), Port::Usual(443)));
     assert_eq!((web.interval, web.timeout), (Duration::from_secs(10), Duration::from_secs(2)));
     assert_eq!((web.fall, web.rise), (3, 2));
     assert_eq!(web.detection(), Duration::from_secs(32));

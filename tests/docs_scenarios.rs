@@ -5,12 +5,12 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::dns::Ask;
+use support::http;
 use support::program::{Files, Process, Serving, until};
 
 #[test]
@@ -245,13 +245,7 @@ fn is_like(lines: &[&str], page: &[String]) -> bool {
 /// The body of the answer to a POST without a body.
 fn post(url: &str) -> String {
     let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!(
-        "POST /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).unwrap();
-    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
-    response.split_once("\r\n\r\n").unwrap().1.to_owned()
+    let reply = http::ask(address.parse().unwrap(), "POST", &format!("/{path}"), "", "");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.body
 }

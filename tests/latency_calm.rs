@@ -138,7 +138,7 @@ fn in_an_hour_of_unchanged_truth_fewer_than_one_client_in_a_hundred_moves() {
     for (number, average) in average.iter().enumerate() {
         control.set_server_ms(CheckId(number as u32), *average);
     }
-    control.evaluate_latency();
+    control.evaluate_choices();
     control.settle();
     let mut before = served(&control);
     assert!((0..4).all(|pool| before.contains(&(pool + 1))), "all regions have clients");
@@ -153,7 +153,7 @@ fn in_an_hour_of_unchanged_truth_fewer_than_one_client_in_a_hundred_moves() {
             *average += 0.1 * (took - *average);
             control.set_server_ms(CheckId(number as u32), *average);
         }
-        control.evaluate_latency();
+        control.evaluate_choices();
         control.settle();
         let now = served(&control);
         moved += before.iter().zip(&now).filter(|(before, now)| before != now).count();
@@ -171,7 +171,7 @@ fn a_region_that_has_become_slow_loses_clients_for_whom_another_is_better_now() 
     let before = served(&control);
     control.set_server_ms(CheckId(0), 150.0);
     for _ in 0..3 {
-        control.evaluate_latency();
+        control.evaluate_choices();
         control.settle();
     }
     let of_us = |served: &[u8]| served.iter().filter(|pool| **pool == 1).count();

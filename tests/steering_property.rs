@@ -151,6 +151,7 @@ fn random_pool(random: &mut Random, index: u32, check: &mut u32, alias: bool) ->
         site: format!("pools:{index}"),
         min_healthy: 1 + random.below(counted.max(1) as u32) as usize,
         members,
+        hosts: Vec::new(),
         balance: pick(
             random,
             &[Balance::RoundRobin, Balance::RoundRobin, Balance::Weighted, Balance::Sticky],
@@ -171,6 +172,7 @@ fn random_pool(random: &mut Random, index: u32, check: &mut u32, alias: bool) ->
         coordinates: (random.below(6) != 0).then(|| random_coordinates(random)),
         ramp: Duration::from_secs(256 * u64::from(random.below(2))),
         capacity: 0,
+        cost: f64::from(random.below(3)),
     }
 }
 
@@ -189,7 +191,7 @@ fn random_model(random: &mut Random) -> Model {
         let some = |random: &mut Random| -> Vec<Target> {
             (0..1 + random.below(3)).map(|_| pick(random, &targets)).collect()
         };
-        let kind = match random.below(if with_aliases { 5 } else { 6 }) {
+        let kind = match random.below(if with_aliases { 6 } else { 7 }) {
             0 => Kind::Failover { targets: some(random) },
             1 => {
                 let mut list: Vec<(Target, u32)> =
@@ -226,8 +228,12 @@ fn random_model(random: &mut Random) -> Model {
                         })
                         .collect(),
                 },
+                within: (random.below(2) == 0).then(|| f64::from(1 + random.below(40))),
             },
-            4 => {
+            4 => Kind::Load {
+                targets: some(random).into_iter().map(|t| (t, 1 + random.below(3))).collect(),
+            },
+            5 => {
                 let mut seen: Vec<Match> = Vec::new();
                 let mut rules = Vec::new();
                 for number in 0..random.below(5) {
@@ -275,7 +281,14 @@ fn random_model(random: &mut Random) -> Model {
                 "198.51.100.98".parse().expect("an address"),
             ]),
         };
-        model.records.push(Record { owner, target, ttl: 30, on_all_down, site: String::new() });
+        model.records.push(Record {
+            owner,
+            target,
+            ttl: 30,
+            ttl_min: None,
+            on_all_down,
+            site: String::new(),
+        });
     }
     model
 }
@@ -314,12 +327,14 @@ fn record_bytes(model: &Model, item: Item) -> Vec<u8> {
 fn possible(model: &Model, resolved: &Resolved, record: u64, client: Client) -> Vec<Vec<u8>> {
     match resolved {
         Resolved::NoData => vec![Vec::new()],
-        Resolved::Ring(Ring { items, take, .. }) => (0..items.len())
-            .map(|turn| {
-                let cycle = items.iter().cycle().skip(turn).take((*take).min(items.len()));
-                cycle.flat_map(|item| record_bytes(model, *item)).collect()
-            })
-            .collect(),
+        Resolved::Ring(Ring { items, take, is_fixed, .. }) => {
+            (0..if *is_fixed { 1 } else { items.len() })
+                .map(|turn| {
+                    let cycle = items.iter().cycle().skip(turn).take((*take).min(items.len()));
+                    cycle.flat_map(|item| record_bytes(model, *item)).collect()
+                })
+                .collect()
+        }
         Resolved::Draw(list) => {
             list.iter().flat_map(|(_, branch)| possible(model, branch, record, client)).collect()
         }
@@ -350,11 +365,14 @@ fn shake(random: &mut Random, model: &Model, control: &mut Control) {
             if random.below(3) == 0 {
                 control.set_server_ms(check, f64::from(random.below(150)));
             }
+            if random.below(3) == 0 {
+                control.set_load(check, pick(random, &[f32::NAN, 0.1, 0.3, 0.5, 0.8, 1.1]));
+            }
         }
     }
     shift(random, model, control);
     for _ in 0..1 + random.below(5) {
-        control.evaluate_latency();
+        control.evaluate_choices();
     }
     control.settle();
 }
@@ -387,6 +405,20 @@ impl Case {
         let globe = Globe::random(random);
         let steering = Arc::new(Steering::new(random_model(random), globe.world()));
         Case { control: Control::new(steering, []), globe }
+    }
+
+    /// Takes all members out of some pools, as a host name without an address does.
+    fn void_some(&mut self, random: &mut Random) {
+        let mut pools = self.model().pools.clone();
+        for pool in pools.iter_mut().filter(|pool| !pool.is_alias()) {
+            if random.below(8) == 0 {
+                let name = "lb.example.net.".parse().expect("a name");
+                pool.hosts = vec![Host { name, addresses: Vec::new() }];
+                pool.members.clear();
+            }
+        }
+        let steering = self.control.steering().with_pools(pools);
+        self.control = Control::new(Arc::new(steering), []);
     }
 
     fn model(&self) -> &Model {
@@ -465,6 +497,7 @@ proptest! {
     fn evaluation_and_the_compiled_tables_give_the_same_answers(seed in any::<u64>()) {
         let mut random = Random::new(seed);
         let mut case = Case::random(&mut random);
+        case.void_some(&mut random);
         let model = case.model().clone();
         let mut spin = Spin::new(seed);
         let mut last: HashMap<(usize, IpAddr, Type), Resolved> = HashMap::new();
@@ -629,6 +662,7 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
             weight: 1,
             check: None,
         }],
+        hosts: Vec::new(),
         balance: Balance::RoundRobin,
         answers: 8,
         min_healthy: 1,
@@ -636,6 +670,7 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
         coordinates: None,
         ramp: Duration::ZERO,
         capacity: 0,
+        cost: 0.0,
     };
     for spread in [Spread::Query, Spread::Client] {
         let targets = [50, 30, 20];
@@ -651,6 +686,7 @@ fn ten_thousand_draws_of_a_weighted_policy_come_within_two_points_of_their_share
             owner: "www.example.com.".parse().unwrap(),
             target: Target::Policy(PolicyId(0)),
             ttl: 30,
+            ttl_min: None,
             on_all_down: OnAllDown::All,
             site: String::new(),
         };

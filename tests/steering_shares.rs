@@ -34,6 +34,7 @@ fn pool(number: u32, ramp: Duration, capacity: u64) -> Pool {
             weight: 1,
             check: Some(CheckId(number)),
         }],
+        hosts: Vec::new(),
         balance: Balance::RoundRobin,
         answers: 8,
         min_healthy: 1,
@@ -41,6 +42,7 @@ fn pool(number: u32, ramp: Duration, capacity: u64) -> Pool {
         coordinates: None,
         ramp,
         capacity,
+        cost: 0.0,
     }
 }
 
@@ -65,6 +67,7 @@ impl Bed {
             owner: "www.example.com.".parse().expect("a name"),
             target: Target::Policy(PolicyId(0)),
             ttl: 30,
+            ttl_min: None,
             on_all_down: OnAllDown::NoData,
             site: String::new(),
         };

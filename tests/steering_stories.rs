@@ -271,7 +271,7 @@ fn latency_moves_only_after_three_clearly_better_evaluations() {
     }
     for round in 1..=3 {
         assert_eq!(story.a("www", LONDON), ["192.0.2.2"], "before evaluation {round}");
-        story.control.evaluate_latency();
+        story.control.evaluate_choices();
         story.control.settle();
     }
     assert_eq!(story.a("www", LONDON), ["192.0.2.1"]);

@@ -13,17 +13,20 @@ use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::access::{self, Peer};
+use super::dashboard;
 use super::history::{Entry, History};
-use super::line::{self, Change, Line, Order, Question, Refusal, Request};
+use super::line::{self, Change, Line, Order, Place, Question, Refusal, Request};
 use super::message::{
-    Changed, Drain, Explained, Force, Health, KeptGeneration, Problem, Reload, Restore, Resume,
-    Resumed, Rollback, RolledBack, Status,
+    Changed, Drain, Explained, Force, Health, KeptGeneration, Problem, Reload, Report, Reported,
+    Reread, Restore, Resume, Resumed, Rollback, RolledBack, Status, World,
 };
 use super::metrics::{self, Counts};
+use super::route::{self, Route};
 
 /// The longest that a request for events may wait, in seconds.
 const MAX_WAIT: u64 = 60;
@@ -79,25 +82,59 @@ impl Office {
 type Here = State<Arc<Office>>;
 
 pub(super) fn router(office: Arc<Office>) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/health", get(health))
-        .route("/v1/explain", get(explain))
-        .route("/v1/events", get(events))
-        .route("/v1/drain", post(drain))
-        .route("/v1/restore", post(restore))
-        .route("/v1/force", post(force))
-        .route("/v1/resume", post(resume))
-        .route("/v1/reload", post(reload))
-        .route("/v1/rollback", post(rollback))
-        .route("/v1/generations", get(generations))
-        .route("/metrics", get(prometheus))
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready))
+    route::router(routes())
+        .merge(dashboard::router())
         .fallback(async || {
             Refusal::Unknown("there is nothing here; docs/control.md lists the paths".to_owned())
         })
         .with_state(office)
+}
+
+/// What the API is, in OpenAPI 3.1: pretty JSON with a newline at the end.
+pub fn description() -> String {
+    route::describe(&routes())
+}
+
+fn routes() -> Vec<Route<Arc<Office>>> {
+    vec![
+        Route::get("/v1/status", "The server at a glance.", get(status)).gives::<Status>(),
+        Route::get("/v1/health", "Every pool and member.", get(health)).gives::<Health>(),
+        Route::get("/v1/explain", "Which answer a client gets, and why.", get(explain))
+            .asks::<Asked>()
+            .gives::<Explained>(),
+        Route::get("/v1/world", "Where the clients of a name are sent now.", get(world))
+            .asks::<Steered>()
+            .gives::<World>(),
+        Route::get("/v1/events", "What happened, oldest first.", get(events))
+            .asks::<Wanted>()
+            .gives::<Vec<Entry>>(),
+        Route::post("/v1/drain", "Take a pool out of the answers.", post(drain))
+            .takes::<Drain>()
+            .gives::<Changed>(),
+        Route::post("/v1/restore", "Take back what was drained or forced.", post(restore))
+            .takes::<Restore>()
+            .gives::<Changed>(),
+        Route::post("/v1/force", "Put a pool into a state.", post(force))
+            .takes::<Force>()
+            .gives::<Changed>(),
+        Route::post("/v1/resume", "Let what is held down come back.", post(resume))
+            .takes::<Resume>()
+            .gives::<Resumed>(),
+        Route::post("/v1/report", "Say what was found, to a monitor of kind push.", post(report))
+            .takes::<Report>()
+            .gives::<Reported>(),
+        Route::post("/v1/reload", "Read all files anew.", post(reload))
+            .takes::<Reread>()
+            .gives::<Reload>(),
+        Route::post("/v1/rollback", "Put a kept generation in force.", post(rollback))
+            .takes::<Rollback>()
+            .gives::<RolledBack>(),
+        Route::get("/v1/generations", "Which generations are kept.", get(generations))
+            .gives::<Vec<KeptGeneration>>(),
+        Route::get("/metrics", "Metrics in Prometheus' text format.", get(prometheus)),
+        Route::get("/livez", "The process answers.", get(async || "ok\n")),
+        Route::get("/readyz", "The first round of checks is over.", get(ready)),
+    ]
 }
 
 impl IntoResponse for Refusal {
@@ -127,12 +164,15 @@ async fn ready(State(office): Here) -> Result<&'static str, Refusal> {
 }
 
 /// What is to be explained, as it stands in the address.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    /// The name asked for.
     name: String,
+    /// The type asked for; A when there is none.
     #[serde(rename = "type", default)]
     rtype: Option<String>,
+    /// The client: an address, or the subnet that a resolver would send for it.
     client: String,
 }
 
@@ -160,14 +200,32 @@ fn question(asked: Asked) -> Result<Question, Refusal> {
     Ok(Question { name, rtype, address, length })
 }
 
+/// A steered name, as it stands in the address.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Steered {
+    /// A name that a policy or a pool answers for.
+    name: String,
+}
+
+async fn world(
+    State(office): Here,
+    steered: Result<Query<Steered>, QueryRejection>,
+) -> Result<Json<World>, Refusal> {
+    let name = query(steered)?.name;
+    let name = name.parse().map_err(|_| Refusal::Invalid(format!("`{name}` is no name")))?;
+    office.line()?.ask(|back| Request::World(name, back)).await?.map(Json)
+}
+
 /// Which events, as it stands in the address.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Only those with a higher number, from the oldest on.
     after: Option<u64>,
     /// Only those since then, in milliseconds since 1970.
     since: Option<u64>,
+    /// So many at most; 100 when it is not said.
     limit: Option<usize>,
     /// How many seconds to wait when there is none yet.
     wait: Option<u64>,
@@ -251,13 +309,37 @@ async fn resume(
     office.line()?.ask(|back| Request::Resume(order, back)).await?.map(Json)
 }
 
+async fn report(
+    State(office): Here,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Reported>, Refusal> {
+    let who = access::permit(peer, &headers, office.token_file.as_deref())?;
+    let Report { monitor, target, pool, member, verdict, reason } = read(&body)?;
+    let place = match (target, pool, member) {
+        (Some(target), None, None) => Place::Target(target),
+        (None, Some(pool), Some(member)) => Place::Member { pool, member },
+        _ => {
+            let text = "say what it is about: `target`, or `pool` and `member`";
+            return Err(Refusal::Invalid(text.to_owned()));
+        }
+    };
+    let order = line::Report { monitor, place, verdict, who, reason: reason_of(reason)? };
+    office.line()?.ask(|back| Request::Report(order, back)).await?.map(Json)
+}
+
 async fn reload(
     State(office): Here,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
+    body: Bytes,
 ) -> Result<Json<Reload>, Refusal> {
     let who = access::permit(peer, &headers, office.token_file.as_deref())?;
-    office.line()?.ask(|back| Request::Reload(who, back)).await?.map(Json)
+    // Nothing has to be said.
+    let Reread { reason } = if body.is_empty() { Reread::default() } else { read(&body)? };
+    let order = line::Reread { who, reason: reason_of(reason)? };
+    office.line()?.ask(|back| Request::Reload(order, back)).await?.map(Json)
 }
 
 async fn rollback(

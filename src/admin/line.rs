@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::message::{
-    Changed, Explained, Forced, Health, KeptGeneration, Reload, Resumed, RolledBack, Status,
+    Changed, Explained, Forced, Health, KeptGeneration, Reload, Reportable, Reported, Resumed,
+    RolledBack, Status, World,
 };
 use crate::wire::{Name, Type};
 
@@ -19,12 +20,16 @@ pub enum Request {
     Health(oneshot::Sender<Health>),
     /// Which answer a client gets, and why.
     Explain(Question, oneshot::Sender<Result<Explained, Refusal>>),
+    /// Where the clients of a steered name are sent.
+    World(Name, oneshot::Sender<Result<World, Refusal>>),
     /// An order about a pool.
     Change(Change, oneshot::Sender<Result<Changed, Refusal>>),
     /// Let what is held down come back.
     Resume(Resume, oneshot::Sender<Result<Resumed, Refusal>>),
-    /// Read all files anew; who asks.
-    Reload(String, oneshot::Sender<Result<Reload, Refusal>>),
+    /// What somebody found, for a monitor of kind push.
+    Report(Report, oneshot::Sender<Result<Reported, Refusal>>),
+    /// Read all files anew.
+    Reload(Reread, oneshot::Sender<Result<Reload, Refusal>>),
     /// Put a kept generation in force.
     Rollback(Rollback, oneshot::Sender<Result<RolledBack, Refusal>>),
     /// Which generations are kept.
@@ -101,6 +106,44 @@ pub struct Resume {
 pub struct Rollback {
     /// Which; `None` for the one before that in force.
     pub generation: Option<u64>,
+    /// Who says so.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// What somebody found.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// A monitor of kind push.
+    pub monitor: String,
+    /// What it is about.
+    pub place: Place,
+    /// What was found.
+    pub verdict: Reportable,
+    /// Who says so.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// What a report is about.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A target of checks, or a pool for all its members.
+    Target(String),
+    /// One member of a pool.
+    Member {
+        /// The pool.
+        pool: String,
+        /// The member's name.
+        member: String,
+    },
+}
+
+/// That all files are to be read anew.
+#[derive(Debug, Clone)]
+pub struct Reread {
     /// Who says so.
     pub who: String,
     /// Why.

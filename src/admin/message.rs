@@ -1,6 +1,7 @@
 //! What is said over HTTP, as the types that are read and written. Times are milliseconds since
 //! 1970.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schemars::JsonSchema;
@@ -8,15 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::overrides::Override;
 
-/// Zones that [`Status`] names; there may be a million.
-pub const ZONES_NAMED: usize = 1000;
+/// Zones and steered names that [`Status`] has; there may be a million.
+pub const NAMED: usize = 1000;
 
 /// The server at a glance.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The program's version.
     pub version: String,
-    /// The number of the generation in force. It only grows, also over restarts.
+    /// The number of the generation in force. It only grows; over a restart too, except
+    /// for numbers that only other addresses of host names were given.
     pub generation: u64,
     /// When the server began to answer.
     pub started: u64,
@@ -28,6 +30,8 @@ pub struct Status {
     pub zones: Vec<Zone>,
     /// Steered records.
     pub record_count: usize,
+    /// The names of the first thousand of them.
+    pub records: Vec<String>,
     /// Pools by state.
     pub pools: PoolCounts,
     /// Records for which nothing is up for some clients.
@@ -195,6 +199,8 @@ pub struct MemberHealth {
     pub checked: Option<u64>,
     /// What the target needs to answer beyond the network, in milliseconds: a moving average.
     pub server_ms: Option<f32>,
+    /// How long the last check that succeeded took, in milliseconds.
+    pub took_ms: Option<f64>,
     /// What its check says beyond up and down.
     #[serde(flatten)]
     pub course: Course,
@@ -285,6 +291,15 @@ pub enum Forced {
     Drain,
 }
 
+/// Has all files read anew.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reread {
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
 /// Says that what is held down may come back: `manual_resume` and damping hold it no longer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -314,6 +329,59 @@ pub struct ResumedTarget {
     pub was_held: bool,
 }
 
+/// What somebody found, for a monitor of kind push: of a `target`, or of the `member` of a `pool`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// The monitor.
+    pub monitor: String,
+    /// What is checked, as `health` names it; or a pool, for all its members.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// The pool of `member`.
+    #[serde(default)]
+    pub pool: Option<String>,
+    /// A member of `pool` by its name.
+    #[serde(default)]
+    pub member: Option<String>,
+    /// What was found.
+    pub verdict: Reportable,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What can be found of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reportable {
+    /// It is well.
+    Up,
+    /// It is not.
+    Down,
+}
+
+/// What a report led to.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Reported {
+    /// What it was about.
+    pub targets: Vec<ReportedTarget>,
+}
+
+/// A target that was reported about.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ReportedTarget {
+    /// Which.
+    pub target: String,
+    /// The monitor.
+    pub monitor: String,
+    /// What it says now: `up` or `down`.
+    pub verdict: String,
+    /// What holds it down although it is reported up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+}
+
 /// What an order has changed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Changed {
@@ -328,6 +396,17 @@ pub struct Changed {
     pub overridden: Option<Override>,
     /// That it is in force and was not kept on disk, and why.
     pub warning: Option<String>,
+}
+
+/// Where the clients of a steered name are sent now.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct World {
+    /// The name.
+    pub name: String,
+    /// For each country, by its code of ISO 3166-1, the part of its clients, 0.0 to 1.0, that each
+    /// pool gets. `(all down)` is for those whose pools are all down, `(nothing)` for those who get
+    /// no address.
+    pub countries: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 /// Why a client gets its answer.

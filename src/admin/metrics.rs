@@ -8,9 +8,15 @@ use std::fs;
 use super::message::{Health, Status};
 
 /// What the transports counted since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // the help texts below say it
 pub struct Counts {
+    /// By transport and type; types without a name are `other`.
+    pub queries: Vec<(&'static str, &'static str, u64)>,
+    /// By transport and response code; others are `other`.
+    pub responses: Vec<(&'static str, &'static str, u64)>,
+    /// Open connections by transport.
+    pub connections: Vec<(&'static str, u64)>,
     pub udp_received: u64,
     pub udp_answered: u64,
     pub udp_discarded: u64,
@@ -58,6 +64,7 @@ pub fn write(status: &Status, health: &Health, counts: &Counts, resident: Option
     process(status, resident, &mut out);
     steering(status, health, &mut out);
     checks(health, &mut out);
+    queries(counts, &mut out);
     transports(counts, &mut out);
     out
 }
@@ -145,6 +152,26 @@ fn steering(status: &Status, health: &Health, out: &mut String) {
             state.sample(&[("pool", &pool.name), ("state", word)], is_it);
         }
     }
+    let mut share = family(
+        out,
+        "meridian_pool_share",
+        "gauge",
+        "The share of its clients that a pool keeps, 0 to 1.",
+    );
+    for pool in &health.pools {
+        share.sample(&[("pool", &pool.name)], pool.share);
+    }
+    let mut load = family(
+        out,
+        "meridian_pool_load",
+        "gauge",
+        "How busy the members of a pool that are up say they are; 1 is full.",
+    );
+    for pool in &health.pools {
+        if let Some(value) = pool.load {
+            load.sample(&[("pool", &pool.name)], value);
+        }
+    }
     let mut members = family(
         out,
         "meridian_pool_members",
@@ -209,6 +236,31 @@ fn checks(health: &Health, out: &mut String) {
             checked.sample(&labels(*target, *monitor), seconds(at));
         }
     }
+    let mut took = family(
+        out,
+        "meridian_check_duration_seconds",
+        "gauge",
+        "How long the last check that succeeded took.",
+    );
+    for (target, monitor, member) in &checks {
+        if let Some(ms) = member.took_ms {
+            took.sample(&labels(*target, *monitor), ms / 1000.0);
+        }
+    }
+    let mut held = family(
+        out,
+        "meridian_check_held",
+        "gauge",
+        "1 when something holds the target down although its checks may succeed.",
+    );
+    for (target, monitor, member) in &checks {
+        held.sample(&labels(*target, *monitor), u8::from(member.course.hold.is_some()));
+    }
+    let mut warned =
+        family(out, "meridian_check_warned", "gauge", "1 when the target is up and warned of.");
+    for (target, monitor, member) in &checks {
+        warned.sample(&labels(*target, *monitor), u8::from(member.course.weight_left.is_some()));
+    }
     let mut server = family(
         out,
         "meridian_check_server_seconds",
@@ -219,6 +271,37 @@ fn checks(health: &Health, out: &mut String) {
         if let Some(ms) = member.server_ms {
             server.sample(&labels(*target, *monitor), ms / 1000.0);
         }
+    }
+}
+
+fn queries(counts: &Counts, out: &mut String) {
+    let mut queries = family(
+        out,
+        "meridian_queries_total",
+        "counter",
+        "Queries that were answered, by transport and type; those without a type that has a name \
+         are `other`.",
+    );
+    for (transport, rtype, count) in &counts.queries {
+        queries.sample(&[("transport", transport), ("type", rtype)], count);
+    }
+    let mut responses = family(
+        out,
+        "meridian_responses_total",
+        "counter",
+        "Answers by transport and response code.",
+    );
+    for (transport, rcode, count) in &counts.responses {
+        responses.sample(&[("transport", transport), ("rcode", rcode)], count);
+    }
+    let mut connections = family(
+        out,
+        "meridian_connections",
+        "gauge",
+        "Connections that are open now, by transport, but for those of HTTP/3.",
+    );
+    for (transport, count) in &counts.connections {
+        connections.sample(&[("transport", transport)], count);
     }
 }
 

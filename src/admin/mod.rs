@@ -7,23 +7,27 @@
 //! ```text
 //! Unix socket ─┐                ┌─► Line ──Request──► server's control task
 //! TCP address ─┴─► api, access ─┼─► History   what happened, in memory and in a file
-//!                               └─► metrics   Prometheus text
+//!                               ├─► metrics   Prometheus text
+//!                               └─► dashboard a page for browsers
 //! ```
 //!
 //! It runs on a thread of its own, so that it can be read while the data plane is saturated.
 
 mod access;
 mod api;
+mod dashboard;
 pub mod history;
 pub mod line;
 pub mod listen;
 pub mod message;
 pub mod metrics;
 pub mod overrides;
+mod route;
 
+pub use api::description;
 pub use history::{Entry, History};
-pub use line::{Change, Line, Order, Question, Refusal, Request};
+pub use line::{Change, Line, Order, Question, Refusal, Request, Reread};
 pub use listen::{Bound, OpenError, Running};
-pub use message::{Health, Status};
+pub use message::{Health, Status, World};
 pub use metrics::Counts;
 pub use overrides::{Override, OverrideState, Overrides};

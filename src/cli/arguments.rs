@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::ctl::Ctl;
@@ -55,12 +55,30 @@ pub(super) enum Command {
     ///
     /// Exits with 0 when it is done, 1 when the server refuses, 2 when it is not reached.
     Ctl(Ctl),
+    /// Hold policies to what is expected of them: cases in a file.
+    ///
+    /// A case has a client, a name and what is down, and says which pool, addresses or scope the
+    /// client must get. docs/test.md has all of it. Exits with 0 when all hold, with 1 when some
+    /// fail, with 2 when something cannot be read.
+    Test(Test),
+    /// Come over from another system: its files become policies, zones and a report.
+    ///
+    /// The report says of each thing whether it was taken over exactly, nearly or not, and why.
+    /// docs/migrate.md has a section for each system. Exits with 0, with 1 when something could
+    /// not be taken over, with 2 when the files cannot be read.
+    Import(Import),
+    /// Hand over to another system: a table of clients, a zone file, octoDNS.
+    Export(Export),
     /// Look into GeoIP databases.
     Geoip(Geoip),
     /// Make tables for latency policies.
     Latency(Latency),
     /// Print the JSON Schema of the configuration files.
-    Schema,
+    Schema {
+        /// Print the description of the control API instead (OpenAPI 3.1).
+        #[arg(long)]
+        api: bool,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -188,6 +206,143 @@ pub(super) struct Diff {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// Files of cases.
+    #[arg(required = true, value_name = "CASES")]
+    pub(super) cases: Vec<PathBuf>,
+    /// Also write the outcome here, as JUnit's XML.
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) config: Config,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The system that the files are of.
+    #[arg(value_name = "SOURCE")]
+    pub(super) from: System,
+    /// Its files, or directories of them.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Where to write meridian.toml, policies, zones and report.md; nothing is overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// A zone, where no file says which there are; may be given often.
+    #[arg(long, value_name = "NAME")]
+    pub(super) zone: Vec<String>,
+    /// A server that will answer for the zones; may be given often.
+    #[arg(long, value_name = "NAME")]
+    pub(super) name_server: Vec<String>,
+    /// A value that only Terraform knows: `aws_eip.us.public_ip=192.0.2.1`; may be given often.
+    #[arg(long, value_name = "REFERENCE=VALUE")]
+    pub(super) set: Vec<String>,
+    /// A GeoIP database for the new configuration; may be given often.
+    #[arg(long, value_name = "FILE")]
+    pub(super) database: Vec<PathBuf>,
+}
+
+/// A system whose files can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum System {
+    /// Terraform files with Route 53 or Cloudflare in them.
+    Terraform,
+    /// JSON that `aws route53` prints: record sets, health checks, traffic policies.
+    Route53,
+    /// JSON of Cloudflare's API: load balancers, pools, monitors, DNS records.
+    Cloudflare,
+    /// gdnsd's configuration and zone files.
+    Gdnsd,
+    /// octoDNS's zones in YAML, with dynamic records.
+    Octodns,
+    /// YAML of PowerDNS's GeoIP backend, and zone files with LUA records.
+    Powerdns,
+    /// Knot DNS's knot.conf, geo.conf and zone files (NAME.zone).
+    Knot,
+    /// Zones of abh/geodns in JSON.
+    Geodns,
+    /// BIND's named.conf with rrset-order, and zone files.
+    Bind,
+}
+
+impl System {
+    /// Its name for people.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            System::Terraform => "Terraform",
+            System::Route53 => "Route 53",
+            System::Cloudflare => "Cloudflare",
+            System::Gdnsd => "gdnsd",
+            System::Octodns => "octoDNS",
+            System::Powerdns => "PowerDNS",
+            System::Knot => "Knot DNS",
+            System::Geodns => "geodns",
+            System::Bind => "BIND",
+        }
+    }
+
+    /// How its files end; all files when there is no usual end.
+    pub(super) fn extensions(self) -> &'static [&'static str] {
+        match self {
+            System::Terraform => &["tf", "tfvars"],
+            System::Route53 | System::Cloudflare | System::Geodns => &["json"],
+            System::Gdnsd | System::Powerdns | System::Bind => &[],
+            System::Octodns => &["yaml", "yml"],
+            System::Knot => &["conf", "zone"],
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(subcommand)]
+    pub(super) command: ExportCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ExportCommand {
+    /// Print which clients go where, as CSV: `prefix,pool`.
+    ///
+    /// Every address is in one prefix. Where an answer comes from several pools they stand with
+    /// their shares: `us 75 %|eu 25 %`.
+    Map {
+        /// A steered name.
+        name: Name,
+        #[command(flatten)]
+        supposed: Supposed,
+    },
+    /// Print a zone as one client sees it, as a zone file.
+    Zone {
+        /// The zone.
+        zone: Name,
+        /// The client: an address, or the subnet that a resolver would send for it.
+        #[arg(long, value_name = "IP[/LENGTH]", value_parser = client)]
+        client: ClientSubnet,
+        #[command(flatten)]
+        supposed: Supposed,
+    },
+    /// Print a zone with its policies in octoDNS's YAML.
+    ///
+    /// Exits with 1 when something cannot be said there; it is told on stderr.
+    Octodns {
+        /// The zone.
+        zone: Name,
+        #[command(flatten)]
+        config: Config,
+    },
+}
+
+/// A configuration, and what is supposed to be down in it.
+#[derive(Debug, Args)]
+pub(super) struct Supposed {
+    /// Suppose that this pool is down; may be given often.
+    #[arg(long, value_name = "POOL")]
+    pub(super) down: Vec<String>,
+    #[command(flatten)]
+    pub(super) config: Config,
 }
 
 #[derive(Debug, Args)]

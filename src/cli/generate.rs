@@ -10,10 +10,11 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::arguments::Arguments;
-use crate::config;
+use crate::{admin, config};
 
-pub(super) fn schema() -> anyhow::Result<ExitCode> {
-    io::stdout().write_all(config::schema().as_bytes())?;
+pub(super) fn schema(api: bool) -> anyhow::Result<ExitCode> {
+    let text = if api { admin::description() } else { config::schema() };
+    io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

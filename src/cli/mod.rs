@@ -9,14 +9,18 @@ pub mod demo;
 mod descriptors;
 mod diff;
 mod explain;
+mod export;
 mod generate;
 pub mod geoip;
+mod import;
 pub mod latency;
 mod logging;
 mod people;
+mod reach;
 mod report;
 mod serve;
 mod simulate;
+mod test;
 
 use std::process::ExitCode;
 
@@ -39,9 +43,12 @@ pub fn run() -> ExitCode {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Ctl(arguments) => ctl::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments.command),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
-        Command::Schema => generate::schema(),
+        Command::Schema { api } => generate::schema(api),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man(directory.as_deref()),
     };

@@ -16,9 +16,6 @@ use crate::geo::{Atlas, Country, LocationId, country, unwrap};
 use crate::steering::census::{self, Kin, Size};
 use crate::steering::compile::CompiledTarget;
 
-/// The share of people who come over IPv6, where their country has any: what large sites see.
-const OVER_IPV6: f64 = 0.4;
-
 /// What clients are weighed by.
 #[derive(Debug)]
 pub(super) enum Clients {
@@ -45,8 +42,7 @@ impl Clients {
             let (_, all) = countries
                 .entry(code)
                 .or_insert_with(|| (people.unwrap_or_default(), Size::default()));
-            all.v4 += size.v4;
-            all.v6 += size.v6;
+            *all += size;
         }
         Ok(Clients::People(countries))
     }
@@ -100,13 +96,7 @@ impl Clients {
         let Clients::People(countries) = self else { return 0.0 };
         let country = atlas.location(location).country;
         let Some((people, all)) = country.and_then(|code| countries.get(&code)) else { return 0.0 };
-        let over_v6 = match (all.v4 > 0.0, all.v6 > 0.0) {
-            (true, true) => OVER_IPV6,
-            (true, false) => 0.0,
-            (false, _) => 1.0,
-        };
-        let part = |size: f64, all: f64| if all > 0.0 { size / all } else { 0.0 };
-        people * ((1.0 - over_v6) * part(size.v4, all.v4) + over_v6 * part(size.v6, all.v6))
+        people * size.part_of(*all)
     }
 }
 

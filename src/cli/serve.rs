@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::arguments::Serve;
 use super::{ctl, descriptors, logging, report};
-use crate::admin::{self, History, OpenError};
+use crate::admin::{self, History, OpenError, Reread};
 use crate::config::{self, Config, Limits};
 use crate::server::{self, Event, First, ReloadError, Reloaded, Server, Watch, When};
 use crate::transport::{Bound, stream};
@@ -114,7 +114,8 @@ async fn reload_until_stop(
         };
         let reload = async {
             tracing::info!("reloading {} for {who}", path.display());
-            tell(server.reload(path, who, when).await);
+            let order = Reread { who: who.to_owned(), reason: None };
+            tell(server.reload(path, order, when).await);
         };
         tokio::select! {
             () = reload => {}

@@ -2,6 +2,7 @@
 //! beside addresses in one answer.
 
 use super::diagnostic::Diagnostic;
+use super::monitor::{Monitor, MonitorKind};
 use super::names::{Target, TargetRef};
 use super::policy::{OnDown, Policy, PolicyKind};
 use super::pool::Pool;
@@ -65,7 +66,7 @@ pub(super) fn check(graph: Graph<'_>, found: &mut Vec<Diagnostic>) {
                     located(graph, &target.to, "`nearest` measures distances", found);
                 }
             }
-            PolicyKind::Latency { targets, table } => {
+            PolicyKind::Latency { targets, table, .. } => {
                 let rows = table.iter().flat_map(|table| &table.rows);
                 let in_table: Vec<usize> = rows.map(|row| row.pool).collect();
                 for target in targets {
@@ -92,31 +93,68 @@ pub(super) fn check(graph: Graph<'_>, found: &mut Vec<Diagnostic>) {
 
 /// Reports each loop of policies once, with the whole way round.
 fn loops(graph: Graph<'_>, found: &mut Vec<Diagnostic>) {
+    let policies = graph.policies.iter().map(|policy| {
+        let targets = policy.iter().flat_map(Policy::targets);
+        let policies = targets.filter_map(|to| match to.target {
+            Target::Policy(index) => Some((index, &to.span)),
+            Target::Pool(_) => None,
+        });
+        policies.collect()
+    });
+    let name = |index: usize| graph.policies[index].as_ref().map_or("", |policy| &*policy.name);
+    for round in rounds(&policies.collect::<Vec<_>>()) {
+        let help = "every way from a policy must end at a pool";
+        found.push(round_trip("policies lead", "leads to", &round, name).help(help));
+    }
+}
+
+/// Reports each loop of composites once, with the whole way round.
+pub(super) fn monitor_loops(monitors: &[Option<Monitor>], found: &mut Vec<Diagnostic>) {
+    let parts = monitors.iter().map(|monitor| match monitor.as_ref().map(|m| &m.kind) {
+        Some(MonitorKind::Composite(composite)) => {
+            composite.parts.iter().map(|part| (part.monitor, &part.span)).collect()
+        }
+        _ => Vec::new(),
+    });
+    let name = |index: usize| monitors[index].as_ref().map_or("", |monitor| &*monitor.name);
+    for round in rounds(&parts.collect::<Vec<_>>()) {
+        let help = "every composite must end at monitors that check something";
+        found.push(round_trip("composites lead", "has the part", &round, name).help(help));
+    }
+}
+
+/// Reports monitors that run programs.
+pub(super) fn no_programs(monitors: &[Option<Monitor>], found: &mut Vec<Diagnostic>) {
+    for monitor in monitors.iter().flatten() {
+        if let MonitorKind::Exec(exec) = &monitor.kind {
+            let message =
+                format!("monitor `{}` runs a program, which is not allowed", monitor.name);
+            let d = Diagnostic::error("exec-not-allowed", message).at(&exec.program.span, "");
+            found.push(d.help(
+                "set `exec = true` in [health] of the server's own file, if whoever writes policy \
+                 files may run programs on this machine",
+            ));
+        }
+    }
+}
+
+/// The loops of a graph: the steps of each, as (from, to, the place that names `to`). `edges` has
+/// for each node where it leads.
+fn rounds<'s>(edges: &[Vec<(usize, &'s Span)>]) -> Vec<Vec<(usize, usize, &'s Span)>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
         New,
         OnPath,
         Done,
     }
-    let edges: Vec<Vec<(usize, &Span)>> = graph
-        .policies
-        .iter()
-        .map(|policy| {
-            let targets = policy.iter().flat_map(Policy::targets);
-            let policies = targets.filter_map(|to| match to.target {
-                Target::Policy(index) => Some((index, &to.span)),
-                Target::Pool(_) => None,
-            });
-            policies.collect()
-        })
-        .collect();
+    let mut rounds = Vec::new();
     let mut marks = vec![Mark::New; edges.len()];
     for start in 0..edges.len() {
         if marks[start] != Mark::New {
             continue;
         }
         marks[start] = Mark::OnPath;
-        // Each policy on the way, and how many of its targets have been looked at.
+        // Each node on the way, and how many of its edges have been looked at.
         let mut path = vec![(start, 0)];
         while let Some((at, next)) = path.last_mut() {
             let Some(&(to, _)) = edges[*at].get(*next) else {
@@ -131,36 +169,37 @@ fn loops(graph: Graph<'_>, found: &mut Vec<Diagnostic>) {
                     path.push((to, 0));
                 }
                 Mark::OnPath => {
-                    let from = path.iter().position(|(policy, _)| *policy == to).unwrap_or(0);
-                    let round: Vec<(usize, &Span)> =
-                        path[from..].iter().map(|(at, next)| edges[*at][next - 1]).collect();
-                    report_loop(graph, to, &round, found);
+                    let from = path.iter().position(|(node, _)| *node == to).unwrap_or(0);
+                    let step = |(at, next): &(usize, usize)| {
+                        let (to, span) = edges[*at][next - 1];
+                        (*at, to, span)
+                    };
+                    rounds.push(path[from..].iter().map(step).collect());
                 }
                 Mark::Done => {}
             }
         }
     }
+    rounds
 }
 
-fn report_loop(
-    graph: Graph<'_>,
-    start: usize,
-    round: &[(usize, &Span)],
-    found: &mut Vec<Diagnostic>,
-) {
-    let name = |index: usize| graph.policies[index].as_ref().map_or("", |policy| &policy.name);
-    let mut way = name(start).to_owned();
-    for (to, _) in round {
+/// An error about one loop. `who` does what, `verb` is what each of its steps does.
+fn round_trip<'n>(
+    who: &str,
+    verb: &str,
+    round: &[(usize, usize, &Span)],
+    name: impl Fn(usize) -> &'n str,
+) -> Diagnostic {
+    let mut way = round.first().map_or("", |(from, ..)| name(*from)).to_owned();
+    for (_, to, _) in round {
         way = format!("{way} -> {}", name(*to));
     }
-    let mut d = Diagnostic::error("loop", format!("policies lead in a loop: {way}"));
-    let mut from = start;
-    for (i, (to, span)) in round.iter().enumerate() {
-        let text = format!("`{}` leads to `{}`", name(from), name(*to));
+    let mut d = Diagnostic::error("loop", format!("{who} in a loop: {way}"));
+    for (i, (from, to, span)) in round.iter().enumerate() {
+        let text = format!("`{}` {verb} `{}`", name(*from), name(*to));
         d = if i == 0 { d.at(span, text) } else { d.and(span, text) };
-        from = *to;
     }
-    found.push(d.help("every way from a policy must end at a pool"));
+    d
 }
 
 /// A policy's location is that of its nearest pool, so one located pool below is enough.

@@ -32,8 +32,6 @@ pub(super) enum MisfitKind {
     UnknownKey(String, &'static [&'static str], bool),
     /// A word where one of a few is expected.
     UnknownWord(String, &'static [&'static str]),
-    /// A kind that is documented and not yet supported, and those that are.
-    NotYetKind(String, &'static [&'static str]),
     /// A key that must be there and is not.
     MissingKey(&'static str),
     /// A value of another type: what was expected and what was found, with articles.
@@ -58,7 +56,6 @@ pub(super) fn decode<'de, T: Deserialize<'de>>(
 pub(super) fn take_kind(
     value: &mut Spanned<DeValue<'_>>,
     known: &'static [&'static str],
-    not_yet: &[&str],
     misfits: &mut Vec<Misfit>,
 ) -> Option<&'static str> {
     let range = value.span();
@@ -79,11 +76,7 @@ pub(super) fn take_kind(
     if let Some(known) = known.iter().find(|known| **known == word) {
         return Some(known);
     }
-    let wrong = if not_yet.contains(&word) {
-        MisfitKind::NotYetKind(word.to_owned(), known)
-    } else {
-        MisfitKind::UnknownWord(word.to_owned(), known)
-    };
+    let wrong = MisfitKind::UnknownWord(word.to_owned(), known);
     misfits.push(Misfit::new(wrong).within(kind.span()).under("kind".to_owned()));
     None
 }

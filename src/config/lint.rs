@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::check::Graph;
 use super::diagnostic::Diagnostic;
 use super::duration;
-use super::monitor::{Monitor, MonitorKind};
+use super::monitor::{Monitor, MonitorKind, composite};
 use super::place::Match;
 use super::policy::{Geo, OnDown, Policy, PolicyKind};
 use super::pool::Pool;
@@ -35,12 +35,16 @@ impl Lints<'_> {
                 no_default(policy, geo, &mut found);
                 unreachable_nets(geo, &mut found);
             }
+            self.equal_costs(policy, &mut found);
+            self.unknown_loads(policy, &mut found);
         }
         for pool in self.graph.pools.iter().flatten() {
             unwatched(pool, &mut found);
         }
+        self.unused_costs(&mut found);
         for record in self.records {
             self.long_ttl(record, &mut found);
+            self.idle_ttl_min(record, &mut found);
             self.unlike_pools(record, &mut found);
         }
         found
@@ -61,11 +65,13 @@ impl Lints<'_> {
             let d = Diagnostic::lint("unused", format!("{what} `{name}` is not used"));
             found.push(d.at(span, "").help(help));
         };
-        for (index, monitor) in self.monitors.iter().enumerate() {
-            let used = |pool: &Pool| pool.monitor == Some(index);
-            if let Some(monitor) = monitor
-                && !self.graph.pools.iter().flatten().any(used)
-            {
+        let named = self.graph.pools.iter().flatten().filter_map(|pool| pool.monitor);
+        let mut monitors = vec![false; self.monitors.len()];
+        for index in named.flat_map(|index| composite::below(self.monitors, index)) {
+            monitors[index] = true;
+        }
+        for (monitor, _) in self.monitors.iter().zip(monitors).filter(|(_, used)| !used) {
+            if let Some(monitor) = monitor {
                 report("monitor", &monitor.name, &monitor.span, "no pool names it; remove it");
             }
         }
@@ -82,13 +88,72 @@ impl Lints<'_> {
         }
     }
 
+    /// Costs that are all the same decide nothing.
+    fn equal_costs(&self, policy: &Policy, found: &mut Vec<Diagnostic>) {
+        let PolicyKind::Latency { targets, within: Some(within), .. } = &policy.kind else {
+            return;
+        };
+        let pools = targets.iter().flat_map(|to| self.graph.pools_below(to.target));
+        let costs: Vec<f64> =
+            pools.filter_map(|index| Some(self.graph.pools[index].as_ref()?.cost)).collect();
+        if costs.iter().all(|cost| *cost == costs[0]) {
+            let message = format!("all pools of `{}` cost the same", policy.name);
+            let d = Diagnostic::lint("equal-costs", message).at(&within.span, "decides nothing");
+            found.push(d.help("give the pools a `cost` each, or remove `prefer`"));
+        }
+    }
+
+    /// A cost that no policy looks at is probably meant for one.
+    fn unused_costs(&self, found: &mut Vec<Diagnostic>) {
+        let mut seen = vec![false; self.graph.pools.len()];
+        for policy in self.graph.policies.iter().flatten() {
+            if let PolicyKind::Latency { targets, within: Some(_), .. } = &policy.kind {
+                let pools = targets.iter().flat_map(|to| self.graph.pools_below(to.target));
+                pools.for_each(|index| seen[index] = true);
+            }
+        }
+        for (pool, _) in self.graph.pools.iter().zip(seen).filter(|(_, seen)| !seen) {
+            let Some(pool) = pool.as_ref().filter(|pool| pool.cost > 0.0) else { continue };
+            let Some(span) = &pool.cost_span else { continue };
+            let message = format!("nothing looks at the cost of pool `{}`", pool.name);
+            let d = Diagnostic::lint("unused-cost", message).at(span, "");
+            found.push(d.help("latency policies with `prefer = \"cheapest\"` do"));
+        }
+    }
+
+    /// A target that never says how busy it is comes last, however idle.
+    fn unknown_loads(&self, policy: &Policy, found: &mut Vec<Diagnostic>) {
+        let PolicyKind::Load { targets } = &policy.kind else { return };
+        let reports = |index: &usize| {
+            let monitor = self.graph.pools[*index].as_ref().and_then(|pool| pool.monitor);
+            let leaves = monitor.into_iter().flat_map(|top| composite::leaves(self.monitors, top));
+            leaves.into_iter().any(|monitor| match &monitor.kind {
+                MonitorKind::Http(http) => http.load.is_some(),
+                _ => false,
+            })
+        };
+        for target in targets {
+            if self.graph.pools_below(target.to.target).iter().any(reports) {
+                continue;
+            }
+            let message = format!("a target of `{}` never says how busy it is", policy.name);
+            let d = Diagnostic::lint("unknown-load", message);
+            let d = d.at(&target.to.span, "comes after all that do");
+            found.push(d.help("give its pools a `monitor` that reads a `load`"));
+        }
+    }
+
     /// A TTL that outlasts the detection of a failure is what really decides how long clients
     /// go to a region that is down.
     fn long_ttl(&self, record: &Record, found: &mut Vec<Diagnostic>) {
-        let monitors =
-            self.pools_of(record).filter_map(|pool| self.monitors[pool.monitor?].as_ref());
+        let named = self.pools_of(record).filter_map(|pool| pool.monitor);
+        let monitors = named.flat_map(|index| composite::leaves(self.monitors, index));
         let Some(slowest) = monitors.max_by_key(|monitor| monitor.detection()) else { return };
         let detection = slowest.detection();
+        let sum = match slowest.kind {
+            MonitorKind::Push => "ttl",
+            _ => "interval x fall + timeout",
+        };
         if Duration::from_secs(record.ttl.into()) <= detection {
             return;
         }
@@ -99,12 +164,22 @@ impl Lints<'_> {
         );
         let d = Diagnostic::lint("long-ttl", message)
             .at(record.ttl_span.as_ref().unwrap_or(&record.span), "")
-            .and(&slowest.span, "interval x fall + timeout");
+            .and(&slowest.span, sum);
         let help = format!(
             "clients keep a dead address for so long; a TTL of {} or less would do",
             detection.as_secs()
         );
         found.push(d.help(help));
+    }
+
+    /// Without checks no change is ever seen to be near.
+    fn idle_ttl_min(&self, record: &Record, found: &mut Vec<Diagnostic>) {
+        let is_watched = self.pools_of(record).any(|pool| pool.monitor.is_some());
+        if let Some(span) = record.ttl_min_span.as_ref().filter(|_| !is_watched) {
+            let message = "no pool of this record has a monitor: its TTL never falls";
+            let d = Diagnostic::lint("unused-ttl-min", message).at(span, "");
+            found.push(d.help("give its pools a `monitor`, or remove `ttl_min`"));
+        }
     }
 
     /// Pools that clients are moved between should not differ in what they promise.
@@ -158,6 +233,10 @@ fn idle_rules(monitor: &Monitor, found: &mut Vec<Diagnostic>) {
     let fails_from = match &monitor.kind {
         MonitorKind::Http(http) => http.expect.latency,
         MonitorKind::Tcp(tcp) => tcp.latency,
+        MonitorKind::Tls(tls) => tls.latency,
+        MonitorKind::Dns(dns) => dns.latency,
+        MonitorKind::Grpc(grpc) => grpc.latency,
+        MonitorKind::Exec(_) | MonitorKind::Push | MonitorKind::Composite(_) => None,
     };
     let fails_from = fails_from.unwrap_or(monitor.timeout);
     if let Some(warn) = monitor.warn.as_ref().filter(|warn| warn.latency.value >= fails_from) {

@@ -1,6 +1,6 @@
 //! `load` of a monitor: where a member says how busy it is.
 
-use super::monitor::{header_name, path, port};
+use super::monitor::{header_name, path, port_number};
 use super::reader::Reader;
 use super::source::{Located, Span};
 use super::spec::load::LoadSpec;
@@ -83,7 +83,7 @@ impl Load {
         }
         let path = page.map(|page| path(Some(page), reader));
         let is_clear = spec.tls.as_ref().is_some_and(|tls| !tls.value);
-        let port = port(spec.port.as_ref(), reader);
+        let port = port_number(spec.port.as_ref(), reader);
         let meter = meter(spec, source, &range, reader)?;
         Some(Load { span: reader.span(&range), path, port, is_clear, meter })
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::wire::Name;
 
-use super::monitor::port;
+use super::monitor::port_number;
 use super::names::owner;
 use super::reader::Reader;
 use super::source::Span;
@@ -19,10 +19,13 @@ pub struct Member {
     /// Share of the clients when `balance` is weighted or sticky: 0 to 1,000,000.
     pub weight: u32,
     /// Where checks connect: the member's own port, else the monitor's. `None` when it is not
-    /// checked: the pool has no monitor, or the data is neither address nor name.
+    /// checked (the pool has no monitor, or the data is neither address nor name), and where the
+    /// monitor has no port of its own: a composite's parts have theirs, a script needs none.
     pub check_port: Option<u16>,
     /// Where checks connect instead of to the member itself; its port is `check_port`.
     pub check: Option<SocketAddr>,
+    /// The host name that this server found its address by.
+    pub host: Option<Name>,
     /// Where it is written.
     pub span: Span,
 }
@@ -34,6 +37,8 @@ pub enum MemberData {
     Address(IpAddr),
     /// A CNAME record.
     Cname(Name),
+    /// A name in lower case that this server looks up itself: each of its addresses is a member.
+    Host(Name),
     /// Type and data of any other record in presentation form; only its form is checked here.
     Rdata(String),
 }
@@ -54,7 +59,14 @@ impl Member {
             StringOr::String(text) => {
                 let data = address(&Spanned { value: text, range: range.clone() }, reader)?;
                 let span = reader.span(&range);
-                return Some(Member { data, weight: 1, check_port: None, check: None, span });
+                return Some(Member {
+                    data,
+                    weight: 1,
+                    check_port: None,
+                    check: None,
+                    host: None,
+                    span,
+                });
             }
             StringOr::Table(spec) => spec,
         };
@@ -67,12 +79,21 @@ impl Member {
                 None
             }
             (Some(at), None) => Some(at.port()),
-            (None, own) => port(own.as_ref(), reader),
+            (None, own) => port_number(own.as_ref(), reader),
         };
-        let data = match (&spec.address, &spec.cname, &spec.rdata) {
-            (Some(text), None, None) => address(text, reader)?,
-            (None, Some(text), None) => MemberData::Cname(cname(text, reader)?),
-            (None, None, Some(text)) => {
+        let data = match (&spec.address, &spec.cname, &spec.host, &spec.rdata) {
+            (Some(text), None, None, None) => address(text, reader)?,
+            (None, Some(text), None, None) => MemberData::Cname(name(text, reader)?),
+            (None, None, Some(text), None) => {
+                if let Some(at) = &spec.check {
+                    let message = "`check` has no meaning for `host`";
+                    let help =
+                        "each of its addresses is checked; give it a `port`, or list addresses";
+                    reader.invalid(&at.range, message, help);
+                }
+                MemberData::Host(name(text, reader)?.to_lower())
+            }
+            (None, None, None, Some(text)) => {
                 let range = |value: &Option<Spanned<i64>>| value.as_ref().map(|v| v.range.clone());
                 let unused = [
                     ("weight", range(&spec.weight)),
@@ -89,13 +110,14 @@ impl Member {
                 rdata(text, reader)?
             }
             _ => {
-                let help = "write one of `address`, `cname` and `rdata`";
+                let help = "write one of `address`, `cname`, `host` and `rdata`";
                 reader.invalid(&range, "a member needs exactly one kind of data", help);
                 return None;
             }
         };
         let weight = u32::try_from(weight).unwrap_or(1);
-        Some(Member { data, weight, check_port: own_port, check, span: reader.span(&range) })
+        let span = reader.span(&range);
+        Some(Member { data, weight, check_port: own_port, check, host: None, span })
     }
 }
 
@@ -117,7 +139,7 @@ fn address(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<MemberData
         let help = if let Ok(socket) = value.parse::<SocketAddr>() {
             format!("write {{ address = \"{}\", port = {} }}", socket.ip(), socket.port())
         } else if is_name && owner(value).is_ok() {
-            format!("a name is written {{ cname = \"{value}\" }}")
+            format!("a name is written {{ cname = \"{value}\" }}, or {{ host = \"{value}\" }}")
         } else {
             "write an IPv4 or IPv6 address, such as \"192.0.2.10\"".to_owned()
         };
@@ -145,7 +167,7 @@ fn address(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<MemberData
     Some(MemberData::Address(address))
 }
 
-fn cname(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<Name> {
+fn name(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<Name> {
     match owner(&text.value) {
         Ok(name) if text.value.parse::<IpAddr>().is_err() => Some(name),
         Ok(_) => {

@@ -8,6 +8,7 @@
 //! what stands in zone files and databases.
 
 pub mod admin;
+pub mod cases;
 pub mod diagnostic;
 pub mod duration;
 pub mod files;
@@ -22,6 +23,7 @@ pub mod place;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod resolver;
 pub mod rhythm;
 pub mod secret;
 pub mod server;
@@ -50,6 +52,7 @@ use spec::{Entries, MonitorSpec, PolicyFile, PolicySpec, ServerFile};
 use transfer::Keys;
 
 pub use admin::Admin;
+pub use cases::{Case, CaseRcode, Down, Expect};
 pub use diagnostic::{Diagnostic, Label, Severity, render};
 pub use files::{Disk, Files, Memory};
 pub use glimpse::{control_socket, state_directory};
@@ -58,7 +61,8 @@ pub use listen::Encrypted;
 pub use load::{Load, Meter};
 pub use member::{Member, MemberData};
 pub use monitor::{
-    ClientCertificate, Expiry, HeaderMatch, Http, HttpExpect, Monitor, MonitorKind, Tcp, Tls,
+    ClientCertificate, Composite, Dns, Exec, Expiry, Grpc, Handshake, HeaderMatch, Http,
+    HttpExpect, Monitor, MonitorKind, Part, Port, Tcp, Tls,
 };
 pub use names::{Target, TargetRef};
 pub use place::Match;
@@ -67,6 +71,7 @@ pub use policy::{
 };
 pub use pool::{Balance, Location, Pool, PoolState};
 pub use record::{OnAllDown, Record};
+pub use resolver::Resolver;
 pub use rhythm::{Damping, Warn};
 pub use schema::schema;
 pub use secret::Secret;
@@ -86,12 +91,16 @@ pub struct Config {
     pub geoip: Geoip,
     /// Whether EDNS Client Subnet decides who the client is.
     pub ecs_enabled: bool,
+    /// How members given by host name are looked up.
+    pub resolver: Resolver,
     /// What one client, and all together, may use.
     pub limits: Limits,
     /// Keys for transaction signatures.
     pub keys: Vec<Key>,
     /// Who may have zones, and who is told of changes.
     pub transfer: Transfer,
+    /// Whether monitors may run programs.
+    pub exec_allowed: bool,
     /// Control, metrics and health of the server itself.
     pub admin: Admin,
     /// What is logged, and how.
@@ -188,9 +197,13 @@ fn read_all(
         .into_iter()
         .map(|Definition { name, spec }| {
             let mut reader = Reader::new(name.span.source(), found);
-            Some(Monitor::resolve(&name, spec?, &mut reader))
+            Some(Monitor::resolve(&name, spec?, &names, &mut reader))
         })
         .collect();
+    check::monitor_loops(&monitors, found);
+    if !own.exec_allowed {
+        check::no_programs(&monitors, found);
+    }
     let pools: Vec<Option<Pool>> = defined
         .pools
         .into_iter()
@@ -237,9 +250,11 @@ fn read_all(
         encrypted: own.encrypted,
         geoip: own.geoip,
         ecs_enabled: own.ecs_enabled,
+        resolver: own.resolver,
         limits: own.limits,
         keys: own.keys,
         transfer: own.transfer,
+        exec_allowed: own.exec_allowed,
         admin: own.admin,
         log: own.log,
         monitors: monitors.into_iter().collect::<Option<_>>()?,
@@ -282,9 +297,11 @@ struct ServerTables {
     encrypted: Option<Encrypted>,
     geoip: Geoip,
     ecs_enabled: bool,
+    resolver: Resolver,
     limits: Limits,
     keys: Vec<Key>,
     transfer: Transfer,
+    exec_allowed: bool,
     admin: Admin,
     log: Log,
 }
@@ -309,9 +326,11 @@ impl ServerTables {
                 "tls" => file.tls = decode::decode(table, &mut misfits),
                 "geoip" => file.geoip = decode::decode(table, &mut misfits),
                 "ecs" => file.ecs = decode::decode(table, &mut misfits),
+                "resolver" => file.resolver = decode::decode(table, &mut misfits),
                 "limits" => file.limits = decode::decode(table, &mut misfits),
                 "keys" => file.keys = decode::decode(table, &mut misfits),
                 "transfer" => file.transfer = decode::decode(table, &mut misfits),
+                "health" => file.health = decode::decode(table, &mut misfits),
                 "admin" => file.admin = decode::decode(table, &mut misfits),
                 _ => file.log = decode::decode(table, &mut misfits),
             }
@@ -328,9 +347,11 @@ impl ServerTables {
             admin: Admin::resolve(file.admin.unwrap_or_default(), &mut taken, &mut reader),
             geoip: Geoip::resolve(file.geoip.unwrap_or_default(), &mut reader),
             ecs_enabled: server::ecs_enabled(file.ecs.unwrap_or_default()),
+            resolver: Resolver::resolve(file.resolver.unwrap_or_default(), &mut reader),
             limits: Limits::resolve(file.limits.unwrap_or_default(), &mut reader),
             keys: keys.list,
             transfer,
+            exec_allowed: server::exec_allowed(file.health.unwrap_or_default()),
             log: Log::resolve(file.log.unwrap_or_default(), &mut reader),
         })
     }

@@ -3,6 +3,7 @@
 //! Knows how they are written. Whether a database ever names such a place it does not know.
 
 use std::fmt;
+use std::str::FromStr;
 
 use ipnet::IpNet;
 
@@ -87,6 +88,15 @@ impl Match {
             }
             _ => self == other,
         }
+    }
+}
+
+impl FromStr for Match {
+    /// What is wrong, and what to write instead.
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Match, String> {
+        Match::parse(text).map_err(|NoPlace { message, help }| format!("{message}; {help}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Policies: how a target is chosen.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::files::Files;
@@ -10,11 +11,15 @@ use super::place::Match;
 use super::reader::Reader;
 use super::source::{Located, Span};
 use super::spec::policy::{
-    BiasedTargetSpec, GeoSpec, NearestSpec, PolicySpec, RuleSpec, WeightedTargetSpec,
+    BiasedTargetSpec, GeoSpec, LatencySpec, LoadTargetSpec, NearestSpec, PolicySpec, RuleSpec,
+    WeightedTargetSpec,
 };
 use super::spec::{Spanned, StringOr, Words};
 
-pub use super::spec::policy::{OnDown, Spread};
+pub use super::spec::policy::{OnDown, Prefer, Spread};
+
+/// How much over the lowest estimate the cheapest target of a latency policy may be.
+const DEFAULT_BAND: Duration = Duration::from_millis(15);
 
 /// How a target is chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +75,14 @@ pub enum PolicyKind {
         targets: Vec<TargetRef>,
         /// What is known of the network's latency.
         table: Option<LatencyTable>,
+        /// How much over the lowest estimate the cheapest target may be, where cost counts: 1 ms
+        /// to 1 s. The place is that of `prefer`.
+        within: Option<Located<Duration>>,
+    },
+    /// The least busy, in proportion to weight.
+    Load {
+        /// Weights from 1 on.
+        targets: Vec<WeightedTarget>,
     },
 }
 
@@ -139,9 +152,9 @@ impl Policy {
             PolicyKind::Failover { targets }
             | PolicyKind::RoundRobin { targets, .. }
             | PolicyKind::Latency { targets, .. } => targets.iter().collect(),
-            PolicyKind::Weighted { targets, .. } | PolicyKind::Sticky { targets } => {
-                targets.iter().map(|target| &target.to).collect()
-            }
+            PolicyKind::Weighted { targets, .. }
+            | PolicyKind::Sticky { targets }
+            | PolicyKind::Load { targets } => targets.iter().map(|target| &target.to).collect(),
             PolicyKind::Nearest { targets } => targets.iter().map(|target| &target.to).collect(),
             PolicyKind::Geo(geo) => {
                 let rules = geo.rules.iter().map(|rule| &rule.to);
@@ -187,8 +200,12 @@ impl Policy {
             }
             PolicySpec::Latency(spec) => PolicyKind::Latency {
                 targets: plain_targets(&spec.targets, names, reader),
+                within: within(&spec, reader),
                 table: spec.table.and_then(|path| LatencyTable::read(&path, names, files, reader)),
             },
+            PolicySpec::Load(spec) => {
+                PolicyKind::Load { targets: load_targets(&spec.targets, names, reader) }
+            }
         };
         Policy { name: name.value.clone(), span: name.span.clone(), kind, take }
     }
@@ -236,6 +253,50 @@ fn weighted_targets(
         reader.found.push(d.help("give at least one of them a weight of 1 or more"));
     }
     targets
+}
+
+fn load_targets(
+    specs: &Spanned<Vec<Spanned<StringOr<LoadTargetSpec>>>>,
+    names: &Names,
+    reader: &mut Reader<'_>,
+) -> Vec<WeightedTarget> {
+    refuse_empty(specs, reader);
+    let mut targets = Vec::new();
+    for Spanned { value, range } in &specs.value {
+        let (to, weight) = match value {
+            StringOr::String(name) => {
+                let word = Spanned { value: name.clone(), range: range.clone() };
+                (names.target(&word, reader), 1)
+            }
+            StringOr::Table(LoadTargetSpec { to, weight }) => {
+                let weight = reader.integer("weight", weight.as_ref(), 1..=1_000_000, 1);
+                (names.target(to, reader), weight)
+            }
+        };
+        let weight = u32::try_from(weight).unwrap_or(1);
+        targets.extend(to.map(|to| WeightedTarget { to, weight }));
+    }
+    refuse_repeated(&targets, |target| &target.to, reader);
+    targets
+}
+
+/// The band of a latency policy.
+fn within(spec: &LatencySpec, reader: &mut Reader<'_>) -> Option<Located<Duration>> {
+    const LEAST: Duration = Duration::from_millis(1);
+    const MOST: Duration = Duration::from_secs(1);
+    let value = reader.duration("within", spec.within.as_ref(), LEAST..=MOST, DEFAULT_BAND);
+    match (&spec.prefer, &spec.within) {
+        (Some(prefer), _) => {
+            let Prefer::Cheapest = prefer.value;
+            Some(Located { value, span: reader.span(&prefer.range) })
+        }
+        (None, Some(within)) => {
+            let help = "add `prefer = \"cheapest\"`, or remove `within`";
+            reader.invalid(&within.range, "`within` has no meaning without `prefer`", help);
+            None
+        }
+        (None, None) => None,
+    }
 }
 
 fn biased_targets(spec: &NearestSpec, names: &Names, reader: &mut Reader<'_>) -> Vec<BiasedTarget> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::member::{Member, MemberData};
-use super::monitor::Monitor;
+use super::monitor::{Monitor, MonitorKind, Port, composite};
 use super::names::Names;
 use super::reader::Reader;
 use super::source::{Located, Span};
@@ -32,11 +32,14 @@ pub struct Pool {
     pub members: Vec<Member>,
     /// How an answer is made of the members that are up.
     pub balance: Balance,
-    /// At most so many addresses in one answer: 1 to 255.
+    /// At most so many addresses in one answer: 1 to 255. Where `balance` is not round robin, the
+    /// first is the one that was chosen.
     pub answers: usize,
     /// How many of [`Pool::counted`] must be up for the pool to be up: 1 to their number. A
     /// share in the file is rounded up.
     pub min_healthy: usize,
+    /// The share in the file, where it is one: 1 to 100 per cent.
+    pub min_healthy_share: Option<usize>,
     /// What the operator says of it.
     pub state: PoolState,
     /// How long its clients take to return after it came back up: up to a day.
@@ -47,6 +50,10 @@ pub struct Pool {
     pub capacity: u64,
     /// Where that is said.
     pub capacity_span: Option<Span>,
+    /// What serving from it costs, in any unit: finite and not negative.
+    pub cost: f64,
+    /// Where that is said.
+    pub cost_span: Option<Span>,
 }
 
 /// Where a pool is.
@@ -78,7 +85,6 @@ impl Pool {
         monitors: &[Option<Monitor>],
         reader: &mut Reader<'_>,
     ) -> Pool {
-        reader.not_yet("cost", spec.cost.as_ref(), Some(0.0.into()));
         let monitor = spec.monitor.as_ref().and_then(|word| names.monitor(word, reader));
         let location =
             spec.location.and_then(|location| Location::resolve(&location, &name.value, reader));
@@ -97,17 +103,23 @@ impl Pool {
         }
         let balance = spec.balance.map(|balance| balance.value).unwrap_or_default();
         check_members(&members, balance, reader);
-        if let Some(monitor) = monitor.and_then(|index| monitors[index].as_ref()) {
-            set_check_ports(&mut members, monitor, reader);
+        if let Some(index) = monitor {
+            set_check_ports(&mut members, monitors, index, reader);
         }
         if spec.monitor.is_none() {
             drop_check_ports(&mut members, reader);
         }
-        let answers = reader.integer("answers", spec.answers.as_ref(), 1..=255, 8);
+        let usual = if balance == Balance::RoundRobin { 8 } else { 1 };
+        let answers = reader.integer("answers", spec.answers.as_ref(), 1..=255, usual);
         // A member that cannot be read has its own report, and may be one of those that count.
         let checkable = members.iter().filter(|member| member.is_checkable()).count();
         let countable = if checkable > 0 { checkable } else { members.len() };
         let countable = countable + (written - members.len());
+        // How many addresses a host name has is seen later.
+        let has_hosts = members.iter().any(|m| matches!(m.data, MemberData::Host(_)));
+        let countable = if has_hosts { None } else { Some(countable) };
+        let (min_healthy, min_healthy_share) =
+            min_healthy(spec.min_healthy.as_ref(), countable, reader);
         let ramp = reader.duration("ramp", spec.ramp.as_ref(), ZERO..=DAY, ZERO);
         let capacity = reader.integer("capacity", spec.capacity.as_ref(), 0..=i64::MAX, 0);
         Pool {
@@ -117,13 +129,16 @@ impl Pool {
             location,
             members,
             balance,
-            answers: usize::try_from(answers).unwrap_or(8),
-            min_healthy: min_healthy(spec.min_healthy.as_ref(), countable, reader),
+            answers: usize::try_from(answers).unwrap_or(1),
+            min_healthy,
+            min_healthy_share,
             state: spec.state.map(|state| state.value).unwrap_or_default(),
             ramp,
             ramp_span: spec.ramp.map(|ramp| reader.span(&ramp.range)),
             capacity: u64::try_from(capacity).unwrap_or(0),
             capacity_span: spec.capacity.map(|capacity| reader.span(&capacity.range)),
+            cost: cost(spec.cost.as_ref(), reader),
+            cost_span: spec.cost.map(|cost| reader.span(&cost.range)),
         }
     }
 
@@ -139,12 +154,28 @@ impl Pool {
         self.members.iter().any(|member| matches!(member.data, MemberData::Cname(_)))
     }
 
+    /// Whether some of its members are given by host name.
+    pub fn has_hosts(&self) -> bool {
+        self.members.iter().any(|member| matches!(member.data, MemberData::Host(_)))
+    }
+
+    /// So many of `members` must be up for the pool to be up.
+    pub fn needed_of(&self, members: usize) -> usize {
+        match self.min_healthy_share {
+            Some(share) => (members * share).div_ceil(100).max(1),
+            None => self.min_healthy,
+        }
+    }
+
     /// Whether it has a member with an IPv4 and one with an IPv6 address.
     pub(super) fn families(&self) -> (bool, bool) {
         let has = |v6: bool| {
-            self.members
-                .iter()
-                .any(|member| matches!(&member.data, MemberData::Address(a) if a.is_ipv6() == v6))
+            self.members.iter().any(|member| match &member.data {
+                MemberData::Address(address) => address.is_ipv6() == v6,
+                // It may have both.
+                MemberData::Host(_) => true,
+                MemberData::Cname(_) | MemberData::Rdata(_) => false,
+            })
         };
         (has(false), has(true))
     }
@@ -203,6 +234,15 @@ impl Location {
     }
 }
 
+fn cost(spec: Option<&Spanned<f64>>, reader: &mut Reader<'_>) -> f64 {
+    let Some(Spanned { value, range }) = spec else { return 0.0 };
+    if value.is_finite() && *value >= 0.0 {
+        return *value;
+    }
+    reader.invalid(range, format!("`cost` cannot be {value}"), "write a number from 0");
+    0.0
+}
+
 /// What must hold among the members of one pool.
 fn check_members(members: &[Member], balance: Balance, reader: &mut Reader<'_>) {
     let alias = members.iter().find(|m| matches!(m.data, MemberData::Cname(_)));
@@ -246,35 +286,47 @@ fn drop_check_ports(members: &mut [Member], reader: &mut Reader<'_>) {
 }
 
 /// Works out where each member is checked.
-fn set_check_ports(members: &mut [Member], monitor: &Monitor, reader: &mut Reader<'_>) {
-    for member in members {
-        if !member.is_checkable() {
-            continue;
+fn set_check_ports(
+    members: &mut [Member],
+    monitors: &[Option<Monitor>],
+    index: usize,
+    reader: &mut Reader<'_>,
+) {
+    let Some(monitor) = &monitors[index] else { return };
+    let is_composite = matches!(monitor.kind, MonitorKind::Composite(_));
+    for member in members.iter_mut().filter(|member| member.is_checkable()) {
+        for leaf in composite::leaves(monitors, index) {
+            let port = leaf.port_at(member.check_port, is_composite);
+            if port.is_none() && leaf.port == Port::Unsaid {
+                let message = format!("nothing says at which port `{}` checks", leaf.name);
+                let d = Diagnostic::error("missing-key", message)
+                    .at(&member.span, "has no port")
+                    .and(&leaf.span, "has no port")
+                    .help("such a monitor has no default; give one of the two a `port`");
+                reader.found.push(d);
+            }
         }
-        member.check_port = member.check_port.or(monitor.port);
-        if member.check_port.is_none() {
-            let message = format!("nothing says at which port `{}` checks", monitor.name);
-            let d = Diagnostic::error("missing-key", message)
-                .at(&member.span, "has no port")
-                .and(&monitor.span, "has no port");
-            reader.found.push(d.help("a tcp monitor has no default; give one of the two a `port`"));
-        }
+        member.check_port = monitor.port_at(member.check_port, false);
     }
 }
 
+/// How many members must be up, and the share that the file has in its place. `members` is how
+/// many there are, where that is known.
 fn min_healthy(
     spec: Option<&Spanned<IntegerOrString>>,
-    members: usize,
+    members: Option<usize>,
     reader: &mut Reader<'_>,
-) -> usize {
-    let Some(Spanned { value, range }) = spec else { return 1 };
+) -> (usize, Option<usize>) {
+    let Some(Spanned { value, range }) = spec else { return (1, None) };
+    let mut of_all = None;
     let needed = match value {
         IntegerOrString::Integer(count) => usize::try_from(*count).ok().filter(|&count| count > 0),
         IntegerOrString::String(text) => text
             .strip_suffix('%')
             .and_then(|share| share.parse::<usize>().ok())
             .filter(|share| (1..=100).contains(share))
-            .map(|share| (members * share).div_ceil(100)),
+            .inspect(|share| of_all = Some(*share))
+            .map(|share| (members.unwrap_or(1) * share).div_ceil(100)),
     };
     match needed {
         None => {
@@ -288,15 +340,16 @@ fn min_healthy(
                 message,
                 "write a count from 1, or a share from \"1%\" to \"100%\"",
             );
-            1
+            (1, None)
         }
         // An empty pool is an error of its own.
-        Some(needed) if needed > members && members > 0 => {
+        Some(needed) if members.is_some_and(|members| needed > members && members > 0) => {
+            let members = members.unwrap_or_default();
             let message =
                 format!("`min_healthy` is {needed}, and {members} members can be up or down");
             reader.invalid(range, message, "the pool could never be up");
-            1
+            (1, None)
         }
-        Some(needed) => needed,
+        Some(needed) => (needed, of_all),
     }
 }

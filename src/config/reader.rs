@@ -183,12 +183,6 @@ impl<'a> Reader<'a> {
                         d.at(&span, format!("expected {}", suggest::any_of(known.iter().copied())));
                     did_you_mean(d, &word, known.iter().copied())
                 }
-                MisfitKind::NotYetKind(word, known) => Diagnostic::error(
-                    "not-yet-supported",
-                    format!("kind `{word}` is not yet supported"),
-                )
-                .at(&span, "")
-                .help(format!("use {}", suggest::any_of(known.iter().copied()))),
                 MisfitKind::MissingKey(key) => {
                     Diagnostic::error("missing-key", format!("`{key}` is missing in {table}"))
                         .at(&span, format!("needs `{key}`"))

@@ -23,6 +23,10 @@ pub struct Record {
     pub ttl: u32,
     /// Where the TTL is written, if it is.
     pub ttl_span: Option<Span>,
+    /// The least of the TTL while a change is near: up to `ttl`. `None`: it is always `ttl`.
+    pub ttl_min: Option<u32>,
+    /// Where that is said.
+    pub ttl_min_span: Option<Span>,
     /// What is said when nothing is up.
     pub on_all_down: OnAllDown,
 }
@@ -54,6 +58,10 @@ impl Record {
         reader: &mut Reader<'_>,
     ) -> Option<Record> {
         let ttl = reader.integer("ttl", spec.ttl.as_ref(), 0..=604_800, 30);
+        let ttl_min = spec.ttl_min.as_ref().map(|_| {
+            let least = reader.integer("ttl_min", spec.ttl_min.as_ref(), 1..=ttl.max(1), ttl);
+            u32::try_from(least).unwrap_or(30)
+        });
         let on_all_down = spec.on_all_down.as_ref();
         let on_all_down = on_all_down.map(|words| OnAllDown::resolve(words, reader));
         let target = names.target(&spec.target, reader)?;
@@ -63,6 +71,8 @@ impl Record {
             target,
             ttl: u32::try_from(ttl).unwrap_or(30),
             ttl_span: spec.ttl.as_ref().map(|ttl| reader.span(&ttl.range)),
+            ttl_min,
+            ttl_min_span: spec.ttl_min.as_ref().map(|ttl| reader.span(&ttl.range)),
             on_all_down: on_all_down.unwrap_or_default(),
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::diagnostic::Diagnostic;
 use super::duration;
-use super::monitor::{Monitor, MonitorKind};
+use super::monitor::{Monitor, MonitorKind, Port};
 use super::reader::Reader;
 use super::source::Located;
 use super::spec::{DampingSpec, DurationText, RhythmSpec, Spanned, WarnSpec, rhythm::DampingTable};
@@ -69,12 +69,7 @@ impl Rhythm {
         }
     }
 
-    pub(super) fn monitor(
-        self,
-        name: &Located<String>,
-        kind: MonitorKind,
-        port: Option<u16>,
-    ) -> Monitor {
+    pub(super) fn monitor(self, name: &Located<String>, kind: MonitorKind, port: Port) -> Monitor {
         let Rhythm { interval, timeout, fall, rise, backoff, damping, manual_resume, warn } = self;
         Monitor {
             name: name.value.clone(),

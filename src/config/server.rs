@@ -16,7 +16,9 @@ use super::place;
 use super::reader::Reader;
 use super::secret::{self, Secret};
 use super::source::Span;
-use super::spec::server::{EcsSpec, GeoipSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec};
+use super::spec::server::{
+    EcsSpec, GeoipSpec, HealthSpec, LimitsSpec, LogSpec, NetworkSpec, ServerSpec,
+};
 use super::spec::{Entries, Spanned};
 
 pub use super::spec::server::{LogFormat, LogLevel};
@@ -488,4 +490,9 @@ impl Log {
 /// Whether ECS decides who the client is.
 pub(super) fn ecs_enabled(spec: EcsSpec) -> bool {
     spec.enabled.is_none_or(|enabled| enabled.value)
+}
+
+/// Whether monitors may run programs.
+pub(super) fn exec_allowed(spec: HealthSpec) -> bool {
+    spec.exec.is_some_and(|exec| exec.value)
 }

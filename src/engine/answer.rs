@@ -63,7 +63,7 @@ impl<S: Steer> Answering<'_, '_, S> {
         for step in 0..=MAX_CHAIN {
             let found = match self.known.found.take() {
                 Some(found) => Some(found),
-                None => zones.lookup(&self.scratch.name, self.qtype),
+                None => zones.lookup(self.scratch.name.as_wire(), self.qtype),
             };
             let Some(found) = found else {
                 if step > 0 {

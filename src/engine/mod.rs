@@ -24,13 +24,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::steering::{Live, Spin};
-use crate::wire::{LowerName, Query, Rcode, Rejected};
+use crate::wire::{LowerName, Query, Rcode, Rejected, Type};
 
 use answer::{Answering, Written};
 use limits::{Kind, Limiter, Verdict};
 use message::Message;
 use options::{Extras, ProtocolError};
-use usual::{Known, Tried};
+use usual::Known;
 
 pub use clock::Clock;
 pub use cookie::{CookieState, Secrets};
@@ -69,6 +69,19 @@ pub enum Transport {
     Quic,
 }
 
+impl Transport {
+    /// `udp`, `tcp`, `tls`, `https` or `quic`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Https => "https",
+            Transport::Quic => "quic",
+        }
+    }
+}
+
 /// What a transport does with the answer.
 #[derive(Debug)]
 pub enum Reply {
@@ -79,6 +92,19 @@ pub enum Reply {
     /// Send nothing. On QUIC the message was a protocol error of its connection (RFC 9250 section
     /// 4.3.3).
     Drop,
+}
+
+/// What a reply was about, for whoever counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted {
+    /// The type asked for; `TYPE0` when there was no question that could be read.
+    pub qtype: Type,
+    /// What was said, with the bits that stand in OPT.
+    pub rcode: Rcode,
+}
+
+impl Noted {
+    const NOTHING: Noted = Noted { qtype: Type(0), rcode: Rcode::NOERROR };
 }
 
 /// What answers now: one generation, and the state of its regions.
@@ -102,6 +128,7 @@ pub struct Scratch {
     visited: [u64; alias::MAX_CHAIN + 1],
     spin: Spin,
     limiter: Limiter,
+    noted: Noted,
 }
 
 impl Scratch {
@@ -118,6 +145,23 @@ impl Scratch {
             visited: [0; alias::MAX_CHAIN + 1],
             spin: Spin::new(seed),
             limiter: Limiter::new(seed, threads),
+            noted: Noted::NOTHING,
+        }
+    }
+
+    /// What the last [`Reply::Message`] or [`Reply::Transfer`] was about.
+    #[inline]
+    pub fn noted(&self) -> Noted {
+        self.noted
+    }
+
+    /// Takes the response code from the header of a reply, unless it is known better.
+    fn note_header(&mut self, reply: &Reply, out: &[u8]) {
+        if let (Reply::Message(_), Some(flags)) = (reply, out.get(3)) {
+            let code = u16::from(flags & 0x0f);
+            if self.noted.rcode.0 & 0x0f != code {
+                self.noted.rcode = Rcode(code);
+            }
         }
     }
 
@@ -132,9 +176,10 @@ impl<S: Steer> Engine<S> {
     /// Answers one message into `out` (at least 65,535 octets for streams, the configured UDP
     /// size for datagrams; never writes past its end).
     pub fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
-        match usual::reply(self, request, scratch, out) {
-            Tried::Reply(length) => Reply::Message(length),
-            Tried::Unfinished(known) => self.respond_in_full(request, known, scratch, out),
+        let mut known = Known::default();
+        match usual::reply(self, request, &mut known, scratch, out) {
+            Some(length) => Reply::Message(length),
+            None => self.respond_in_full(request, known, scratch, out),
         }
     }
 
@@ -168,7 +213,9 @@ impl<S: Steer> Engine<S> {
         };
         let refused = refusal::of_question(question, &scratch.name, settings, &mut message);
         if refused.is_some() && question.is_transfer() {
+            scratch.noted = Noted { qtype: question.qtype, rcode: Rcode::NOERROR };
             let reply = transfer::reply(self, &query, extras, request, None, scratch, out);
+            scratch.note_header(&reply, out);
             return unless_limited(reply, request, settings, &mut scratch.limiter);
         }
         let Written { mut rcode, scope, zone } = match refused {
@@ -201,6 +248,7 @@ impl<S: Steer> Engine<S> {
             }
             Verdict::Drop => return Reply::Drop,
         }
+        scratch.noted = Noted { qtype: question.qtype, rcode };
         message.finish(query.header, edns, settings, rcode, scope)
     }
 
@@ -213,8 +261,13 @@ impl<S: Steer> Engine<S> {
         scratch: &mut Scratch,
         out: &mut [u8],
     ) -> Reply {
+        scratch.noted = Noted::NOTHING;
         match rejected {
-            Rejected::Signed(signed) => self.respond_signed(signed, request, scratch, out),
+            Rejected::Signed(signed) => {
+                let reply = self.respond_signed(signed, request, scratch, out);
+                scratch.note_header(&reply, out);
+                reply
+            }
             rejected => {
                 let reply = refusal::reply(rejected, request, &self.snapshot, scratch, out);
                 unless_limited(reply, request, &self.snapshot.settings, &mut scratch.limiter)

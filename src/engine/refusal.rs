@@ -5,7 +5,7 @@ use crate::zone::Zones;
 
 use super::message::Message;
 use super::options::{ExtendedError, Extras};
-use super::{CookieState, Reply, Request, Scratch, Settings, Snapshot, chaos};
+use super::{CookieState, Noted, Reply, Request, Scratch, Settings, Snapshot, chaos};
 
 /// The reply to a message that is no query. The name of its question, if it has one that can be
 /// read, is in the scratch.
@@ -48,6 +48,7 @@ pub(super) fn reply(
             }
         }
     };
+    scratch.noted = Noted { qtype: question.map_or(Type(0), |question| question.qtype), rcode };
     message.finish(header, edns, settings, rcode, 0)
 }
 
@@ -59,7 +60,7 @@ pub(super) fn reply(
 /// operator nothing. For a zone that is not served it is NOTAUTH, as RFC 2136 section 3.1.2
 /// has it, and BIND and Knot.
 fn for_zone(question: Question, name: &LowerName, zones: &Zones) -> Rcode {
-    let found = zones.lookup(name, Type::SOA);
+    let found = zones.lookup(name.as_wire(), Type::SOA);
     let is_served = found.is_some_and(|found| found.zone.apex_len() == name.as_wire().len());
     if is_served && question.qclass == Class::IN { Rcode::REFUSED } else { Rcode::NOTAUTH }
 }

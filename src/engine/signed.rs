@@ -8,7 +8,7 @@ use crate::wire::{Query, Rcode, Signed};
 
 use super::message::{self, Message};
 use super::options::{Extras, ProtocolError};
-use super::{Engine, Reply, Request, Scratch, Steer, transfer, unless_limited};
+use super::{Engine, Noted, Reply, Request, Scratch, Steer, transfer, unless_limited};
 
 impl<S: Steer> Engine<S> {
     /// Answers a message that ends with TSIG.
@@ -24,6 +24,7 @@ impl<S: Steer> Engine<S> {
         scratch: &mut Scratch,
         out: &mut [u8],
     ) -> Reply {
+        scratch.noted = Noted { qtype: signed.question.qtype, rcode: Rcode::NOERROR };
         let settings = &self.snapshot.settings;
         let limit =
             message::limit(request.transport, signed.edns.map(|edns| edns.udp_size), settings);

@@ -11,7 +11,7 @@ pub trait Steer {
 }
 
 impl Steer for Live {
-    #[inline]
+    #[inline(always)]
     fn serve(&self, record: RecordId, qtype: Type, client: Client, spin: &mut Spin) -> Served<'_> {
         Live::serve(self, record, qtype, client, spin)
     }

@@ -2,28 +2,25 @@
 //!
 //! Knows the queries of [`Usual`], and the answers that are one RRset: of the zone, of a steered
 //! record, or the SOA of a negative answer. Everything else (aliases, referrals, options, limits,
-//! what does not fit) is left to the full way, which would answer the usual query alike: a test
-//! holds the two equal, octet for octet.
+//! what is longer than 512 octets) is left to the full way, which would answer the usual query
+//! alike: a test holds the two equal, octet for octet.
 //!
-//! The reply grows over a copy of the query: its header and question stay, records go in between,
-//! and its OPT record moves behind them. Both are the right length already.
+//! The reply is the query with records in between: its header and question stay, and its OPT record
+//! stands behind them. Both are the right length already.
+//!
+//! Nothing on the way of an answer of one or two records is a call, so the compiler keeps what it
+//! knows in registers: a static name takes half the instructions of a way with seven calls.
 
 use crate::steering::{Answer, Client, Served};
-use crate::wire::edns::OPT;
-use crate::wire::{Rcode, Usual, header};
+use crate::wire::copy::copy;
+use crate::wire::edns::{MIN_UDP_SIZE, OPT};
+use crate::wire::header::{self, HEADER};
+use crate::wire::{Rcode, Usual};
 use crate::zone::rrset::{Owner, QUESTION};
-use crate::zone::{Found, Outcome, Zone};
+use crate::zone::{Found, Outcome, RecordId, Sight, Zone};
 
-use super::message::{limit, udp_size};
-use super::{Engine, Request, Scratch, Snapshot, Steer};
-
-/// What came of a query.
-pub(super) enum Tried<'a> {
-    /// The reply, so many octets.
-    Reply(usize),
-    /// The full way has to answer.
-    Unfinished(Known<'a>),
-}
+use super::message::udp_size;
+use super::{Engine, Noted, Request, Scratch, Snapshot, Steer};
 
 /// What is known of the name asked for before the full way begins.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,58 +32,169 @@ pub(super) struct Known<'a> {
     pub(super) served: Option<Served<'a>>,
 }
 
+/// What every client takes over every transport, in octets, and what a pointer reaches. Larger
+/// replies are left to the full way, so nobody has to ask here how much room there is.
+const REPLY: usize = MIN_UDP_SIZE as usize;
+
+/// Room for the OPT record of a reply: 11 octets, and 24 for a client's subnet.
+const OPT_ROOM: usize = 40;
+
+/// Where records must end, so that there is room for OPT behind them.
+const RECORDS: usize = REPLY - OPT_ROOM;
+
 /// Where the records end, how many are in the answer and in the authority section, and the code.
 type Sections = (usize, u16, u16, Rcode);
 
-/// Answers a query if it is a usual one.
-#[inline]
+/// Answers a query if it is a usual one: the reply, so many octets. `None` leaves it to the full way,
+/// with what is `known` then.
+#[inline(always)]
 pub(super) fn reply<'e, S: Steer>(
     engine: &'e Engine<S>,
     request: &Request<'_>,
+    known: &mut Known<'e>,
     scratch: &mut Scratch,
     out: &mut [u8],
-) -> Tried<'e> {
-    let nothing = Tried::Unfinished(Known::default());
+) -> Option<usize> {
     let Snapshot { zones, settings, .. } = &*engine.snapshot;
+    let out = out.first_chunk_mut::<REPLY>()?;
     if settings.limits.are_on() {
-        return nothing;
+        return None;
     }
     let message = request.message;
-    let Some(query) = Usual::parse(message, &mut scratch.name, settings.ecs_enabled) else {
-        return nothing;
-    };
-    let Some(found) = zones.lookup(&scratch.name, query.qtype) else { return nothing };
-    let left = Tried::Unfinished(Known { found: Some(found), served: None });
-    let limit = limit(request.transport, query.udp_size, settings).min(out.len());
-    // The reply's OPT record is as long as the query's.
-    let opt = &message[query.end..];
-    let Some(room) = limit.checked_sub(opt.len()).filter(|room| *room >= query.end) else {
-        return left;
-    };
-    out[..query.end].copy_from_slice(&message[..query.end]);
-    let apex = QUESTION + (scratch.name.as_wire().len() - found.zone.apex_len()) as u16;
-    let mut scope = 0;
-    let sections = match found.outcome {
-        Outcome::Answer(rrset) if !rrset.has_additional() => rrset
-            .write(&mut out[..room], query.end, Owner::Pointer(QUESTION), apex)
-            .map(|end| (end, rrset.count(), 0, Rcode::NOERROR)),
-        Outcome::Steered(record) => {
-            let client = Client::new(query.subnet.unwrap_or(request.client.ip()));
-            let served = engine.live.serve(record, query.qtype, client, &mut scratch.spin);
-            scope = served.scope;
-            let sections = steered(&served, found.zone, apex, query.end, &mut out[..room]);
-            if sections.is_none() {
-                return Tried::Unfinished(Known { found: Some(found), served: Some(served) });
-            }
-            sections
+    let query = Usual::parse(message, settings.ecs_enabled)?;
+    let (sections, scope) = match zones.look(query.name, query.qtype) {
+        Sight::Answer(rrset, _) if rrset.is_plain() => {
+            let end = rrset.write_as_it_is(&mut out[..RECORDS], query.end())?;
+            ((end, rrset.count(), 0, Rcode::NOERROR), 0)
         }
-        Outcome::NoData => negative(found.zone, apex, query.end, &mut out[..room], Rcode::NOERROR),
-        Outcome::NxDomain => {
-            negative(found.zone, apex, query.end, &mut out[..room], Rcode::NXDOMAIN)
+        Sight::Answer(rrset, zone) => {
+            let outcome = Outcome::Answer(rrset);
+            (other(Found { zone, outcome }, query.name, known, out)?, 0)
+        }
+        Sight::Steered(record, zone) => {
+            steered(engine, (record, zone), query, request, known, scratch, out)?
+        }
+        Sight::Other(node) => {
+            let found = zones.look_closer(node, query.name, query.qtype)?;
+            if let Outcome::Steered(record) = found.outcome {
+                let place = (record, found.zone);
+                steered_elsewhere(engine, place, query, request, known, scratch, out)?
+            } else {
+                (other(found, query.name, known, out)?, 0)
+            }
+        }
+    };
+    scratch.noted = Noted { qtype: query.qtype, rcode: sections.3 };
+    finish(message, query, sections, scope, udp_size(settings), out)
+}
+
+/// Writes what is found less often: RRsets with pointers or company, and negative answers.
+#[inline(never)]
+fn other<'e>(
+    found: Found<'e>,
+    name: &[u8],
+    known: &mut Known<'e>,
+    out: &mut [u8; REPLY],
+) -> Option<Sections> {
+    let out = &mut out[..RECORDS];
+    match found.outcome {
+        Outcome::Answer(rrset) if !rrset.has_additional() => {
+            let apex = apex(name, found.zone);
+            let end = rrset.write(out, end_of(name), Owner::Pointer(QUESTION), apex)?;
+            Some((end, rrset.count(), 0, Rcode::NOERROR))
+        }
+        Outcome::NoData => negative(name, found.zone, out, Rcode::NOERROR),
+        Outcome::NxDomain => negative(name, found.zone, out, Rcode::NXDOMAIN),
+        _ => {
+            known.found = Some(found);
+            None
+        }
+    }
+}
+
+/// Writes what steering says, when that is records or that there are none; and the scope.
+#[expect(clippy::manual_map, reason = "the closure of `map` is called: 31 instructions")]
+#[inline(always)]
+fn steered<'e, S: Steer>(
+    engine: &'e Engine<S>,
+    (record, zone): (RecordId, Zone<'e>),
+    query: Usual<'_>,
+    request: &Request<'_>,
+    known: &mut Known<'e>,
+    scratch: &mut Scratch,
+    out: &mut [u8; REPLY],
+) -> Option<(Sections, u8)> {
+    let client = query.subnet(request.message).unwrap_or_else(|| request.client.ip());
+    let spin = &mut scratch.spin;
+    let served = engine.live.serve(record, query.qtype, Client::new(client), spin);
+    let out = &mut out[..RECORDS];
+    let sections = match served {
+        Served { answer: Answer::Records { bytes, count }, panic: None, .. } => {
+            let end = query.end() + bytes.len();
+            match out.get_mut(query.end()..end) {
+                Some(place) => {
+                    copy(bytes, place);
+                    Some((end, count, 0, Rcode::NOERROR))
+                }
+                None => None,
+            }
+        }
+        Served { answer: Answer::NoData, panic: None, .. } => {
+            negative(query.name, zone, out, Rcode::NOERROR)
         }
         _ => None,
     };
-    let Some((end, answers, authorities, rcode)) = sections else { return left };
+    if sections.is_none() {
+        known.found = Some(Found { zone, outcome: Outcome::Steered(record) });
+        known.served = Some(served);
+    }
+    Some((sections?, served.scope))
+}
+
+/// The same where a steered record is found less often: at an apex, at a wildcard.
+#[inline(never)]
+fn steered_elsewhere<'e, S: Steer>(
+    engine: &'e Engine<S>,
+    place: (RecordId, Zone<'e>),
+    query: Usual<'_>,
+    request: &Request<'_>,
+    known: &mut Known<'e>,
+    scratch: &mut Scratch,
+    out: &mut [u8; REPLY],
+) -> Option<(Sections, u8)> {
+    steered(engine, place, query, request, known, scratch, out)
+}
+
+/// Where the question for a name ends.
+fn end_of(name: &[u8]) -> usize {
+    HEADER + name.len() + 4
+}
+
+/// A pointer to the apex of the zone, which the name asked for is in.
+fn apex(name: &[u8], zone: Zone<'_>) -> u16 {
+    QUESTION + (name.len() - zone.apex_len()) as u16
+}
+
+/// Writes the SOA of a negative answer (RFC 2308 section 3).
+#[inline(never)]
+fn negative(name: &[u8], zone: Zone<'_>, out: &mut [u8], rcode: Rcode) -> Option<Sections> {
+    let apex = apex(name, zone);
+    let end = zone.negative().write(out, end_of(name), Owner::Pointer(apex), apex)?;
+    Some((end, 0, 1, rcode))
+}
+
+/// Puts the header and the question in front of the records, and the OPT record behind them; says
+/// where the reply ends.
+#[inline(always)]
+fn finish(
+    message: &[u8],
+    query: Usual<'_>,
+    (end, answers, authorities, rcode): Sections,
+    scope: u8,
+    udp_size: u16,
+    out: &mut [u8; REPLY],
+) -> Option<usize> {
+    copy(message.get(..query.end())?, out.get_mut(..query.end())?);
     let flags = u16::from_be_bytes([message[2], message[3]]);
     let flags = header::QR | header::AA | (flags & header::RD) | rcode.0;
     let [f0, f1] = flags.to_be_bytes();
@@ -94,53 +202,28 @@ pub(super) fn reply<'e, S: Steer>(
     // ID, QDCOUNT and ARCOUNT are those of the query.
     out[2..4].copy_from_slice(&[f0, f1]);
     out[6..10].copy_from_slice(&[a0, a1, n0, n1]);
-    if opt.is_empty() {
-        return Tried::Reply(end);
+    let len = query.opt_len();
+    if len == 0 {
+        return Some(end);
     }
-    let place = &mut out[end..end + opt.len()];
-    place.copy_from_slice(opt);
-    let [s0, s1] = udp_size(settings).to_be_bytes();
+    // The OPT record is that of the query, from its end: it has the same length, and its last
+    // octets are the client's address.
+    let opt = message.get(query.end()..)?;
+    let place: &mut [u8; OPT_ROOM] = out.get_mut(end..)?.first_chunk_mut()?;
+    if query.has_subnet() {
+        // Of an option of 9 to 24 octets behind a record of 11, the last 16 and the first 8 are all.
+        *place.get_mut(..len)?.last_chunk_mut::<16>()? = *opt.last_chunk()?;
+        let option = place[OPT..].first_chunk_mut::<8>()?;
+        *option = *opt.get(OPT..)?.first_chunk()?;
+        option[7] = scope;
+    }
+    let [s0, s1] = udp_size.to_be_bytes();
+    let options = (len - OPT) as u8; // at most 24
     // No extended code, version 0, and of the flags only DO.
-    place[3..9].copy_from_slice(&[s0, s1, 0, 0, opt[7] & 0x80, 0]);
-    if query.subnet.is_some() {
-        place[OPT + 7] = scope;
-    }
-    Tried::Reply(end + opt.len())
-}
-
-/// Writes at `at` what steering says, when that is records or that there are none.
-#[inline]
-fn steered(
-    served: &Served<'_>,
-    zone: Zone<'_>,
-    apex: u16,
-    at: usize,
-    out: &mut [u8],
-) -> Option<Sections> {
-    match *served {
-        Served { answer: Answer::Records { bytes, count }, panic: None, .. } => {
-            let end = at + bytes.len();
-            out.get_mut(at..end)?.copy_from_slice(bytes);
-            Some((end, count, 0, Rcode::NOERROR))
-        }
-        Served { answer: Answer::NoData, panic: None, .. } => {
-            negative(zone, apex, at, out, Rcode::NOERROR)
-        }
-        _ => None,
-    }
-}
-
-/// Writes at `at` the SOA of a negative answer (RFC 2308 section 3).
-#[inline]
-fn negative(
-    zone: Zone<'_>,
-    apex: u16,
-    at: usize,
-    out: &mut [u8],
-    rcode: Rcode,
-) -> Option<Sections> {
-    let end = zone.negative().write(out, at, Owner::Pointer(apex), apex)?;
-    Some((end, 0, 1, rcode))
+    let (front, rest) = place.split_first_chunk_mut::<8>()?;
+    *front = [0, 0, 41, s0, s1, 0, 0, *opt.get(7)? & 0x80];
+    *rest.first_chunk_mut()? = [0, 0, options];
+    Some(end + len)
 }
 
 #[cfg(test)]
@@ -154,7 +237,7 @@ mod tests {
     use crate::engine::{Clock, Reply, Settings, Transport};
     use crate::steering::{Panic, Spin};
     use crate::wire::{Name, Type};
-    use crate::zone::{RecordId, Steered, ZoneSource, Zones, master};
+    use crate::zone::{Steered, ZoneSource, Zones, master};
 
     const ZONE: &str = "\
 $ORIGIN example.com.
@@ -263,8 +346,8 @@ a.b.c  A   192.0.2.3
             };
             let (mut scratch, mut out, mut full) =
                 (Scratch::new(1), vec![0xaa; room], vec![0xaa; room]);
-            let tried = reply(&engine, &request, &mut scratch, &mut out);
-            if let Tried::Reply(len) = tried {
+            let known = &mut Known::default();
+            if let Some(len) = reply(&engine, &request, known, &mut scratch, &mut out) {
                 let in_full = engine.respond_in_full(&request, Known::default(), &mut scratch, &mut full);
                 prop_assert!(matches!(in_full, Reply::Message(other) if other == len));
                 prop_assert_eq!(&out[..len], &full[..len]);
@@ -292,8 +375,9 @@ a.b.c  A   192.0.2.3
                 transport: Transport::Udp,
                 clock: &Clock::new(),
             };
-            let tried = reply(&engine, &request, &mut Scratch::new(1), &mut [0; 1232]);
-            assert!(matches!(tried, Tried::Reply(_)), "{owner} {qtype}");
+            let (mut scratch, mut out) = (Scratch::new(1), [0; 1232]);
+            let replied = reply(&engine, &request, &mut Known::default(), &mut scratch, &mut out);
+            assert!(replied.is_some(), "{owner} {qtype}");
         }
     }
 }

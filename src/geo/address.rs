@@ -13,10 +13,15 @@ pub struct Unwrapped {
 
 /// Takes an IPv4 address out of `::ffff:0:0/96` (RFC 4291), `64:ff9b::/96` (RFC 6052) and
 /// `2002::/16` (RFC 3056); every other address stays as it is.
+#[inline(always)]
 pub fn unwrap(address: IpAddr) -> Unwrapped {
-    let IpAddr::V6(outer) = address else {
-        return Unwrapped { address, offset: 0 };
-    };
+    match address {
+        IpAddr::V4(_) => Unwrapped { address, offset: 0 },
+        IpAddr::V6(outer) => unwrap_v6(outer),
+    }
+}
+
+fn unwrap_v6(outer: Ipv6Addr) -> Unwrapped {
     let bits = outer.to_bits();
     if bits >> 32 == 0xffff || bits >> 32 == 0x0064_ff9b_0000_0000_0000_0000 {
         return inner(bits as u32, 96);

@@ -12,10 +12,11 @@ use super::failure::{Failure, Timing, span};
 use super::jitter::Jitter;
 use super::load::Level;
 use super::probe::{Probe, Success};
-use super::roster::{Begun, Entry, Order, Roster, Shared, StartError};
+use super::roster::{Begun, Order, Roster, Shared, StartError};
 use super::schedule::Schedule;
 use super::state::Hold;
 use super::store::{Known, Record, Store};
+use super::table::Entry;
 use super::verdict::{CheckId, Verdict};
 
 /// Changes that come this close together are written to the state file at once.
@@ -50,6 +51,8 @@ pub struct Report {
     pub hold: Option<Hold>,
     /// How often the target went down lately: 1 for each time, fading. 0 without damping.
     pub score: f64,
+    /// How soon the verdict may change, while the last result speaks against it.
+    pub change_within: Option<Duration>,
     /// Whether the target is warned of.
     pub is_warned: bool,
     /// The server's part of the latency in milliseconds: the moving average over successful
@@ -86,11 +89,11 @@ pub struct Checker {
 
 impl Checker {
     /// Starts checking on the current tokio runtime, all checks at once and then each at its
-    /// interval. A check in `known` (and not too old) goes on from there; of any other, the
-    /// first result decides.
+    /// interval. The parts of a composite stand before it. A check in `known` (and not too old)
+    /// goes on from there; of any other, the first result decides.
     ///
-    /// A report is sent after every check. A slow receiver holds the checks up, one that is
-    /// dropped ends them.
+    /// A report is sent after every check, and of a composite whenever something about it changes.
+    /// A slow receiver holds the checks up, one that is dropped ends them.
     ///
     /// # Errors
     /// When a check cannot be made ready. Nothing of the outside causes that.
@@ -192,29 +195,60 @@ impl Round {
             let due = self.schedule.next_due().filter(|_| room);
             tokio::select! {
                 Some(landed) = self.flying.join_next_with_id() => {
-                    let Some(report) = self.land(landed) else { continue };
-                    let check = report.check;
-                    if self.reports.send(report).await.is_err() {
-                        return;
+                    let Some((check, reports)) = self.land(landed) else { continue };
+                    for report in reports {
+                        if self.reports.send(report).await.is_err() {
+                            return;
+                        }
                     }
                     self.note_first(check);
                 }
                 () = until(due), if due.is_some() => {}
-                Some(order) = self.orders.recv() => self.follow(order),
+                Some(order) = self.orders.recv() => {
+                    for report in self.follow(order) {
+                        let check = report.check;
+                        if self.reports.send(report).await.is_err() {
+                            return;
+                        }
+                        self.note_first(check);
+                    }
+                }
                 () = self.reports.closed() => return,
             }
         }
     }
 
-    fn follow(&mut self, order: Order) {
+    /// Does as told. Composites that begin are reported as they are: their parts may be known.
+    fn follow(&mut self, order: Order) -> Vec<Report> {
+        let mut reports = Vec::new();
         match order {
             Order::Begin(begun) => {
                 let now = Instant::now();
-                for Begun { check, probe, is_awaited } in begun {
-                    self.probes.insert(check, probe);
-                    self.schedule.add(check, now);
+                for Begun { check, probe, delay, is_awaited } in begun {
                     if is_awaited {
                         self.unchecked.insert(check);
+                    }
+                    let Some(probe) = probe else {
+                        let report = self.shared.table().report(check, Verdict::Unknown);
+                        if report.is_none() {
+                            self.note_first(check);
+                        }
+                        reports.extend(report);
+                        continue;
+                    };
+                    self.probes.insert(check, probe);
+                    self.schedule.add(check, now + delay);
+                }
+            }
+            Order::Report(checks, found) => {
+                for check in checks {
+                    // What its silence would say is out of date, should that be on its way.
+                    self.running.retain(|_, (other, _)| *other != check);
+                    self.schedule.remove(&HashSet::from([check]));
+                    let outcome = found.clone().map(|()| Success::from(Timing::NONE));
+                    if let Some((ttl, report)) = self.judge(check, outcome) {
+                        self.schedule.add(check, Instant::now() + ttl);
+                        reports.extend(self.with_wholes(report));
                     }
                 }
             }
@@ -232,6 +266,7 @@ impl Round {
             0 => in_flight(self.shared.table().entries.values().map(|entry| &entry.check)),
             wanted => wanted,
         };
+        reports
     }
 
     /// Starts the checks that are due, as far as there is room.
@@ -246,10 +281,11 @@ impl Round {
         }
     }
 
+    /// The check that ended, with its report and those of the composites that go by it.
     fn land(
         &mut self,
         landed: Result<(Id, Result<Success, Failure>), JoinError>,
-    ) -> Option<Report> {
+    ) -> Option<(CheckId, Vec<Report>)> {
         let (id, outcome) = match landed {
             Ok(landed) => landed,
             // A panic, which no target can cause by design; if one does, its check goes on.
@@ -258,7 +294,16 @@ impl Round {
         let (check, started) = self.running.remove(&id)?;
         let (interval, report) = self.judge(check, outcome)?;
         self.schedule.put_back(check, started, interval, Instant::now());
-        Some(report)
+        Some((check, self.with_wholes(report)))
+    }
+
+    /// A report, and those of the composites that go by its check.
+    fn with_wholes(&self, report: Report) -> Vec<Report> {
+        let above = self.shared.table().follow(report.check, &report.outcome);
+        if above.iter().any(|report| report.changed) {
+            self.shared.changed.notify_one();
+        }
+        std::iter::once(report).chain(above).collect()
     }
 
     /// Takes a check out of those that the first round waits for.
@@ -281,7 +326,8 @@ impl Round {
             Err(failure) => (Err(failure), None, None),
         };
         let mut table = self.shared.table();
-        let Entry { check: Check { target, monitor }, record } = table.entries.get_mut(&check)?;
+        let Entry { check: Check { target, monitor }, record, .. } =
+            table.entries.get_mut(&check)?;
         let before = record.state;
         match &outcome {
             Err(failure) if failure.is_local() => {
@@ -334,6 +380,7 @@ impl Round {
             outcome,
             hold: state.hold(&monitor.rules, at),
             score: state.score(&monitor.rules, at),
+            change_within: monitor.change_within(&state),
             is_warned: state.is_warned,
             server_ms: record.server_ms,
             load: record.load,
@@ -376,6 +423,8 @@ fn in_flight<'c>(checks: impl Iterator<Item = &'c Check>) -> usize {
         let Check { monitor, .. } = check;
         monitor.timeout.as_secs_f64() / monitor.interval.as_secs_f64().max(0.001)
     };
+    // Composites fly nowhere.
+    let checks = checks.filter(|check| check.parts().is_empty());
     let hanging: f64 = checks.map(|check| share(check).min(1.0)).sum();
     IN_FLIGHT.max((hanging * 1.25).ceil() as usize)
 }

@@ -21,6 +21,12 @@ pub struct Timing {
     pub total: Duration,
 }
 
+impl Timing {
+    /// Of what takes no time of its own: a report, a composite.
+    pub(super) const NONE: Timing =
+        Timing { connect: Duration::ZERO, first_byte: None, server: None, total: Duration::ZERO };
+}
+
 /// How far a check had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -34,6 +40,10 @@ pub enum Stage {
     Head,
     /// The body was coming in.
     Body,
+    /// The answer to what was sent was not in.
+    Answer,
+    /// The program was running.
+    Program,
 }
 
 impl fmt::Display for Stage {
@@ -44,6 +54,8 @@ impl fmt::Display for Stage {
             Stage::Handshake => "connecting or in the TLS handshake",
             Stage::Head => "waiting for the response head",
             Stage::Body => "reading the body",
+            Stage::Answer => "waiting for the answer",
+            Stage::Program => "running the program",
         })
     }
 }
@@ -158,6 +170,81 @@ pub enum Failure {
         /// The value wanted, as JSON.
         wanted: String,
     },
+    /// What came back over a connection does not hold the text wanted.
+    #[error("{}, wanted `{wanted}`", start_text(.start))]
+    Answer {
+        /// The text wanted.
+        wanted: String,
+        /// The start of what came; empty if nothing did.
+        start: String,
+    },
+    /// What came back is not DNS, or not the answer to what was asked.
+    #[error("not proper DNS: {0}")]
+    Dns(String),
+    /// Another response code than wanted.
+    #[error("{rcode} for {question}, wanted {wanted}")]
+    Rcode {
+        /// The response code.
+        rcode: String,
+        /// Name and type.
+        question: String,
+        /// The code that would have been right.
+        wanted: String,
+    },
+    /// Data is missing in the answer.
+    #[error("{question}: {found}, wanted {wanted}")]
+    Data {
+        /// Name and type.
+        question: String,
+        /// The data that is there instead.
+        found: String,
+        /// The data that is missing.
+        wanted: String,
+    },
+    /// The health service says that something does not serve.
+    #[error("{status} for {service}, wanted SERVING")]
+    Serving {
+        /// What it says.
+        status: String,
+        /// Of what.
+        service: String,
+    },
+    /// The health service could not be called.
+    #[error("gRPC status {status} for {service}: {message}")]
+    Call {
+        /// Number and name of the status.
+        status: String,
+        /// What was asked about.
+        service: String,
+        /// What the server says of it.
+        message: String,
+    },
+    /// A program ended without success, or would not end within its bounds.
+    #[error("`{program}` {how}{}", line_text(.line))]
+    Program {
+        /// Its name.
+        program: String,
+        /// How it ended.
+        how: String,
+        /// The first line it wrote, if it wrote any.
+        line: Option<String>,
+    },
+    /// Somebody else found the target down, and says why.
+    #[error("reported down: {0}")]
+    Reported(String),
+    /// Nobody has reported anything of the target for so long.
+    #[error("no report for {0:?}")]
+    NoReport(Duration),
+    /// Too few parts of a composite are up.
+    #[error("wanted {needed} of {of} parts up, down: {down}")]
+    Parts {
+        /// How many must be.
+        needed: usize,
+        /// How many there are.
+        of: usize,
+        /// Those that are down, with their failures.
+        down: String,
+    },
     /// All was as wanted, too late.
     #[error("took {took:?}, wanted at most {bound:?}")]
     Slow {
@@ -179,7 +266,23 @@ fn found_text(found: &Option<String>) -> String {
     }
 }
 
+fn start_text(start: &str) -> String {
+    match start {
+        "" => "nothing came back".into(),
+        start => format!("another answer; it begins `{start}`"),
+    }
+}
+
+fn line_text(line: &Option<String>) -> String {
+    line.as_ref().map_or(String::new(), |line| format!(": {line}"))
+}
+
 impl Failure {
+    /// What somebody else found wrong, in one printable line.
+    pub fn reported(why: &str) -> Failure {
+        Failure::Reported(shown(why.as_bytes()))
+    }
+
     /// Whether the fault is this machine's, so that it says nothing of the target.
     pub fn is_local(&self) -> bool {
         matches!(self, Failure::Local(_))

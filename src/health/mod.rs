@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! schedule ─► probe (hyper, tokio) ─► state (rise, fall, damping) ─► Report, to whoever listens
-//!     ▲                                    │└► roster: what is known now
+//!     ▲                                    │├► composite ─► Report of each that it is a part of
+//!     │                                    │└► roster: what is known now
 //!     └──────────── pace ──────────────────┘     └► store: survives a restart
 //! ```
 //!
@@ -11,11 +12,13 @@
 
 pub mod check;
 pub mod checker;
+pub mod composite;
 pub mod credentials;
 pub mod damping;
 pub mod failure;
 pub mod formula;
 pub mod jitter;
+pub mod kinds;
 pub mod load;
 pub mod monitor;
 pub mod pattern;
@@ -25,14 +28,17 @@ pub mod rules;
 pub mod schedule;
 pub mod state;
 pub mod store;
+mod table;
 pub mod verdict;
 
 pub use check::{Check, Host, Identity, Target, TargetError};
 pub use checker::{Checker, Options, Report};
+pub use composite::Composite;
 pub use credentials::{Credentials, CredentialsError};
 pub use damping::{Damping, Score};
 pub use failure::{Failure, Stage, Timing};
 pub use formula::{Formula, FormulaError};
+pub use kinds::{Call, Called, Data, Handshake, Program, Question, Security, Talk};
 pub use load::{Load, LoadPage, Meter};
 pub use monitor::{
     Authorities, AuthoritiesError, Exchange, Expect, Expiry, HeaderMatch, Http2, Kind, Monitor,

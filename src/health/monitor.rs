@@ -14,12 +14,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
-use super::check::host_name;
+use super::check::{Identity, host_name};
+use super::composite::Composite;
 use super::credentials::Credentials;
+use super::kinds::{Call, Handshake, Program, Question, Talk};
 use super::load::Load;
 use super::pattern::Pattern;
-use super::rules::Rules;
-use super::state::Thresholds;
+use super::rules::{Rules, Warn};
+use super::state::{State, Thresholds};
 
 /// How a target is checked, and how often.
 #[derive(Debug, Clone)]
@@ -52,6 +54,11 @@ pub struct Pace<'m> {
 }
 
 impl Monitor {
+    /// How soon the verdict of a target in this state may change; see [`State::change_within`].
+    pub fn change_within(&self, state: &State) -> Option<Duration> {
+        state.change_within(self.interval, self.thresholds, &self.rules)
+    }
+
     /// A number that differs for monitors that ask or expect different things. Interval, timeout,
     /// thresholds, rules and where the load is read do not count: what was found stays true when
     /// they change.
@@ -61,6 +68,22 @@ impl Monitor {
         text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
             (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3)
         })
+    }
+
+    /// The same composite of these parts, which are checked by these monitors; what is no
+    /// composite stays as it is.
+    #[must_use]
+    pub fn with_parts<'m>(
+        &self,
+        parts: Vec<Identity>,
+        monitors: impl Iterator<Item = &'m Monitor>,
+    ) -> Monitor {
+        let mut monitor = self.clone();
+        if let Kind::Composite(composite) = &mut monitor.kind {
+            composite.parts = parts;
+            monitor.rules.warn = monitors.filter_map(|part| part.rules.warn).reduce(Warn::lower);
+        }
+        monitor
     }
 
     /// Whether it asks as often as another one and believes as much of what it hears: what the
@@ -85,6 +108,8 @@ impl Monitor {
     fn credentials(&self) -> Option<&Credentials> {
         match &self.kind {
             Kind::Https(exchange, _) => exchange.request.credentials.as_ref(),
+            Kind::Tls(handshake) => handshake.security.credentials.as_ref(),
+            Kind::Grpc(call) => call.security.as_ref()?.credentials.as_ref(),
             _ => None,
         }
     }
@@ -95,10 +120,35 @@ impl Monitor {
 pub enum Kind {
     /// A connection that stands is a success.
     Tcp,
+    /// A connection over which the right answer comes.
+    Talk(Talk),
+    /// A connection over which TLS is set up.
+    Tls(Handshake),
+    /// A question to a name server.
+    Dns(Box<Question>),
+    /// A call of the gRPC health service.
+    Grpc(Call),
+    /// A program that is run.
+    Exec(Program),
+    /// No question: what somebody else reports, each of which holds for the monitor's interval.
+    Push,
+    /// No check of its own: what others found.
+    Composite(Composite),
     /// A request in clear text.
     Http(Exchange),
     /// A request over TLS: HTTP/2 where the target speaks it.
     Https(Exchange, Trust),
+}
+
+impl Kind {
+    /// Whether connecting includes a handshake.
+    pub(super) fn speaks_tls(&self) -> bool {
+        match self {
+            Kind::Https(..) | Kind::Tls(_) => true,
+            Kind::Grpc(call) => call.security.is_some(),
+            _ => false,
+        }
+    }
 }
 
 /// A request and what must come back.
@@ -311,7 +361,7 @@ impl fmt::Display for Request {
     }
 }
 
-fn parse_host(host: &str) -> Result<String, RequestError> {
+pub(super) fn parse_host(host: &str) -> Result<String, RequestError> {
     let wrong = || RequestError::Host(host.into());
     if let Ok(address) = host.parse::<std::net::IpAddr>() {
         return Ok(super::check::Host::Address(address).to_string());

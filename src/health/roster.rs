@@ -3,16 +3,19 @@
 //! Knows which checks there are and their records, not when they run; the task of the
 //! [`Checker`](super::Checker) hears of changes by its orders.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::check::{Check, Identity};
-use super::probe::{HttpError, Lookups, Probe, Tls};
+use super::failure::Failure;
+use super::monitor::Kind;
+use super::probe::{Lookups, NotReady, Probe, Tls};
 use super::store::{Known, Record};
-use super::verdict::CheckId;
+use super::table::{Entry, Table};
+use super::verdict::{CheckId, Verdict};
 
 /// The longest that [`Roster::first_round`] waits.
 pub const FIRST_ROUND: Duration = Duration::from_secs(5);
@@ -54,8 +57,9 @@ impl Roster {
     }
 
     /// Begins those of `checks` that are not under way yet, all at once; the numbers of all, in
-    /// their order. A check goes on as it was when nothing about it changed. One whose interval,
-    /// timeout or thresholds changed begins anew from what is known of it.
+    /// their order. The parts of a composite stand before it. A check goes on as it was when
+    /// nothing about it changed. One whose interval, timeout or thresholds changed begins anew from
+    /// what is known of it.
     ///
     /// Makes connections ready, which takes a while for thousands: call it where waiting is
     /// allowed.
@@ -70,14 +74,11 @@ impl Roster {
     /// Ends all checks but these.
     pub fn keep(&self, wanted: &[CheckId]) {
         let wanted: HashSet<CheckId> = wanted.iter().copied().collect();
-        let mut ended = HashSet::new();
-        self.shared.table().entries.retain(|check, _| {
-            let stays = wanted.contains(check);
-            if !stays {
-                ended.insert(*check);
-            }
-            stays
-        });
+        let mut table = self.shared.table();
+        let ended: HashSet<CheckId> =
+            table.entries.keys().filter(|check| !wanted.contains(check)).copied().collect();
+        table.retain(|check| !ended.contains(&check));
+        drop(table);
         if !ended.is_empty() {
             self.shared.changed.notify_one();
             // Without the task nothing is checked any more anyway.
@@ -92,19 +93,50 @@ impl Roster {
 
     /// A person's word that a target which is held down may come back: nothing holds it any more,
     /// its score is forgotten, and it is checked at once. It comes up with the next
-    /// good check once it is found up. Whether it was held; `None` when the check has ended.
+    /// good check once it is found up. Where somebody else reports, a last report that was good is
+    /// that check. With a composite, this is said of all its parts. Whether anything was held;
+    /// `None` when the check has ended.
     pub fn resume(&self, check: CheckId) -> Option<bool> {
         let mut table = self.shared.table();
-        let record = &mut table.entries.get_mut(&check)?.record;
-        let was_held = record.state.is_held();
-        record.state = record.state.resumed(SystemTime::now());
+        let held = table.resume(check, SystemTime::now())?;
+        let orders: Vec<Order> = held
+            .iter()
+            .filter_map(|check| match table.entries.get(check)? {
+                entry if !entry.is_push() => Some(Order::Hasten(*check)),
+                entry if entry.record.state.found == Verdict::Up => {
+                    Some(Order::Report(vec![*check], Ok(())))
+                }
+                _ => None,
+            })
+            .collect();
         drop(table);
+        let was_held = !held.is_empty();
         if was_held {
             self.shared.changed.notify_one();
+        }
+        for order in orders {
             // Without the task nothing is checked any more anyway.
-            let _ = self.orders.send(Order::Hasten(check));
+            let _ = self.orders.send(order);
         }
         Some(was_held)
+    }
+
+    /// Takes what somebody else found of a target, for its check by a monitor of kind push: that it
+    /// is good, or why it is not. Counts at once, and holds until the next report, for the
+    /// monitor's interval at most. Whether there is such a check.
+    pub fn report(&self, check: CheckId, found: Result<(), Failure>) -> bool {
+        let table = self.shared.table();
+        let Some(entry) = table.entries.get(&check).filter(|entry| entry.is_push()) else {
+            return false;
+        };
+        // During a reload there are two, at the old pace and at the new one.
+        let identity = entry.check.identity();
+        let is_same = |entry: &&Entry| entry.is_push() && entry.check.identity() == identity;
+        let same = table.entries.iter().filter(|(_, entry)| is_same(entry));
+        let same = same.map(|(check, _)| *check).collect();
+        // Without the task nothing is checked any more anyway.
+        let _ = self.orders.send(Order::Report(same, found));
+        true
     }
 
     /// Waits until every check has had a result since the start, or since it was begun without
@@ -130,13 +162,29 @@ impl Roster {
             let entries = table.entries.iter();
             entries.map(|(id, e)| (e.check.identity(), (*id, e.check.clone()))).collect()
         };
-        let same = |check: &Check| {
-            let (id, other) = running.get(&check.identity())?;
-            check.monitor.has_pace_of(&other.monitor).then_some(*id)
-        };
-        let same: Vec<Option<CheckId>> = checks.iter().map(same).collect();
+        // Parts stand before their composites, which begin anew with any of them.
+        let mut numbers_of: HashMap<Identity, Option<CheckId>> = HashMap::new();
+        let mut same = Vec::with_capacity(checks.len());
+        for check in checks {
+            let identity = check.identity();
+            let number = running
+                .get(&identity)
+                .and_then(|(id, other)| check.monitor.has_pace_of(&other.monitor).then_some(*id));
+            let mut parts = check.parts().iter();
+            if let Some(part) = parts.clone().find(|part| !numbers_of.contains_key(part)) {
+                return Err(StartError {
+                    target: identity.target,
+                    monitor: identity.monitor,
+                    reason: format!("its part {part} is not checked before it"),
+                });
+            }
+            let number = number.filter(|_| parts.all(|part| numbers_of[part].is_some()));
+            numbers_of.insert(identity, number);
+            same.push(number);
+        }
         let fresh = checks.iter().zip(&same).filter(|(_, same)| same.is_none());
-        let mut probes = probes(fresh.map(|(check, _)| check))?.into_iter();
+        let fresh = fresh.map(|(check, _)| check).filter(|check| check.parts().is_empty());
+        let mut probes = probes(fresh)?.into_iter();
         let now = SystemTime::now();
         let mut begun = Vec::new();
         let mut numbers = Vec::with_capacity(checks.len());
@@ -146,14 +194,19 @@ impl Roster {
                 numbers.push(same);
                 continue;
             }
-            // There is one for each check that is not under way.
-            let Some(probe) = probes.next() else { continue };
-            let id = table.take_number();
+            let parts = check.parts().iter().filter_map(|part| numbers_of.get(part).copied()?);
+            let parts: Vec<CheckId> = parts.collect();
+            // There is one for each check that is not under way and no composite.
+            let probe = if parts.is_empty() { probes.next() } else { None };
             let record = known.of(check, now);
-            let is_awaited = all_awaited || record.is_none();
+            let is_push = matches!(check.monitor.kind, Kind::Push);
+            let is_awaited = (all_awaited || record.is_none()) && !is_push;
+            // Nobody could report while nobody listened.
+            let delay = if is_push { check.monitor.interval } else { Duration::ZERO };
             let record = record.unwrap_or(Record::unknown(now));
-            table.entries.insert(id, Entry { check: check.clone(), record });
-            begun.push(Begun { check: id, probe, is_awaited });
+            let id = table.add(check.clone(), record, parts);
+            numbers_of.insert(check.identity(), Some(id));
+            begun.push(Begun { check: id, probe, delay, is_awaited });
             numbers.push(id);
         }
         drop(table);
@@ -178,20 +231,6 @@ pub(super) struct Shared {
     pub(super) waiting: watch::Sender<usize>,
 }
 
-/// The checks under way, by number.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    next: u32,
-    pub(super) entries: BTreeMap<CheckId, Entry>,
-}
-
-/// A check under way, and what is known of its target.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) check: Check,
-    pub(super) record: Record,
-}
-
 /// A change of the roster, for the task that runs the checks.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -199,23 +238,20 @@ pub(super) enum Order {
     End(HashSet<CheckId>),
     /// Is to be made at once.
     Hasten(CheckId),
+    /// What somebody else found.
+    Report(Vec<CheckId>, Result<(), Failure>),
 }
 
-/// A check that is due at once.
+/// A check that begins.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) check: CheckId,
-    pub(super) probe: Arc<Probe>,
+    /// `None` for a composite, which follows its parts.
+    pub(super) probe: Option<Arc<Probe>>,
+    /// How soon it is due.
+    pub(super) delay: Duration,
     /// Whether its first result is waited for.
     pub(super) is_awaited: bool,
-}
-
-impl Table {
-    fn take_number(&mut self) -> CheckId {
-        let number = CheckId(self.next);
-        self.next = self.next.checked_add(1).expect("four billion checks were never begun");
-        number
-    }
 }
 
 impl Shared {
@@ -225,7 +261,7 @@ impl Shared {
 
     pub(super) fn known(&self) -> Known {
         let mut known = Known::default();
-        for Entry { check, record } in self.table().entries.values() {
+        for Entry { check, record, .. } in self.table().entries.values() {
             known.insert(check.identity(), *record);
         }
         known
@@ -237,7 +273,7 @@ fn probes<'c>(checks: impl Iterator<Item = &'c Check>) -> Result<Vec<Arc<Probe>>
     let mut tls = Tls::new();
     let mut ready = Vec::new();
     for check in checks {
-        let failed = |e: HttpError| StartError {
+        let failed = |e: NotReady| StartError {
             target: check.target.to_string(),
             monitor: check.monitor.name.clone(),
             reason: e.to_string(),

@@ -54,6 +54,14 @@ pub struct Warn {
     pub weight: u8,
 }
 
+impl Warn {
+    /// The one of two that leaves less.
+    #[must_use]
+    pub fn lower(self, other: Warn) -> Warn {
+        if other.weight < self.weight { other } else { self }
+    }
+}
+
 /// A check that succeeded, and not as well as it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Strain {

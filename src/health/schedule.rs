@@ -25,9 +25,9 @@ impl Schedule {
         Schedule { waiting: BinaryHeap::new(), jitter, begun: HashSet::new() }
     }
 
-    /// Adds a check that is due `now`.
-    pub fn add(&mut self, check: CheckId, now: Instant) {
-        self.waiting.push(Reverse((now, check)));
+    /// Adds a check that is due then.
+    pub fn add(&mut self, check: CheckId, due: Instant) {
+        self.waiting.push(Reverse((due, check)));
     }
 
     /// Takes checks out, whether they wait or are in flight.

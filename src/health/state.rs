@@ -159,6 +159,23 @@ impl State {
         grown.min(longest).max(interval)
     }
 
+    /// How soon the verdict may change: `interval` times the results that it still takes, if all
+    /// speak against it as the last did. `None` while none does, and while something holds a target
+    /// down that may answer again.
+    pub fn change_within(
+        &self,
+        interval: Duration,
+        thresholds: Thresholds,
+        rules: &Rules,
+    ) -> Option<Duration> {
+        let is_held = self.found == Verdict::Down && self.is_held();
+        if self.contrary == 0 || self.found != self.verdict || is_held {
+            return None;
+        }
+        let missing = needed(self.found, thresholds, rules).saturating_sub(self.contrary);
+        Some(interval.saturating_mul(missing))
+    }
+
     /// Counts what speaks for another verdict.
     fn counted(self, finding: Finding, thresholds: Thresholds, rules: &Rules) -> State {
         let success = finding != Finding::Failure;
@@ -166,18 +183,16 @@ impl State {
             (false, Verdict::Down) => self.misses.saturating_add(1),
             _ => 0,
         };
-        // Where flips are unwanted, one good check among bad ones brings nobody back.
-        let rise = if rules.damping.is_some() { 2 } else { 1 };
-        let (agrees, needed) = match self.found {
-            Verdict::Unknown => (false, 1),
-            Verdict::Up => (success, thresholds.fall.get()),
-            Verdict::Down => (!success, thresholds.rise.get().max(rise)),
+        let agrees = match self.found {
+            Verdict::Unknown => false,
+            Verdict::Up => success,
+            Verdict::Down => !success,
         };
         if agrees {
             return State { contrary: 0, misses, ..self };
         }
         let contrary = self.contrary.saturating_add(1);
-        if contrary < needed {
+        if contrary < needed(self.found, thresholds, rules) {
             return State { contrary, misses, ..self };
         }
         let found = if success { Verdict::Up } else { Verdict::Down };
@@ -213,6 +228,17 @@ impl State {
         let is_suppressed =
             value >= damping.suppress || (self.is_suppressed && value >= damping.reuse);
         (score, is_suppressed)
+    }
+}
+
+/// How many results in a row speak for another verdict than what was found.
+fn needed(found: Verdict, thresholds: Thresholds, rules: &Rules) -> u32 {
+    // Where flips are unwanted, one good check among bad ones brings nobody back.
+    let rise = if rules.damping.is_some() { 2 } else { 1 };
+    match found {
+        Verdict::Unknown => 1,
+        Verdict::Up => thresholds.fall.get(),
+        Verdict::Down => thresholds.rise.get().max(rise),
     }
 }
 
@@ -304,6 +330,23 @@ mod tests {
     fn fall_failures_in_a_row_turn_up_into_down() {
         let seen = verdicts(thresholds(3, 2), started(Up), &[false, false, false]);
         assert_eq!(seen, [Up, Up, Down]);
+    }
+
+    #[test]
+    fn a_change_is_as_near_as_the_results_that_it_still_takes() {
+        let (second, rules) = (Duration::from_secs(1), Rules::default());
+        let near = |state: &State| state.change_within(10 * second, thresholds(3, 2), &rules);
+        let next = |state: State, finding| state.next(finding, thresholds(3, 2), &rules, at(0));
+        let mut state = State::settled(Verdict::Up, at(0));
+        let mut seen = vec![near(&state)];
+        for finding in [Finding::Failure, Finding::Failure, Finding::Failure, Finding::Success] {
+            state = next(state, finding);
+            seen.push(near(&state));
+        }
+        assert_eq!(seen, [None, Some(20 * second), Some(10 * second), None, Some(10 * second)]);
+        let held = State { awaits_resume: true, ..state };
+        assert_eq!(near(&held), None);
+        assert_eq!(near(&next(State::settled(Verdict::Up, at(0)), Finding::Success)), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Check, Identity};
 use super::damping::Score;
+use super::monitor::Kind;
 use super::state::State;
 use super::verdict::Verdict;
 
@@ -56,14 +57,19 @@ pub struct Known {
 }
 
 impl Known {
-    /// What is known of `check`, if it is at most [`MAX_AGE`] old. That a target awaits a person's
-    /// word stays true however old it is; of such a one nothing else is believed.
+    /// What is known of `check`, if it is at most [`MAX_AGE`] old, or a report that holds longer.
+    /// That a target awaits a person's word stays true however old it is; of such a one nothing
+    /// else is believed.
     pub fn of(&self, check: &Check, now: SystemTime) -> Option<Record> {
         let record = self.records.get(&check.identity())?;
         let at = record.at?;
         // A time to come is as far from the truth as one gone by: the clock was set.
         let age = now.duration_since(at).unwrap_or_else(|e| e.duration());
-        if age <= MAX_AGE {
+        let believed = match check.monitor.kind {
+            Kind::Push => check.monitor.interval.max(MAX_AGE),
+            _ => MAX_AGE,
+        };
+        if age <= believed {
             return Some(*record);
         }
         let state = State {

@@ -136,8 +136,9 @@ impl fmt::Display for Difference {
 /// What a pool is beside its members.
 fn settings(pool: &Pool) -> String {
     let Pool { balance, answers, min_healthy, state, coordinates, .. } = pool;
-    let Pool { ramp, capacity, .. } = pool;
-    format!("{balance:?} {answers} {min_healthy} {state:?} {coordinates:?} {ramp:?} {capacity}")
+    let Pool { ramp, capacity, cost, .. } = pool;
+    let place = (coordinates, ramp, capacity, cost);
+    format!("{balance:?} {answers} {min_healthy} {state:?} {place:?}")
 }
 
 /// What a policy says, with names for indexes and without its places in files.
@@ -166,11 +167,15 @@ fn meaning(model: &Model, policy: &Policy) -> String {
             let targets: Vec<_> = targets.iter().map(|(to, bias)| (name(to), bias)).collect();
             format!("nearest {targets:?} {}", policy.take)
         }
-        Kind::Latency { targets, table } => {
+        Kind::Load { targets } => {
+            let targets: Vec<_> = targets.iter().map(|(to, weight)| (name(to), weight)).collect();
+            format!("load {targets:?}")
+        }
+        Kind::Latency { targets, table, within } => {
             let rows = table.rows.iter();
             let rows: Vec<_> =
                 rows.map(|row| (&row.clients, &model.pool(row.pool).name, row.ms)).collect();
-            format!("latency {:?} {rows:?}", names(targets))
+            format!("latency {:?} {rows:?} {within:?}", names(targets))
         }
     }
 }

@@ -3,6 +3,8 @@
 
 mod inquiry;
 mod orders;
+mod reports;
+mod world;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,11 +21,15 @@ use crate::geo::{Database, Network};
 use crate::health::{Check, CheckId, Hold, Report, Roster, Verdict};
 use crate::server::build::Generation;
 use crate::server::event::Event;
+use crate::server::hosts::Table;
 use crate::server::journal::Journal;
+use crate::server::reload::Facts;
 use crate::steering::control::{Change, Control, Steering};
+use reports::Awaited;
+use world::Census;
 
-/// Time between two evaluations of latency choices: three in a row move one.
-const LATENCY_PACE: Duration = Duration::from_secs(10);
+/// Time between two evaluations of choices by latency and load: three in a row move one.
+const CHOICE_PACE: Duration = Duration::from_secs(10);
 
 /// Time between two steps of shares that move.
 const SHARE_PACE: Duration = Duration::from_secs(1);
@@ -44,18 +50,23 @@ pub(super) struct Desk {
     roster: Roster,
     /// What the generation calls the checks of the roster; others are not its own.
     numbers: HashMap<CheckId, CheckId>,
-    /// Why the last checks failed, by the numbers of the roster.
-    failures: HashMap<CheckId, String>,
+    outcomes: Outcomes,
     /// What holds targets down, as told last; by the roster's numbers.
     holds: HashMap<CheckId, Hold>,
     /// Checks whose targets are warned of, as told last; by the roster's numbers.
     warned: HashSet<CheckId>,
+    /// What host names stand for.
+    hosts: watch::Receiver<Arc<Table>>,
+    /// What was reported and is on its way through the checks.
+    awaited: Vec<Awaited>,
     overrides: Overrides,
     journal: Arc<Journal>,
     /// The number of the generation in force.
     generation: u64,
     started: SystemTime,
-    places: Places,
+    places: Arc<Places>,
+    /// Of the generation in force.
+    census: Arc<Census>,
 }
 
 /// Where clients are, for whoever explains.
@@ -63,6 +74,56 @@ pub(super) struct Desk {
 pub(super) struct Places {
     pub(super) databases: Vec<Database>,
     pub(super) networks: Vec<Network>,
+}
+
+impl Places {
+    /// Takes them out of a generation that is to be in force.
+    pub(super) fn of(generation: &mut Generation) -> Places {
+        Places {
+            databases: std::mem::take(&mut generation.databases),
+            networks: std::mem::take(&mut generation.networks),
+        }
+    }
+}
+
+/// What came of the last checks, by the numbers of the roster.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    /// Why those failed that did.
+    failures: HashMap<CheckId, String>,
+    /// How long those took that succeeded last.
+    took: HashMap<CheckId, Duration>,
+}
+
+impl Outcomes {
+    pub(super) fn note(&mut self, report: &Report) {
+        match &report.outcome {
+            Ok(timing) => {
+                self.failures.remove(&report.check);
+                // Reports and composites take none.
+                if !timing.total.is_zero() {
+                    self.took.insert(report.check, timing.total);
+                }
+            }
+            Err(failure) => {
+                self.failures.insert(report.check, failure.to_string());
+            }
+        }
+    }
+
+    fn failure(&self, check: CheckId) -> Option<&str> {
+        self.failures.get(&check).map(String::as_str)
+    }
+
+    fn took(&self, check: CheckId) -> Option<Duration> {
+        self.took.get(&check).copied()
+    }
+
+    /// Forgets all checks but these.
+    fn keep(&mut self, checks: &HashMap<CheckId, CheckId>) {
+        self.failures.retain(|check, _| checks.contains_key(check));
+        self.took.retain(|check, _| checks.contains_key(check));
+    }
 }
 
 /// A generation that is to be in force.
@@ -74,7 +135,7 @@ pub(super) struct Renewal {
     /// The roster's numbers of `checks`.
     pub(super) numbers: Vec<CheckId>,
     pub(super) number: u64,
-    pub(super) places: Places,
+    pub(super) places: Arc<Places>,
     /// Told when it is in force.
     pub(super) done: oneshot::Sender<()>,
 }
@@ -87,41 +148,44 @@ struct Retired {
 }
 
 impl Desk {
-    /// Answers with what the checks know now; `failures` say why some failed.
+    /// Answers with what the checks know now, of which `outcomes` says more.
     pub(super) fn open(
-        generation: &Generation,
-        places: Places,
+        facts: &Facts,
+        places: Arc<Places>,
         roster: &Roster,
         numbers: &[CheckId],
-        failures: HashMap<CheckId, String>,
+        outcomes: Outcomes,
+        hosts: watch::Receiver<Arc<Table>>,
         overrides: Overrides,
         journal: Arc<Journal>,
     ) -> Desk {
         let numbers = numbers_of(numbers);
         let verdicts = verdicts(roster, &numbers);
-        let mut control = Control::new(generation.steering.clone(), verdicts);
-        measure(&mut control, roster, &numbers, &generation.checks);
-        control.evaluate_latency();
-        let engine = Engine {
-            snapshot: generation.snapshot.clone(),
-            live: Arc::new(control.live().clone()),
-        };
+        let mut control = Control::new(facts.steering.clone(), verdicts);
+        measure(&mut control, roster, &numbers, &facts.checks);
+        age(&mut control, &hosts.borrow());
+        control.evaluate_choices();
+        let engine =
+            Engine { snapshot: facts.snapshot.clone(), live: Arc::new(control.live().clone()) };
         let mut desk = Desk {
             engine: Arc::new(ArcSwap::from_pointee(engine)),
-            snapshot: generation.snapshot.clone(),
+            snapshot: facts.snapshot.clone(),
             retired: Retired::default(),
             control,
-            checks: generation.checks.clone(),
+            checks: facts.checks.clone(),
             roster: roster.clone(),
             numbers,
-            failures,
+            outcomes,
             holds: HashMap::new(),
             warned: HashSet::new(),
+            hosts,
+            awaited: Vec::new(),
             overrides,
             journal,
-            generation: generation.number,
+            generation: facts.number,
             started: SystemTime::now(),
             places,
+            census: Arc::default(),
         };
         // What ended while the server was away is not in force for a moment.
         desk.expire();
@@ -130,7 +194,8 @@ impl Desk {
         desk.swap();
         for (begun, check) in desk.numbers.clone() {
             if desk.control.verdict(check) == Verdict::Down {
-                desk.tell_verdict(check, Verdict::Down, desk.failures.get(&begun).cloned());
+                let why = desk.outcomes.failure(begun).map(str::to_owned);
+                desk.tell_verdict(check, Verdict::Down, why);
             }
             desk.tell_record(begun, check);
         }
@@ -151,7 +216,7 @@ impl Desk {
         mut requests: mpsc::Receiver<Request>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut pace = tokio::time::interval(LATENCY_PACE);
+        let mut pace = tokio::time::interval(CHOICE_PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut shares = tokio::time::interval(SHARE_PACE);
         shares.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -178,7 +243,12 @@ impl Desk {
                     block_in_place(|| self.answer(request));
                 }
                 () = until(self.overrides.next_end()) => self.expire(),
-                _ = pace.tick() => self.control.evaluate_latency(),
+                // The sender lives as long as this does.
+                Ok(()) = self.hosts.changed() => {
+                    let table = self.hosts.borrow_and_update().clone();
+                    age(&mut self.control, &table);
+                }
+                _ = pace.tick() => self.control.evaluate_choices(),
                 _ = shares.tick(), if self.control.is_moving() => {
                     self.control.tick(SystemTime::now());
                 }
@@ -189,6 +259,7 @@ impl Desk {
                 }
             }
             self.publish();
+            self.answer_reported();
         }
     }
 
@@ -199,11 +270,8 @@ impl Desk {
     }
 
     fn take(&mut self, report: Report) {
-        let reason = report.outcome.as_ref().err().map(ToString::to_string);
-        match &reason {
-            Some(reason) => drop(self.failures.insert(report.check, reason.clone())),
-            None => drop(self.failures.remove(&report.check)),
-        }
+        self.outcomes.note(&report);
+        self.hear(&report);
         let Some(check) = self.numbers.get(&report.check).copied() else { return };
         let is_news = self.control.verdict(check) != report.verdict;
         self.control.set_verdict(check, report.verdict);
@@ -212,8 +280,10 @@ impl Desk {
         }
         self.control.set_load(check, report.load.unwrap_or(f32::NAN));
         if is_news {
-            self.tell_verdict(check, report.verdict, reason);
+            let why = self.outcomes.failure(report.check).map(str::to_owned);
+            self.tell_verdict(check, report.verdict, why);
         }
+        self.control.set_change(check, report.change_within);
         let rules = self.checks[check.0 as usize].monitor.rules;
         self.control.set_left(check, rules.left(report.is_warned));
         if self.warned.contains(&report.check) != report.is_warned {
@@ -230,6 +300,7 @@ impl Desk {
         let verdicts = verdicts(&self.roster, &numbers);
         let mut control = Control::succeed(&self.control, steering, verdicts);
         measure(&mut control, &self.roster, &numbers, &checks);
+        age(&mut control, &self.hosts.borrow());
         let before = std::mem::replace(&mut self.numbers, numbers);
         self.control = control;
         self.expire();
@@ -237,19 +308,25 @@ impl Desk {
         self.enforce();
         let changes = self.control.settle();
         (self.generation, self.places) = (number, places);
+        self.census = Arc::default();
         self.checks = checks;
-        self.retired.snapshots.push(std::mem::replace(&mut self.snapshot, snapshot));
+        let before_it = std::mem::replace(&mut self.snapshot, snapshot);
+        // New addresses alone leave it as it is.
+        if !Arc::ptr_eq(&before_it, &self.snapshot) {
+            self.retired.snapshots.push(before_it);
+        }
         self.swap();
-        let numbers = &self.numbers;
-        self.failures.retain(|begun, _| numbers.contains_key(begun));
+        self.outcomes.keep(&self.numbers);
         for (begun, check) in self.numbers.clone() {
             if !before.contains_key(&begun) && self.control.verdict(check) == Verdict::Down {
-                self.tell_verdict(check, Verdict::Down, self.failures.get(&begun).cloned());
+                let why = self.outcomes.failure(begun).map(str::to_owned);
+                self.tell_verdict(check, Verdict::Down, why);
             }
             self.tell_record(begun, check);
         }
         self.holds.retain(|begun, _| self.numbers.contains_key(begun));
         self.warned.retain(|begun| self.numbers.contains_key(begun));
+        self.await_only_what_is_checked();
         self.tell_changes(changes);
         // Whoever asked may have gone; it is in force all the same.
         let _ = done.send(());
@@ -374,6 +451,16 @@ fn verdicts(roster: &Roster, numbers: &HashMap<CheckId, CheckId>) -> Vec<(CheckI
     numbers.iter().filter_map(known).collect()
 }
 
+/// Takes until when the addresses of host names are fresh.
+fn age(control: &mut Control, table: &Table) {
+    for (name, known) in &table.of {
+        control.set_fresh_until(name, known.until);
+    }
+    if !table.of.is_empty() {
+        control.tick(SystemTime::now());
+    }
+}
+
 /// What the checks measured of their targets, and warn of.
 fn measure(
     control: &mut Control,
@@ -387,7 +474,8 @@ fn measure(
             control.set_server_ms(*check, f64::from(ms));
         }
         control.set_load(*check, record.load.unwrap_or(f32::NAN));
-        let rules = &checks[check.0 as usize].monitor.rules;
-        control.set_left(*check, rules.left(record.state.is_warned));
+        let monitor = &checks[check.0 as usize].monitor;
+        control.set_left(*check, monitor.rules.left(record.state.is_warned));
+        control.set_change(*check, monitor.change_within(&record.state));
     }
 }

@@ -90,12 +90,27 @@ pub enum Event {
         /// Why.
         reason: Option<String>,
     },
+    /// Somebody reported something else of a target than was known.
+    Report {
+        /// What it is about.
+        target: String,
+        /// The monitor.
+        monitor: String,
+        /// What was found.
+        verdict: Verdict,
+        /// Who did.
+        who: String,
+        /// Why.
+        reason: Option<String>,
+    },
     /// All files were read anew.
     Reload {
         /// The generation in force afterwards.
         generation: u64,
         /// Who asked for it.
         who: String,
+        /// Why.
+        reason: Option<String>,
         /// The mistakes, when the generation is the one from before.
         error: Option<String>,
     },
@@ -170,11 +185,16 @@ impl fmt::Display for Event {
                 write!(f, "{target} may come back (monitor {monitor}), says {who}")?;
                 because(reason, f)
             }
-            Event::Reload { generation, who, error: None } => {
-                write!(f, "generation {generation} is in force, reloaded by {who}")
+            Event::Report { target, monitor, verdict, who, reason } => {
+                write!(f, "{target} is reported {verdict} (monitor {monitor}) by {who}")?;
+                because(reason, f)
             }
-            Event::Reload { generation, who, error: Some(_) } => {
-                write!(f, "not reloaded for {who}: generation {generation} stays in force")
+            Event::Reload { generation, who, reason, error: None } => {
+                write!(f, "generation {generation} is in force, reloaded by {who}")?;
+                because(reason, f)
+            }
+            Event::Reload { generation, who, error: Some(_), .. } => {
+                write!(f, "reload for {who} refused: generation {generation} stays in force")
             }
             Event::Rollback { generation, of, who, reason } => {
                 if generation == of {
@@ -217,6 +237,9 @@ impl From<&Event> for Entry {
             Event::Resume { target, who, reason, .. } => {
                 ("resume", target.clone(), "resumed", who.clone(), reason.clone())
             }
+            Event::Report { target, verdict, who, reason, .. } => {
+                ("report", target.clone(), verdict.as_str(), who.clone(), reason.clone())
+            }
             Event::Pool { pool, is_up } => {
                 ("pool", pool.clone(), if *is_up { "up" } else { "down" }, checks(), None)
             }
@@ -227,9 +250,10 @@ impl From<&Event> for Entry {
             Event::Override { pool, state, who, reason, .. } => {
                 ("override", pool.clone(), state.as_str(), who.clone(), reason.clone())
             }
-            Event::Reload { generation, who, error } => {
+            Event::Reload { generation, who, reason, error } => {
                 let state = if error.is_some() { "refused" } else { "done" };
-                ("reload", format!("generation {generation}"), state, who.clone(), error.clone())
+                let why = error.as_ref().or(reason.as_ref()).cloned();
+                ("reload", format!("generation {generation}"), state, who.clone(), why)
             }
             Event::Rollback { generation, who, reason, .. } => {
                 let subject = format!("generation {generation}");

@@ -9,6 +9,9 @@ use crate::admin::{Entry, History};
 use crate::health::Verdict;
 use crate::server::event::Event;
 
+/// Where the log has what operators changed, so that it can be told apart.
+const AUDIT: &str = "meridian::audit";
+
 /// Shared by all who have something to tell.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -36,16 +39,22 @@ impl Journal {
     /// Tells an event everywhere.
     pub(super) fn tell(&self, event: Event) {
         match &event {
+            // What somebody did, in one place of the log.
+            Event::Reload { error: None, .. } | Event::Report { verdict: Verdict::Up, .. } => {
+                tracing::info!(target: AUDIT, "{event}");
+            }
+            Event::Override { .. }
+            | Event::Resume { .. }
+            | Event::Report { .. }
+            | Event::Reload { .. }
+            | Event::Rollback { .. } => {
+                tracing::warn!(target: AUDIT, "{event}");
+            }
             Event::Panic { begun: true, .. } => tracing::error!("{event}"),
             Event::Verdict { verdict: Verdict::Down, .. }
             | Event::Hold { .. }
             | Event::Warning { begun: true, .. }
-            | Event::Pool { is_up: false, .. }
-            | Event::Override { .. }
-            | Event::Rollback { .. }
-            | Event::Resume { .. } => tracing::warn!("{event}"),
-            // Whoever reloads says the details.
-            Event::Reload { .. } => {}
+            | Event::Pool { is_up: false, .. } => tracing::warn!("{event}"),
             _ => tracing::info!("{event}"),
         }
         self.history.push(Entry::from(&event));
@@ -53,12 +62,12 @@ impl Journal {
         let _ = self.events.try_send(event);
     }
 
-    /// Remembers what became of a reload, and tells it.
-    pub(super) fn tell_reload(&self, reload: Reload) {
+    /// Remembers what became of a reload, and tells it and why it was asked for.
+    pub(super) fn tell_reload(&self, reload: Reload, reason: Option<String>) {
         let (generation, who) = (reload.generation, reload.who.clone());
         let error = reload.error.clone();
         self.note(|files| files.reload = Some(reload));
-        self.tell(Event::Reload { generation, who, error });
+        self.tell(Event::Reload { generation, who, reason, error });
     }
 
     /// What is known of the files.

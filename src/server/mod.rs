@@ -2,7 +2,8 @@
 //! reloads, and the stop.
 //!
 //! ```text
-//! first ─► config ─► build ─► Generation ─► Server::start ─► checks, control, listeners, notify
+//! first ─► config ─► build ─► Generation ─► Server::start ─► hosts, checks, control, listeners,
+//!                                 │                           notify
 //!                                 └───────► Server::reload ─► the next one, or none
 //! ```
 //!
@@ -17,6 +18,7 @@ pub mod explain;
 pub mod first;
 pub mod fixed;
 pub mod generations;
+pub mod hosts;
 mod journal;
 pub mod notify;
 pub mod reload;

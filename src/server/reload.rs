@@ -3,8 +3,9 @@
 //! in force again.
 //!
 //! ```text
-//! config::load ─► build ─► checks begin ─► their first round ─► Renewal ─► desk swaps
-//!    (the old generation answers)                                            └► NOTIFY, log
+//! config::load ─► build ─► hosts looked up ─► checks begin ─► their first round ─► Renewal ─► desk swaps
+//!    (the old generation answers)       ▲                                              └► NOTIFY, log
+//!              other addresses of hosts ┘
 //! ```
 
 use std::net::IpAddr;
@@ -15,19 +16,20 @@ use std::time::SystemTime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::admin::Refusal;
 use crate::admin::line::Rollback;
 use crate::admin::message::{Fallback, KeptGeneration, Reload, RolledBack, millis};
+use crate::admin::{Refusal, Reread};
 use crate::config::{self, Diagnostic};
 use crate::engine::Snapshot;
 use crate::health::{self, Check, CheckId, Roster};
-use crate::server::build::{Generation, Origin, build};
+use crate::server::build::{Blueprint, Generation, Origin, build};
 use crate::server::changes::{self, Side};
 use crate::server::desk::{Places, Renewal};
 use crate::server::event::Event;
 use crate::server::first::Lineage;
 use crate::server::fixed::Fixed;
 use crate::server::generations::{Archive, Inputs, Kept, Watch};
+use crate::server::hosts::{Hosts, Table};
 use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
 use crate::steering::control::Steering;
@@ -88,6 +90,7 @@ pub(super) struct Reloader {
     sources: Vec<IpAddr>,
     /// What encrypted listeners show, when there are any.
     identity: Option<Identity>,
+    hosts: Hosts,
     journal: Arc<Journal>,
     /// Where generations are kept, if they are.
     archive: Option<Archive>,
@@ -99,23 +102,44 @@ pub(super) struct Reloader {
 /// The generation in force.
 #[derive(Debug)]
 struct Current {
-    number: u64,
     /// The highest number that was given so far.
     last: u64,
+    /// The number that its files came into force with. Since then host names may have got other
+    /// addresses, under numbers of their own.
+    files: u64,
     inputs: Arc<Inputs>,
     facts: Facts,
     /// The roster's numbers of its checks.
     numbers: Vec<CheckId>,
+    /// What pools are made of when host names have other addresses.
+    blueprint: Option<Arc<Blueprint>>,
+    /// The addresses in force.
+    table: Arc<Table>,
+    places: Arc<Places>,
     /// Looks after the certificate's files, when there are any, as long as it is not dropped.
     certificate: JoinSet<()>,
 }
 
-/// What generations are compared by.
+/// What is in force in a generation, and what generations are compared by.
 #[derive(Debug, Clone)]
-struct Facts {
-    snapshot: Arc<Snapshot>,
-    steering: Arc<Steering>,
-    checks: Vec<Check>,
+pub(super) struct Facts {
+    /// The generation's number.
+    pub(super) number: u64,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) steering: Arc<Steering>,
+    pub(super) checks: Vec<Check>,
+}
+
+/// What a server began with.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub(super) facts: Facts,
+    /// The roster's numbers of its checks.
+    pub(super) numbers: Vec<CheckId>,
+    pub(super) places: Arc<Places>,
+    /// The addresses that are served.
+    pub(super) sources: Vec<IpAddr>,
+    pub(super) hosts: Hosts,
 }
 
 /// Where a [`Reloader`] tells others of a new generation.
@@ -132,10 +156,10 @@ impl Reloader {
         generation: &Generation,
         lineage: Lineage,
         roster: &Roster,
-        numbers: Vec<CheckId>,
-        sources: Vec<IpAddr>,
+        begin: Begin,
         outlets: Outlets,
     ) -> Reloader {
+        let Begin { facts, numbers, places, sources, hosts } = begin;
         let mut certificate = JoinSet::new();
         if let Some(files) = generation.certificate.clone() {
             certificate.spawn(files.watch());
@@ -154,17 +178,22 @@ impl Reloader {
             archive,
             on_disk: watch::Sender::new(on_disk),
             current: Mutex::new(Current {
-                number,
                 last: kept.map_or(number, |kept| kept.number.max(number)),
+                files: number,
                 inputs,
-                facts: Facts::of(generation),
+                facts,
                 numbers,
+                blueprint: generation.blueprint.clone(),
+                table: hosts.table(),
+                places,
                 certificate,
             }),
+            hosts,
         };
         reloader.announce(generation);
         if let Some(mistakes) = mistakes {
-            reloader.tell("the start", number, Err(mistakes));
+            let order = Reread { who: "the start".to_owned(), reason: None };
+            reloader.tell(order, number, Err(mistakes));
         }
         if let Some(fallback) = fallback {
             let (of, who) = (fallback.generation, fallback.who.clone());
@@ -179,7 +208,7 @@ impl Reloader {
     pub(super) async fn reload(
         &self,
         path: &Path,
-        who: &str,
+        order: Reread,
         when: When,
     ) -> Result<Option<Reloaded>, ReloadError> {
         let mut current = self.current.lock().await;
@@ -189,34 +218,41 @@ impl Reloader {
             Ok(None) => {}
             Ok(Some(reloaded)) => {
                 self.journal.note(|files| files.fallback = None);
-                self.tell(who, current.number, Ok(reloaded));
+                self.tell(order, current.facts.number, Ok(reloaded));
                 self.keep(&current).await;
             }
-            Err(error) => self.tell(who, current.number, Err(error.text())),
+            Err(error) => self.tell(order, current.facts.number, Err(error.text())),
         }
         outcome
     }
 
     /// Remembers what became of a reload, and tells it.
-    fn tell(&self, who: &str, generation: u64, outcome: Result<&Reloaded, String>) {
+    fn tell(&self, order: Reread, generation: u64, outcome: Result<&Reloaded, String>) {
+        let Reread { who, reason } = order;
         let (error, lints, waiting) = match outcome {
             Ok(reloaded) => (None, reloaded.lints.as_slice(), reloaded.waiting.as_slice()),
             Err(error) => (Some(error), &[][..], &[][..]),
         };
-        self.journal.tell_reload(Reload {
+        let waiting = waiting.iter().map(|key| (*key).to_owned()).collect();
+        let reload = Reload {
             at: millis(SystemTime::now()),
-            who: who.to_owned(),
+            who,
             generation,
             error,
             lints: if lints.is_empty() { String::new() } else { config::render(lints, false) },
-            waiting: waiting.iter().map(|key| (*key).to_owned()).collect(),
-        });
+            waiting,
+        };
+        self.journal.tell_reload(reload, reason);
     }
 
     /// The same for whoever asks through the control API.
-    pub(super) async fn report(&self, path: Option<&Path>, who: &str) -> Result<Reload, Refusal> {
+    pub(super) async fn report(
+        &self,
+        path: Option<&Path>,
+        order: Reread,
+    ) -> Result<Reload, Refusal> {
         let path = path.ok_or_else(no_files)?;
-        match self.reload(path, who, When::Asked).await {
+        match self.reload(path, order, When::Asked).await {
             // Another reload may have come since; that one is the newer truth.
             Ok(_) => self.journal.files().reload.ok_or(Refusal::Away),
             Err(error) => Err(Refusal::Mistakes(error.text())),
@@ -243,7 +279,7 @@ impl Reloader {
         let inputs = Arc::new(Inputs::kept(kept.clone()));
         let done = self.follow(&mut current, path, &inputs, When::Asked).await;
         let done = done.map_err(|error| Refusal::Mistakes(error.text()))?;
-        let (generation, of, at, who) = (current.number, kept.number, kept.at, order.who);
+        let (generation, of, at, who) = (current.files, kept.number, kept.at, order.who);
         let fallback = Fallback { generation: of, at, who: who.clone() };
         self.journal.note(|files| files.fallback = Some(fallback));
         self.journal.tell(Event::Rollback { generation, of, who, reason: order.reason });
@@ -279,7 +315,7 @@ impl Reloader {
 
     /// The number under which the generation in force was kept first.
     fn kept_as(&self, current: &Current) -> u64 {
-        self.journal.files().fallback.map_or(current.number, |fallback| fallback.generation)
+        self.journal.files().fallback.map_or(current.files, |fallback| fallback.generation)
     }
 
     /// Tells of changes of what was last read from disk.
@@ -296,7 +332,7 @@ impl Reloader {
     /// Keeps the generation in force. When that fails everything else goes on.
     async fn keep(&self, current: &Current) {
         let Some(archive) = self.archive.clone() else { return };
-        let (number, inputs) = (current.number, Arc::clone(&current.inputs));
+        let (number, inputs) = (current.files, Arc::clone(&current.inputs));
         let now = millis(SystemTime::now());
         let unkept = match apart(move || archive.keep(number, now, &inputs)).await {
             Ok(Ok(())) => None,
@@ -329,30 +365,19 @@ impl Reloader {
             }
         }
         let (mut generation, waiting) = outcome?;
-        let (roster, checks) = (self.roster.clone(), generation.checks.clone());
-        let numbers = apart(move || roster.begin(&checks)).await??;
-        let late = self.roster.first_round().await;
-        if late > 0 {
-            tracing::warn!("{late} checks had no result in their first round");
+        look_up(&self.hosts, &generation).await;
+        let table = self.hosts.table();
+        let facts = Facts::of(&generation, &table);
+        let places = Arc::new(Places::of(&mut generation));
+        let put = self.put_in_force(current, facts.clone(), places).await;
+        if put.is_ok() {
+            (current.files, current.inputs) = (number, Arc::clone(inputs));
+            current.blueprint = generation.blueprint.clone();
+            current.table = table;
         }
-        let (done, is_done) = oneshot::channel();
-        let renewal = Renewal {
-            snapshot: generation.snapshot.clone(),
-            steering: generation.steering.clone(),
-            checks: generation.checks.clone(),
-            numbers: numbers.clone(),
-            number,
-            places: Places {
-                databases: std::mem::take(&mut generation.databases),
-                networks: std::mem::take(&mut generation.networks),
-            },
-            done,
-        };
-        if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
-            self.roster.keep(&current.numbers);
-            return Err(ReloadError::Defect("nobody puts generations in force any more".into()));
-        }
-        self.roster.keep(&numbers);
+        let names = current.blueprint.as_ref().map_or(&[][..], |blueprint| blueprint.names());
+        self.hosts.keep(names);
+        let old = put?;
         if let (Some(shown), Some(encrypted)) = (&self.identity, &generation.encrypted) {
             current.certificate.abort_all();
             shown.replace(&encrypted.identity);
@@ -361,11 +386,6 @@ impl Reloader {
             }
         }
         self.announce(&generation);
-        (current.number, current.last) = (number, number);
-        current.inputs = Arc::clone(inputs);
-        current.numbers = numbers;
-        let facts = Facts::of(&generation);
-        let old = std::mem::replace(&mut current.facts, facts.clone());
         let lints = std::mem::take(&mut generation.lints);
         let differences = apart(move || {
             let differences = changes::between(old.side(), facts.side());
@@ -374,7 +394,6 @@ impl Reloader {
             differences
         });
         let differences = differences.await?;
-        tracing::info!("generation {number} is in force");
         for difference in differences {
             tracing::info!("generation {number}, {difference}");
         }
@@ -382,6 +401,68 @@ impl Reloader {
             tracing::warn!("waiting for a restart: {}", waiting.join(", "));
         }
         Ok(Some(Reloaded { number, lints, waiting }))
+    }
+
+    /// Puts other addresses of host names in force, if there are any: a generation of the same
+    /// files with other members. What they are to the checks goes on for those that stay.
+    async fn readdress(&self) -> Result<(), ReloadError> {
+        let mut current = self.current.lock().await;
+        let table = self.hosts.table();
+        let Some(blueprint) = current.blueprint.clone() else { return Ok(()) };
+        let is_same = |name| current.table.addresses(name) == table.addresses(name);
+        if blueprint.names().iter().all(is_same) {
+            return Ok(());
+        }
+        let (steering, found) = (current.facts.steering.clone(), table.clone());
+        let filled = apart(move || {
+            let (steering, checks) = blueprint.fill(&steering, &found);
+            (Arc::new(steering), checks)
+        });
+        let (steering, checks) = filled.await?;
+        let (number, snapshot) = (current.last + 1, current.facts.snapshot.clone());
+        let facts = Facts { number, snapshot, steering, checks };
+        let places = current.places.clone();
+        let old = self.put_in_force(&mut current, facts, places).await?;
+        current.table = table;
+        tracing::info!("generation {number} is in force: host names have other addresses");
+        for difference in changes::between(old.side(), current.facts.side()) {
+            tracing::info!("generation {number}, {difference}");
+        }
+        Ok(())
+    }
+
+    /// Begins the checks, and has the desk answer from it after their first round; gives what was
+    /// in force before.
+    async fn put_in_force(
+        &self,
+        current: &mut Current,
+        facts: Facts,
+        places: Arc<Places>,
+    ) -> Result<Facts, ReloadError> {
+        let (roster, checks) = (self.roster.clone(), facts.checks.clone());
+        let numbers = apart(move || roster.begin(&checks)).await??;
+        let late = self.roster.first_round().await;
+        if late > 0 {
+            tracing::warn!("{late} checks had no result in their first round");
+        }
+        let (done, is_done) = oneshot::channel();
+        let renewal = Renewal {
+            snapshot: facts.snapshot.clone(),
+            steering: facts.steering.clone(),
+            checks: facts.checks.clone(),
+            numbers: numbers.clone(),
+            number: facts.number,
+            places: places.clone(),
+            done,
+        };
+        if self.renewals.send(renewal).await.is_err() || is_done.await.is_err() {
+            self.roster.keep(&current.numbers);
+            return Err(ReloadError::Defect("nobody puts generations in force any more".into()));
+        }
+        self.roster.keep(&numbers);
+        (current.numbers, current.places) = (numbers, places);
+        current.last = facts.number;
+        Ok(std::mem::replace(&mut current.facts, facts))
     }
 
     fn announce(&self, generation: &Generation) {
@@ -395,17 +476,52 @@ impl Reloader {
     }
 }
 
-impl Facts {
-    fn of(generation: &Generation) -> Facts {
-        Facts {
-            snapshot: generation.snapshot.clone(),
-            steering: generation.steering.clone(),
-            checks: generation.checks.clone(),
+/// Looks up the host names of a generation, each once.
+pub(super) async fn look_up(hosts: &Hosts, generation: &Generation) {
+    if let Some(blueprint) = &generation.blueprint {
+        hosts.begin(blueprint.names(), &generation.resolver);
+        let late = hosts.first_round().await;
+        if late > 0 {
+            tracing::warn!("{late} host names had no answer in the first round");
         }
+    }
+}
+
+/// Puts other addresses of host names in force as they are found, until told to stop.
+pub(super) async fn follow_hosts(
+    reloader: Arc<Reloader>,
+    mut tables: watch::Receiver<Arc<Table>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            // `false` came before; only `true`, or the sender's end, comes after.
+            _ = stop.changed() => return,
+            changed = tables.changed() => if changed.is_err() {
+                return;
+            },
+        }
+        if let Err(error) = reloader.readdress().await {
+            tracing::error!(%error, "new addresses of host names are not in force");
+        }
+    }
+}
+
+impl Facts {
+    /// A generation with these addresses of its host names.
+    pub(super) fn of(generation: &Generation, table: &Table) -> Facts {
+        let (steering, checks) = match &generation.blueprint {
+            None => (generation.steering.clone(), generation.checks.clone()),
+            Some(blueprint) => {
+                let (steering, checks) = blueprint.fill(&generation.steering, table);
+                (Arc::new(steering), checks)
+            }
+        };
+        Facts { number: generation.number, snapshot: generation.snapshot.clone(), steering, checks }
     }
 
     fn side(&self) -> Side<'_> {
-        let Facts { snapshot, steering, checks } = self;
+        let Facts { snapshot, steering, checks, .. } = self;
         Side { snapshot, model: &steering.model, checks }
     }
 }

@@ -1,7 +1,6 @@
 //! A server at work: checks, the control task that keeps [`Live`](crate::steering::Live) current,
 //! the listeners, and reloads.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,17 +8,19 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::admin::{self, Counts, History, Line, Overrides, Request};
-use crate::health::{self, CheckId, Checker, Options, Report, Store};
+use crate::admin::{self, Counts, History, Line, Overrides, Request, Reread};
+use crate::health::{self, Checker, Options, Report, Store};
 use crate::server::build::Generation;
-use crate::server::desk::{Desk, Places};
+use crate::server::desk::{Desk, Outcomes, Places};
 use crate::server::event::Event;
 use crate::server::first::Lineage;
 use crate::server::generations::Watch;
+use crate::server::hosts::Hosts;
 use crate::server::journal::Journal;
 use crate::server::notify;
-use crate::server::reload::{Outlets, ReloadError, Reloaded, Reloader, When};
+use crate::server::reload::{self, Outlets, ReloadError, Reloaded, Reloader, When};
 use crate::transport::{Bound, Meter, Protocol, Running, stream};
+use crate::wire::{Rcode, Type};
 
 /// Reports that may wait for the control task.
 const REPORTS: usize = 4096;
@@ -36,6 +37,8 @@ pub struct Server {
     /// Tells secondaries; ends by itself.
     notify: JoinHandle<()>,
     reloader: Arc<Reloader>,
+    /// Looks host names up, and puts their new addresses in force.
+    hosts: [JoinHandle<()>; 2],
     requests: mpsc::Sender<Request>,
     journal: Arc<Journal>,
     admin: Option<admin::Running>,
@@ -54,10 +57,10 @@ pub enum StartError {
 }
 
 impl Server {
-    /// Runs the first round of checks, then answers on `bound`. Must be called inside a
-    /// multi-threaded tokio runtime. `state` is the directory for what survives a restart; events
-    /// go to `events`, as far as it keeps up, and to `history`. `lineage` says where the generation
-    /// comes from.
+    /// Looks up members by host name and runs the first round of checks, then answers on `bound`.
+    /// Must be called inside a multi-threaded tokio runtime. `state` is the directory for what
+    /// survives a restart; events go to `events`, as far as it keeps up, and to `history`.
+    /// `lineage` says where the generation comes from.
     ///
     /// # Errors
     ///
@@ -73,51 +76,64 @@ impl Server {
     ) -> Result<Server, StartError> {
         let store = state.map(|directory| Arc::new(Store::new(directory)));
         let known = store.as_ref().map(|store| store.load()).unwrap_or_default();
+        let (stop, stopped) = watch::channel(false);
+        let hosts = Hosts::new(generation.resolver.clone(), state);
+        let looking = tokio::spawn(hosts.clone().run(stopped.clone()));
+        reload::look_up(&hosts, &generation).await;
+        let facts = reload::Facts::of(&generation, &hosts.table());
         let (sender, mut reports) = mpsc::channel(REPORTS);
         let options = Options { in_flight: 0, seed: seed(), store };
-        let checker = Checker::start(generation.checks.clone(), &known, sender, options)?;
+        let checker = Checker::start(facts.checks.clone(), &known, sender, options)?;
         let roster = checker.roster();
         let first = first_round(&checker, &mut reports).await;
         if first.late > 0 {
             tracing::warn!("{} checks had no result in the first round", first.late);
         }
         // All are under way: this gives their numbers.
-        let numbers = roster.begin(&generation.checks)?;
+        let numbers = roster.begin(&facts.checks)?;
         let journal = Arc::new(Journal::new(history, events));
         journal.tell(Event::Start { version: env!("CARGO_PKG_VERSION") });
-        let places = Places {
-            databases: std::mem::take(&mut generation.databases),
-            networks: std::mem::take(&mut generation.networks),
-        };
-        let generation = &generation;
-        let overrides = Overrides::load(state);
-        let failures = first.failures;
+        let places = Arc::new(Places::of(&mut generation));
         let desk = Desk::open(
-            generation,
-            places,
+            &facts,
+            Arc::clone(&places),
             roster,
             &numbers,
-            failures,
-            overrides,
+            first.outcomes,
+            hosts.watch(),
+            Overrides::load(state),
             Arc::clone(&journal),
         );
         let running = bound.start(desk.engine(), limits)?;
-        let (stop, stopped) = watch::channel(false);
         let (renewals, renewed) = mpsc::channel(1);
         let (requests, requested) = mpsc::channel(REQUESTS);
         let (announcements, announced) = mpsc::unbounded_channel();
         let notify =
             tokio::spawn(notify::run(announced, state.map(Path::to_owned), stopped.clone()));
-        let control = tokio::spawn(desk.run(reports, renewed, requested, stopped));
+        let control = tokio::spawn(desk.run(reports, renewed, requested, stopped.clone()));
         // Secondaries come for the zones at once, so it is answered before they are told.
         let sources = running.addresses().iter().map(SocketAddr::ip).collect();
         let outlets = Outlets { renewals, announcements, journal: Arc::clone(&journal) };
-        let reloader = Reloader::new(generation, lineage, roster, numbers, sources, outlets);
-        let (reloader, admin) = (Arc::new(reloader), None);
+        let watched = hosts.watch();
+        let begin = reload::Begin { facts, numbers, places, sources, hosts };
+        let reloader = Arc::new(Reloader::new(&generation, lineage, roster, begin, outlets));
         let first = Arc::clone(&reloader);
         // Copies what may be large, while queries are answered.
         tokio::spawn(async move { first.keep_first().await });
-        Ok(Server { running, checker, control, notify, reloader, requests, journal, admin, stop })
+        let following = tokio::spawn(reload::follow_hosts(reloader.clone(), watched, stopped));
+        let (hosts, admin) = ([looking, following], None);
+        Ok(Server {
+            running,
+            checker,
+            control,
+            notify,
+            reloader,
+            hosts,
+            requests,
+            journal,
+            admin,
+            stop,
+        })
     }
 
     /// Lets `admin` look into this server and tell it what to do, from now on. A reload through
@@ -140,7 +156,7 @@ impl Server {
     /// policies, GeoIP data, limits, secrets, keys and certificates. Queries are answered all the
     /// while, by the old generation until the new one is there: that is after the first results
     /// of checks that are new, which takes 5 s at most. Whoever calls while another call runs
-    /// waits for it. Log lines tell what changed; the history says that it was `who`. `None` when
+    /// waits for it. Log lines tell what changed; the history says who ordered it. `None` when
     /// only a change was to be put in force and there is none.
     ///
     /// # Errors
@@ -149,10 +165,10 @@ impl Server {
     pub async fn reload(
         &self,
         path: &Path,
-        who: &str,
+        order: Reread,
         when: When,
     ) -> Result<Option<Reloaded>, ReloadError> {
-        self.reloader.reload(path, who, when).await
+        self.reloader.reload(path, order, when).await
     }
 
     /// Tells of changes of the files that were last read from disk.
@@ -182,6 +198,9 @@ impl Server {
         let _ = self.stop.send(true);
         let _ = self.control.await;
         let _ = self.notify.await;
+        for task in self.hosts {
+            let _ = task.await;
+        }
         let journal = self.journal;
         // Waits for a disk.
         let _ = spawn_blocking(move || journal.history().close()).await;
@@ -200,9 +219,9 @@ async fn dispatch(
         match request {
             // It takes as long as it takes; other requests go on. Whoever asked may have gone; it
             // is done all the same.
-            Request::Reload(who, back) => {
+            Request::Reload(order, back) => {
                 tokio::spawn(async move {
-                    let _ = back.send(reloader.report(path.as_deref(), &who).await);
+                    let _ = back.send(reloader.report(path.as_deref(), order).await);
                 });
             }
             Request::Rollback(order, back) => {
@@ -221,9 +240,27 @@ async fn dispatch(
     }
 }
 
+/// What has no name is counted under this one.
+const OTHER: &str = "other";
+
 fn counts(meter: &Meter) -> Counts {
     let (udp, connections) = (meter.udp_counts(), meter.connection_counts());
+    let queries = meter.query_counts();
+    let of_types = queries.iter().flat_map(|counts| {
+        let name = |rtype: Option<Type>| rtype.and_then(Type::mnemonic).unwrap_or(OTHER);
+        let transport = counts.transport.as_str();
+        counts.types.iter().map(move |(rtype, count)| (transport, name(*rtype), *count))
+    });
+    let of_rcodes = queries.iter().flat_map(|counts| {
+        let name = |rcode: Option<Rcode>| rcode.and_then(Rcode::mnemonic).unwrap_or(OTHER);
+        let transport = counts.transport.as_str();
+        counts.rcodes.iter().map(move |(rcode, count)| (transport, name(*rcode), *count))
+    });
+    let open = meter.open_connections().into_iter();
     Counts {
+        queries: of_types.collect(),
+        responses: of_rcodes.collect(),
+        connections: open.map(|(transport, count)| (transport.as_str(), count)).collect(),
         udp_received: udp.received,
         udp_answered: udp.answered,
         udp_discarded: udp.discarded,
@@ -241,8 +278,7 @@ fn counts(meter: &Meter) -> Counts {
 struct FirstRound {
     /// Checks without a result.
     late: usize,
-    /// Why checks failed.
-    failures: HashMap<CheckId, String>,
+    outcomes: Outcomes,
 }
 
 /// Waits for the first round. Its reports are taken from the channel meanwhile, so that a long
@@ -250,23 +286,18 @@ struct FirstRound {
 async fn first_round(checker: &Checker, reports: &mut mpsc::Receiver<Report>) -> FirstRound {
     let round = checker.first_round();
     tokio::pin!(round);
-    let mut failures = HashMap::new();
-    let mut note = |report: Report| {
-        if let Err(failure) = report.outcome {
-            failures.insert(report.check, failure.to_string());
-        }
-    };
+    let mut outcomes = Outcomes::default();
     let late = loop {
         tokio::select! {
             biased;
-            Some(report) = reports.recv() => note(report),
+            Some(report) = reports.recv() => outcomes.note(&report),
             late = &mut round => break late,
         }
     };
     while let Ok(report) = reports.try_recv() {
-        note(report);
+        outcomes.note(&report);
     }
-    FirstRound { late, failures }
+    FirstRound { late, outcomes }
 }
 
 fn seed() -> u64 {

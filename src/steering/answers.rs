@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::steering::model::{MemberData, Model};
+use crate::steering::hints;
+use crate::steering::model::{MemberData, Model, PoolId};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::served::{Answer, Client, Panic, Served, Spin};
 use crate::steering::spread::{self, Candidate};
+use crate::steering::standing::Standing;
 use crate::steering::table::{ClassTable, Groups};
 use crate::wire::{Class, Type};
 
@@ -21,6 +23,8 @@ pub struct Answers {
     types: Vec<Type>,
     /// Whether there is a further column, for all other types: some pool has aliases.
     has_alias: bool,
+    /// How many columns that is.
+    columns: usize,
     place: Option<(Arc<ClassTable>, Arc<Groups>)>,
     /// A row for each class, a column for each type.
     cells: Vec<Cell>,
@@ -49,8 +53,13 @@ pub struct Cell {
 enum Choice {
     NoData,
     ServFail,
+    /// One record, octets `start` to `end` of `bytes`: a ring that has nothing to turn.
+    Lone {
+        start: u32,
+        end: u32,
+    },
     /// Records `first` to `first + 2 * count`: each of the ring's twice, so that `take` in a row
-    /// from any start are in one piece.
+    /// from any start are in one piece. One that never turns is a single piece of `take`.
     Ring {
         first: u32,
         count: u32,
@@ -89,6 +98,8 @@ pub enum Outcome {
 pub struct Draft<'a> {
     /// Members are looked up here.
     pub model: &'a Model,
+    /// One for each pool: hints that are down are left out.
+    pub standings: &'a [Standing],
     /// Time to live in seconds.
     pub ttl: u32,
     /// Types with answers of their own.
@@ -109,6 +120,7 @@ impl Answers {
         let mut answers = Answers {
             types: draft.types.to_vec(),
             has_alias: draft.has_alias,
+            columns,
             place: draft.place,
             cells: Vec::with_capacity(draft.cells.len()),
             choices: Vec::new(),
@@ -120,6 +132,7 @@ impl Answers {
         };
         let mut writer = Writer {
             model: draft.model,
+            standings: draft.standings,
             ttl: draft.ttl,
             columns: columns as u32,
             known: HashMap::default(),
@@ -138,7 +151,7 @@ impl Answers {
 
     /// The answer to `qtype` from `client`. `seed` is the record's hash seed, `rotor` its first
     /// rotation counter.
-    #[inline]
+    #[inline(always)]
     pub fn serve(
         &self,
         qtype: Type,
@@ -152,30 +165,36 @@ impl Answers {
             None if self.has_alias => self.types.len(),
             None => return Served { answer: Answer::NoData, scope: 0, panic: None },
         };
-        let (row, scope) = match &self.place {
-            None => (0, None),
+        let (cell, scope) = match &self.place {
+            None => (self.cells[column], 0),
             Some((table, groups)) => {
                 let place = table.find(client.address);
-                (place.class as usize, Some((table, groups, place)))
+                let cell = self.cells[place.class as usize * self.columns + column];
+                let scope = match cell.is_first {
+                    true => table.group_scope(groups, client.address, place),
+                    false => table.class_scope(client.address, place),
+                };
+                (cell, scope + client.offset)
             }
         };
-        let cell = self.cells[row * (self.types.len() + usize::from(self.has_alias)) + column];
-        let scope = match scope {
-            None => None,
-            Some((table, groups, place)) if cell.is_first => {
-                Some(table.group_scope(groups, client.address, place))
-            }
-            Some((table, _, place)) => Some(table.class_scope(client.address, place)),
+        let scope = match cell.is_hashed {
+            true => scope.max(hashed_scope(client.address) + client.offset),
+            false => scope,
         };
-        let scope = match (scope, cell.is_hashed) {
-            (None, false) => 0,
-            (Some(scope), false) => scope + client.offset,
-            (scope, true) => scope.unwrap_or(0).max(hashed_scope(client.address)) + client.offset,
+        let answer = match self.choices[cell.choice as usize] {
+            Choice::Lone { start, end } => self.lone(start, end),
+            _ => self.answer(cell.choice, client, seed, rotor, spin),
         };
-        let answer = self.answer(cell.choice, client, seed, rotor, spin);
         Served { answer, scope, panic: cell.panic }
     }
 
+    #[inline(always)]
+    fn lone(&self, start: u32, end: u32) -> Answer<'_> {
+        Answer::Records { bytes: &self.bytes[start as usize..end as usize], count: 1 }
+    }
+
+    /// The answer of a choice that may have others behind it.
+    #[inline(never)]
     fn answer(
         &self,
         mut choice: u32,
@@ -188,9 +207,12 @@ impl Answers {
             match self.choices[choice as usize] {
                 Choice::NoData => return Answer::NoData,
                 Choice::ServFail => return Answer::ServFail,
+                Choice::Lone { start, end } => return self.lone(start, end),
                 Choice::Ring { first, count, take, rotor: own, is_alias } => {
-                    let turn =
-                        if count == 1 { 0 } else { spin.turn(rotor.wrapping_add(own)) % count };
+                    let turn = match count {
+                        1 => 0,
+                        _ => spin.turn(rotor.wrapping_add(own)) % count,
+                    };
                     let from = first + turn;
                     let start = if from == 0 { 0 } else { self.ends[from as usize - 1] };
                     let bytes =
@@ -248,6 +270,7 @@ const RECORD_HEAD: usize = 12;
 
 struct Writer<'a> {
     model: &'a Model,
+    standings: &'a [Standing],
     ttl: u32,
     columns: u32,
     /// The choices made so far, by column and outcome.
@@ -304,14 +327,29 @@ impl Writer<'_> {
     }
 
     fn ring(&self, answers: &mut Answers, ring: &Ring, column: u32) -> Choice {
+        if let [item] = &ring.items[..]
+            && ring.take > 0
+        {
+            let start = answers.bytes.len() as u32;
+            let is_alias = self.record(&mut answers.bytes, *item);
+            let end = answers.bytes.len() as u32;
+            if !is_alias {
+                // A ring that follows begins at the last end before it.
+                answers.ends.push(end);
+                return Choice::Lone { start, end };
+            }
+            answers.bytes.truncate(start as usize);
+        }
         let first = answers.ends.len() as u32;
         let mut is_alias = false;
-        for item in ring.items.iter().chain(&ring.items) {
+        let again = if ring.is_fixed { &[][..] } else { &ring.items };
+        for item in ring.items.iter().chain(again) {
             is_alias |= self.record(&mut answers.bytes, *item);
             answers.ends.push(answers.bytes.len() as u32);
         }
-        let count = ring.items.len() as u32;
-        let take = (ring.take as u32).min(count);
+        let all = ring.items.len() as u32;
+        let count = if ring.is_fixed { 1 } else { all };
+        let take = (ring.take as u32).min(all);
         let pools = self.model.pools.len() as u32;
         let source = match ring.source {
             Source::Pool(id) => id.0,
@@ -321,10 +359,24 @@ impl Writer<'_> {
         Choice::Ring { first, count, take, rotor: source * self.columns + column, is_alias }
     }
 
+    /// What a member puts into answers now.
+    fn data(&self, id: PoolId, index: usize) -> MemberData {
+        let pool = self.model.pool(id);
+        let member = &pool.members[index];
+        match (&member.data, self.standings.get(id.0 as usize)) {
+            (MemberData::Data { rtype, rdata }, Some(standing)) => {
+                let left = hints::without_down(pool, standing, member);
+                let rdata = left.unwrap_or_else(|| rdata.clone());
+                MemberData::Data { rtype: *rtype, rdata }
+            }
+            (data, _) => data.clone(),
+        }
+    }
+
     /// Appends one record; true when it is an alias.
     fn record(&self, bytes: &mut Vec<u8>, item: Item) -> bool {
         let data = match item {
-            Item::Member(pool, index) => self.model.pool(pool).members[index].data.clone(),
+            Item::Member(pool, index) => self.data(pool, index),
             Item::Address(address) => MemberData::Address(address),
         };
         let rtype = data.rtype().unwrap_or(Type::CNAME);

@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use crate::geo::{Atlas, LocationId, RangeMap};
 use crate::steering::answers::Outcome;
 use crate::steering::compile::CompiledTarget;
-use crate::steering::model::PoolId;
+use crate::steering::model::{Model, PoolId};
 use crate::steering::resolve::{Item, Resolved, Ring};
 use crate::steering::share::Share;
 use crate::steering::table::ClassTable;
@@ -33,6 +33,30 @@ pub struct Size {
     pub v6: f64,
 }
 
+/// The share of people who come over IPv6, where their place has any: what large sites see.
+const OVER_IPV6: f64 = 0.4;
+
+impl Size {
+    /// The part, from 0 to 1, of the people of a place with `all` these addresses who are behind
+    /// `self`: most are behind IPv4, the others behind IPv6, as far as there are any of either.
+    pub fn part_of(self, all: Size) -> f64 {
+        let over_v6 = match (all.v4 > 0.0, all.v6 > 0.0) {
+            (true, true) => OVER_IPV6,
+            (true, false) => 0.0,
+            (false, _) => 1.0,
+        };
+        let part = |size: f64, all: f64| if all > 0.0 { size / all } else { 0.0 };
+        (1.0 - over_v6) * part(self.v4, all.v4) + over_v6 * part(self.v6, all.v6)
+    }
+}
+
+impl std::ops::AddAssign for Size {
+    fn add_assign(&mut self, other: Size) {
+        self.v4 += other.v4;
+        self.v6 += other.v6;
+    }
+}
+
 /// Where an answer sends clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outlet {
@@ -42,6 +66,17 @@ pub enum Outlet {
     Substitute,
     /// Nowhere: NODATA or SERVFAIL.
     Nothing,
+}
+
+impl Outlet {
+    /// What people read.
+    pub fn name(self, model: &Model) -> &str {
+        match self {
+            Outlet::Pool(pool) => &model.pool(pool).name,
+            Outlet::Substitute => "(all down)",
+            Outlet::Nothing => "(nothing)",
+        }
+    }
 }
 
 /// Address space that no client on the Internet has (RFC 6890, RFC 5771, RFC 1112): first address
@@ -103,8 +138,9 @@ pub fn outlets(outcome: &Outcome) -> HashMap<Outlet, f64, RandomState> {
 fn spread(resolved: &Resolved, share: f64, found: &mut HashMap<Outlet, f64, RandomState>) {
     match resolved {
         Resolved::NoData => *found.entry(Outlet::Nothing).or_default() += share,
-        Resolved::Ring(Ring { items, .. }) => {
-            // Each is equally often first, and clients take the first.
+        Resolved::Ring(Ring { items, is_fixed, .. }) => {
+            // Clients take the first, and each that turns is equally often that.
+            let items = if *is_fixed { &items[..1] } else { items };
             let each = share / items.len() as f64;
             for item in items {
                 let outlet = match item {
@@ -195,7 +231,7 @@ mod tests {
 
     fn ring(pools: &[u32]) -> Resolved {
         let items = pools.iter().map(|pool| Item::Member(PoolId(*pool), 0)).collect();
-        Resolved::Ring(Ring { items, take: 1, source: Source::Pool(PoolId(0)) })
+        Resolved::Ring(Ring { items, take: 1, is_fixed: false, source: Source::Pool(PoolId(0)) })
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub struct CompiledTarget {
     pub table: Option<Arc<ClassTable>>,
     /// What each class prefers.
     pub classes: Vec<PlanId>,
-    /// Whether a latency policy takes part, so that first choices can move.
+    /// Whether a latency or load policy takes part, so that first choices can move.
     pub is_dynamic: bool,
 }
 
@@ -104,7 +104,8 @@ impl Compiler<'_> {
     fn target(&mut self, target: Target) -> CompiledTarget {
         let policies = self.model.policies_under(target);
         let kinds = || policies.iter().map(|id| &self.model.policy(*id).kind);
-        let is_dynamic = kinds().any(|kind| matches!(kind, Kind::Latency { .. }));
+        let is_dynamic =
+            kinds().any(|kind| matches!(kind, Kind::Latency { .. } | Kind::Load { .. }));
         let looks = kinds().any(|kind| {
             matches!(kind, Kind::Latency { .. } | Kind::Geo { .. } | Kind::Nearest { .. })
         });
@@ -199,7 +200,7 @@ impl Overlay {
     }
 }
 
-/// What a plan's latency choices are numbered by: the nodes themselves.
-pub fn latency_nodes(plans: &Plans) -> impl Iterator<Item = PlanId> {
-    plans.iter().filter(|(_, plan)| matches!(plan, Plan::Fastest { .. })).map(|(id, _)| id)
+/// What a plan's choices are numbered by: the nodes themselves.
+pub fn choosing_nodes(plans: &Plans) -> impl Iterator<Item = PlanId> {
+    plans.iter().filter(|(_, plan)| matches!(plan, Plan::Best { .. })).map(|(id, _)| id)
 }

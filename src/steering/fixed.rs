@@ -141,6 +141,7 @@ mod tests {
             name: members.join(" "),
             site: String::new(),
             members: members.iter().map(|text| member(text)).collect(),
+            hosts: Vec::new(),
             balance: Balance::RoundRobin,
             answers: 1,
             min_healthy: 1,
@@ -148,6 +149,7 @@ mod tests {
             coordinates: None,
             ramp: Default::default(),
             capacity: 0,
+            cost: 0.0,
         }
     }
 
@@ -164,6 +166,7 @@ mod tests {
             owner: "www.example.".parse().unwrap(),
             target,
             ttl: 30,
+            ttl_min: None,
             on_all_down: OnAllDown::NoData,
             site: String::new(),
         };

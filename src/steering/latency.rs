@@ -1,4 +1,4 @@
-//! Latency estimates and the choice that does not flap.
+//! Latency estimates.
 //!
 //! An estimate is a network part, fixed at load (a measured table or the distance), and a server
 //! part that health checks measure. Estimates are compared in milliseconds.
@@ -6,7 +6,9 @@
 use ipnet::IpNet;
 
 use crate::geo::{Coordinates, Location};
-use crate::steering::model::{LatencyTable, PoolId};
+use crate::steering::choice::{Rating, Ratings, Rule};
+use crate::steering::model::{LatencyTable, Model, PoolId};
+use crate::steering::plan::Paths;
 
 /// Milliseconds that stay when there is no distance (fit to measured cloud-region medians).
 const BASE_MS: f64 = 8.0;
@@ -56,124 +58,28 @@ pub fn network_ms(
     Some(ms?.round().clamp(0.0, f64::from(u16::MAX)) as u16)
 }
 
-/// The lowest of some pools' network parts, in milliseconds.
-pub fn nearest(paths: &[(PoolId, Option<u16>)]) -> Option<f64> {
-    paths.iter().filter_map(|(_, ms)| *ms).min().map(f64::from)
-}
-
-/// Better by more than so many milliseconds …
+/// Estimates that are smaller by more than so many milliseconds are clearly better.
 const MARGIN_MS: f64 = 10.0;
-/// … and by more than this part of the estimate in force …
-const MARGIN_SHARE: f64 = 0.10;
-/// … in so many evaluations in a row, before a choice changes.
-const STREAK: u8 = 3;
 
-/// The estimates of one choice in milliseconds, one for each candidate, `None` where unknown.
-pub type Estimates = [Option<f64>];
-
-/// A choice in force among candidates, and who challenges it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Held {
-    choice: usize,
-    challenger: usize,
-    streak: u8,
-}
-
-/// The choice of one class of clients in one latency policy.
-///
-/// Health does not move the first choice, only estimates do; while it is down another stands in,
-/// held by the same rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice {
-    first: Held,
-    stand_in: Option<Held>,
-}
-
-impl Choice {
-    /// The start: the lowest estimate, the first of equals. `estimates` is not empty.
-    pub fn new(estimates: &Estimates) -> Choice {
-        Choice { first: Held::new(lowest(estimates, |_| true).unwrap_or(0)), stand_in: None }
-    }
-
-    /// The candidate preferred while it is up.
-    pub fn first(self) -> usize {
-        self.first.choice
-    }
-
-    /// The candidate in force when only those of `up` may be taken; `None` when none may.
-    ///
-    /// Where neither the first choice nor the stand-in may (one type alone is down there, or
-    /// all are drained), the lowest of `network` is taken: estimates without their server parts.
-    /// Those are fixed at load, so that what is answered moves with choices and health only.
-    pub fn pick(self, network: &Estimates, up: impl Fn(usize) -> bool) -> Option<usize> {
-        if up(self.first.choice) {
-            return Some(self.first.choice);
+/// Rates the candidates of a policy: each by the lowest of its pools' estimates, and by what that
+/// pool costs. `ms` is the estimate of a pool in milliseconds, from its network part. `within` is
+/// the policy's band.
+pub fn ratings<'p>(
+    model: &Model,
+    within: Option<f64>,
+    candidates: impl Iterator<Item = &'p Paths>,
+    ms: impl Fn(PoolId, u16) -> f64,
+) -> Ratings {
+    let rating = |paths: &Paths| {
+        let known =
+            paths.iter().filter_map(|(pool, network)| Some((*pool, ms(*pool, (*network)?))));
+        match known.min_by(|a, b| a.1.total_cmp(&b.1)) {
+            Some((pool, ms)) => Rating { value: Some(ms), cost: model.pool(pool).cost },
+            None => Rating { value: None, cost: 0.0 },
         }
-        match self.stand_in {
-            Some(held) if up(held.choice) => Some(held.choice),
-            _ => lowest(network, up),
-        }
-    }
-
-    /// Whether a candidate is the first choice or the one that stands in for it.
-    pub fn holds(self, candidate: usize) -> bool {
-        self.first.choice == candidate
-            || self.stand_in.is_some_and(|stand_in| stand_in.choice == candidate)
-    }
-
-    /// A change of health, between evaluations: a stand-in is named where one is needed.
-    pub fn settle(self, estimates: &Estimates, up: impl Fn(usize) -> bool) -> Choice {
-        let stand_in = if up(self.first.choice) {
-            None
-        } else {
-            self.stand_in
-                .filter(|held| up(held.choice))
-                .or_else(|| lowest(estimates, up).map(Held::new))
-        };
-        Choice { stand_in, ..self }
-    }
-
-    /// One evaluation: counts who is better, changes a choice after three in a row.
-    pub fn next(self, estimates: &Estimates, up: impl Fn(usize) -> bool) -> Choice {
-        let first = self.first.next(estimates, |_| true);
-        let settled = Choice { first, ..self }.settle(estimates, &up);
-        Choice { stand_in: settled.stand_in.map(|held| held.next(estimates, up)), ..settled }
-    }
-}
-
-impl Held {
-    fn new(choice: usize) -> Held {
-        Held { choice, challenger: choice, streak: 0 }
-    }
-
-    fn next(self, estimates: &Estimates, up: impl Fn(usize) -> bool) -> Held {
-        let Some(best) = lowest(estimates, up) else {
-            return Held { streak: 0, ..self };
-        };
-        if !is_clearly_better(estimates[best], estimates[self.choice]) {
-            return Held::new(self.choice);
-        }
-        let streak = if best == self.challenger { self.streak + 1 } else { 1 };
-        if streak >= STREAK {
-            return Held::new(best);
-        }
-        Held { choice: self.choice, challenger: best, streak }
-    }
-}
-
-fn is_clearly_better(new: Option<f64>, held: Option<f64>) -> bool {
-    match (new, held) {
-        (Some(new), Some(held)) => held - new > MARGIN_MS && held - new > held * MARGIN_SHARE,
-        (Some(_), None) => true,
-        (None, _) => false,
-    }
-}
-
-/// The candidate with the lowest estimate among those of `up`; unknown ones come last, the first
-/// of equals wins.
-fn lowest(estimates: &Estimates, up: impl Fn(usize) -> bool) -> Option<usize> {
-    let known = |index: &usize| estimates[*index].unwrap_or(f64::INFINITY);
-    (0..estimates.len()).filter(|index| up(*index)).min_by(|a, b| known(a).total_cmp(&known(b)))
+    };
+    let rule = Rule { margin: MARGIN_MS, band: within };
+    Ratings { list: candidates.map(rating).collect(), rule }
 }
 
 #[cfg(test)]
@@ -181,66 +87,6 @@ mod tests {
     use super::*;
     use crate::steering::matching::Match;
     use crate::steering::model::LatencyRow;
-
-    const ALL: fn(usize) -> bool = |_| true;
-
-    #[test]
-    fn a_choice_moves_only_after_three_clearly_better_evaluations_in_a_row() {
-        let even = [Some(50.0), Some(52.0)];
-        let better = [Some(70.0), Some(52.0)];
-        let mut choice = Choice::new(&even);
-        for _ in 0..2 {
-            choice = choice.next(&better, ALL);
-            assert_eq!(choice.first(), 0);
-        }
-        choice = choice.next(&even, ALL).next(&better, ALL).next(&better, ALL);
-        assert_eq!(choice.first(), 0, "the streak was broken");
-        choice = choice.next(&better, ALL);
-        assert_eq!(choice.first(), 1);
-    }
-
-    #[test]
-    fn small_gains_never_move_it() {
-        let mut choice = Choice::new(&[Some(50.0), Some(60.0)]);
-        for estimates in [[Some(50.0), Some(41.0)], [Some(200.0), Some(185.0)]] {
-            for _ in 0..10 {
-                choice = choice.next(&estimates, ALL);
-            }
-            assert_eq!(choice.first(), 0);
-        }
-    }
-
-    #[test]
-    fn while_the_first_choice_is_down_a_stand_in_is_held_and_the_first_comes_back() {
-        let estimates = [Some(10.0), Some(40.0), Some(42.0)];
-        let without_first = |index| index != 0;
-        let choice = Choice::new(&estimates).next(&estimates, without_first);
-        assert_eq!(choice.pick(&estimates, without_first), Some(1));
-        let noisy = [Some(10.0), Some(44.0), Some(42.0)];
-        let choice = choice.next(&noisy, without_first);
-        assert_eq!(choice.pick(&noisy, without_first), Some(1));
-        assert_eq!(choice.pick(&noisy, |_| false), None);
-        assert_eq!(choice.pick(&noisy, ALL), Some(0));
-    }
-
-    #[test]
-    fn where_nobody_stands_in_the_nearest_is_taken_and_noise_does_not_move_it() {
-        let network = [Some(10.0), Some(40.0), Some(42.0)];
-        // One type alone is down at the first choice: no stand-in was named.
-        let without_first = |index| index != 0;
-        for noise in [0.0, 30.0] {
-            let estimates = [Some(10.0), Some(40.0 + noise), Some(42.0)];
-            let choice = Choice::new(&network).next(&estimates, ALL);
-            assert_eq!(choice.pick(&network, without_first), Some(1));
-        }
-    }
-
-    #[test]
-    fn unknown_estimates_come_last_and_ties_go_to_the_first() {
-        assert_eq!(Choice::new(&[None, Some(300.0)]).first(), 1);
-        assert_eq!(Choice::new(&[None, None]).first(), 0);
-        assert_eq!(Choice::new(&[Some(5.0), Some(5.0)]).first(), 0);
-    }
 
     #[test]
     fn a_row_wins_over_the_distance_and_a_narrow_row_over_a_broad_one() {

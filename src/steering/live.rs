@@ -27,7 +27,7 @@ pub struct Slot {
 
 impl Live {
     /// The answer of `record` to a question of `qtype` (not ANY) from `client`.
-    #[inline]
+    #[inline(always)]
     pub fn serve(
         &self,
         record: RecordId,

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! at load    model ─► compile (preference, plan) ─► table: client -> class, class -> plan
-//! on change  control: plan + standing + latency ─► resolve ─► answers ─► Live
+//! on change  control: plan + standing + choice ─► resolve ─► answers ─► Live
 //! a query    Live::serve: client -> class -> answer, and its scope
 //! explain    evaluate ─► trace
 //! transfer   fixed: one answer for everybody
@@ -15,16 +15,20 @@
 
 pub mod answers;
 pub mod census;
+pub mod choice;
 pub mod compile;
 pub mod control;
 pub mod evaluate;
 pub mod fixed;
+pub mod hints;
 pub mod latency;
 pub mod live;
+pub mod load;
 pub mod matching;
 pub mod model;
 pub mod plan;
 pub mod preference;
+pub mod rating;
 pub mod resolve;
 pub mod served;
 pub mod share;

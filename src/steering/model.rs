@@ -46,8 +46,10 @@ pub struct Pool {
     pub name: String,
     /// `file:line` of its table.
     pub site: String,
-    /// At least one.
+    /// At least one; none only while its host names have no address.
     pub members: Vec<Member>,
+    /// The host names behind some of its members; see [`Pool::hosts_of`].
+    pub hosts: Vec<Host>,
     /// How one answer is made of the members that are up.
     pub balance: Balance,
     /// At most so many addresses in one answer: 1 or more.
@@ -62,6 +64,17 @@ pub struct Pool {
     pub ramp: Duration,
     /// How much it can serve, in any unit; 0 is not limited.
     pub capacity: u64,
+    /// What serving from it costs, in any unit: finite and not negative.
+    pub cost: f64,
+}
+
+/// A host name that stands for members: one for each of its addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// In lower case.
+    pub name: Name,
+    /// As it was resolved last.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// One load balancer.
@@ -98,9 +111,9 @@ pub enum MemberData {
 pub enum Balance {
     /// All that are up, the order rotating by one with every query.
     RoundRobin,
-    /// One, drawn by weight for every query.
+    /// One, drawn by weight for every query; as many as [`Pool::answers`] with it, behind it.
     Weighted,
-    /// One, the same for the same client (weighted rendezvous hashing).
+    /// The same, with the same first for the same client (weighted rendezvous hashing).
     Sticky,
 }
 
@@ -177,6 +190,14 @@ pub enum Kind {
         targets: Vec<Target>,
         /// Measured times; empty where none were given.
         table: LatencyTable,
+        /// Among targets whose estimates are no more than so many milliseconds over the lowest,
+        /// the cheapest is taken.
+        within: Option<f64>,
+    },
+    /// By the load that regions report, in proportion to weight.
+    Load {
+        /// Targets and their weights of 1 or more, in the order that decides between equals.
+        targets: Vec<(Target, u32)>,
     },
 }
 
@@ -249,6 +270,8 @@ pub struct Record {
     pub target: Target,
     /// Time to live of its answers in seconds.
     pub ttl: u32,
+    /// The least time to live while a change is near, in seconds; `None`: always `ttl`.
+    pub ttl_min: Option<u32>,
     /// What to say when nothing is up.
     pub on_all_down: OnAllDown,
     /// `file:line`.
@@ -344,7 +367,9 @@ impl Policy {
             Kind::Failover { targets }
             | Kind::RoundRobin { targets, .. }
             | Kind::Latency { targets, .. } => targets.clone(),
-            Kind::Weighted { targets, .. } => targets.iter().map(|(target, _)| *target).collect(),
+            Kind::Weighted { targets, .. } | Kind::Load { targets } => {
+                targets.iter().map(|(target, _)| *target).collect()
+            }
             Kind::Nearest { targets } => targets.iter().map(|(target, _)| *target).collect(),
             Kind::Geo { rules, default, .. } => rules
                 .iter()
@@ -383,6 +408,7 @@ impl Policy {
             Kind::Geo { .. } => "geo",
             Kind::Nearest { .. } => "nearest",
             Kind::Latency { .. } => "latency",
+            Kind::Load { .. } => "load",
         }
     }
 }
@@ -393,13 +419,22 @@ impl Pool {
         self.members.iter().any(|member| matches!(member.data, MemberData::Alias(_)))
     }
 
-    /// The types its members have, aliases aside, in rising order.
+    /// The types its members have, aliases aside, in rising order. A host name may have addresses
+    /// of both families at any time.
     pub fn types(&self) -> Vec<Type> {
         let mut types: Vec<Type> =
             self.members.iter().filter_map(|member| member.data.rtype()).collect();
+        if !self.hosts.is_empty() {
+            types.extend([Type::A, Type::AAAA]);
+        }
         types.sort_unstable();
         types.dedup();
         types
+    }
+
+    /// The host names that an address is one of.
+    pub fn hosts_of(&self, address: IpAddr) -> impl Iterator<Item = &Host> {
+        self.hosts.iter().filter(move |host| host.addresses.contains(&address))
     }
 }
 

@@ -40,16 +40,16 @@ pub enum Plan {
         /// Plan, weight, and the hash seed of the target's name.
         targets: Vec<(PlanId, u32, u64)>,
     },
-    /// The one that is up with the lowest estimate.
-    Fastest {
-        /// The latency policy.
+    /// The one that is up and the best, by a choice that is held.
+    Best {
+        /// The latency or load policy.
         policy: PolicyId,
-        /// Plan, and the network part to each pool under the target.
+        /// Plan, and the network part to each pool under the target; a load policy has none.
         candidates: Vec<(PlanId, Paths)>,
     },
 }
 
-/// The network part in milliseconds to each pool of a latency candidate, `None` where unknown.
+/// The network part in milliseconds to each pool of a candidate, `None` where unknown.
 pub type Paths = Vec<(PoolId, Option<u16>)>;
 
 /// All plans of a generation, each once.
@@ -109,15 +109,15 @@ impl Plans {
 
     /// Writes what a plan comes to while its first choices are up, every order of preference cut
     /// to its first entry, as a key: two plans with equal keys send their clients alike.
-    /// `fastest` says which candidate of a latency choice is first.
-    pub fn first_choice(&self, id: PlanId, fastest: &impl Fn(PlanId) -> usize, key: &mut Vec<u64>) {
+    /// `best` says which candidate of a choice is first.
+    pub fn first_choice(&self, id: PlanId, best: &impl Fn(PlanId) -> usize, key: &mut Vec<u64>) {
         match self.plan(id) {
             Plan::Pool(pool) => key.extend([0, u64::from(pool.0)]),
             Plan::Nothing => key.push(1),
-            Plan::First(list) => self.first_choice(list[0], fastest, key),
+            Plan::First(list) => self.first_choice(list[0], best, key),
             Plan::Merge { policy, .. } => {
                 let mut parts = Vec::new();
-                self.merged(id, fastest, &mut parts);
+                self.merged(id, best, &mut parts);
                 if parts.is_empty() {
                     return key.push(1);
                 }
@@ -127,26 +127,26 @@ impl Plans {
             Plan::Share { spread, targets } => {
                 let targets: Vec<_> = effective(targets).collect();
                 if let [(only, ..)] = targets[..] {
-                    return self.first_choice(only, fastest, key);
+                    return self.first_choice(only, best, key);
                 }
                 key.extend([3, *spread as u64, targets.len() as u64]);
                 for (target, weight, seed) in targets {
                     key.extend([u64::from(weight), seed]);
-                    self.first_choice(target, fastest, key);
+                    self.first_choice(target, best, key);
                 }
             }
-            Plan::Fastest { candidates, .. } => {
-                self.first_choice(candidates[fastest(id)].0, fastest, key);
+            Plan::Best { candidates, .. } => {
+                self.first_choice(candidates[best(id)].0, best, key);
             }
         }
     }
 
     /// The keys of what stands under a merge, as records do: merges within it are part of it,
     /// a pool counts once, and NODATA adds nothing. Two equal draws are two draws.
-    fn merged(&self, id: PlanId, fastest: &impl Fn(PlanId) -> usize, parts: &mut Vec<Vec<u64>>) {
+    fn merged(&self, id: PlanId, best: &impl Fn(PlanId) -> usize, parts: &mut Vec<Vec<u64>>) {
         let Plan::Merge { targets, take, .. } = self.plan(id) else {
             let mut part = Vec::new();
-            self.first_choice(id, fastest, &mut part);
+            self.first_choice(id, best, &mut part);
             let is_known = matches!(self.plan(id), Plan::Pool(_)) && parts.contains(&part);
             if !is_known && *self.plan(id) != Plan::Nothing {
                 parts.push(part);
@@ -156,17 +156,17 @@ impl Plans {
         let mut taken: Vec<(PlanId, u32)> = targets.iter().take(*take).copied().collect();
         taken.sort_by_key(|(_, place)| *place);
         for (target, _) in taken {
-            self.merged(self.first_of(target, fastest), fastest, parts);
+            self.merged(self.first_of(target, best), best, parts);
         }
     }
 
     /// Where the first choices of a plan lead before anything is merged, drawn or hashed.
-    fn first_of(&self, id: PlanId, fastest: &impl Fn(PlanId) -> usize) -> PlanId {
+    fn first_of(&self, id: PlanId, best: &impl Fn(PlanId) -> usize) -> PlanId {
         match self.plan(id) {
-            Plan::First(list) => self.first_of(list[0], fastest),
-            Plan::Fastest { candidates, .. } => self.first_of(candidates[fastest(id)].0, fastest),
+            Plan::First(list) => self.first_of(list[0], best),
+            Plan::Best { candidates, .. } => self.first_of(candidates[best(id)].0, best),
             Plan::Share { targets, .. } => match effective(targets).collect::<Vec<_>>()[..] {
-                [(only, ..)] => self.first_of(only, fastest),
+                [(only, ..)] => self.first_of(only, best),
                 _ => id,
             },
             Plan::Pool(_) | Plan::Nothing | Plan::Merge { .. } => id,

@@ -141,7 +141,7 @@ impl<'a> Planner<'a> {
                 let plans = each(self, &order);
                 self.first_or_joined(id, &order, plans)
             }
-            Kind::Latency { targets, table } => {
+            Kind::Latency { targets, table, .. } => {
                 let plans = each(self, targets);
                 let candidates = targets.iter().zip(plans).map(|(target, plan)| {
                     let paths = model.pools_under(*target).into_iter().map(|pool| {
@@ -150,7 +150,16 @@ impl<'a> Planner<'a> {
                     });
                     (plan, paths.collect())
                 });
-                self.plans.add(Plan::Fastest { policy: id, candidates: candidates.collect() })
+                self.plans.add(Plan::Best { policy: id, candidates: candidates.collect() })
+            }
+            Kind::Load { targets } => {
+                let targets: Vec<Target> = targets.iter().map(|(target, _)| *target).collect();
+                let plans = each(self, &targets);
+                let candidates = targets.iter().zip(plans).map(|(target, plan)| {
+                    let pools = model.pools_under(*target).into_iter();
+                    (plan, pools.map(|pool| (pool, None)).collect())
+                });
+                self.plans.add(Plan::Best { policy: id, candidates: candidates.collect() })
             }
         }
     }

@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use crate::steering::latency::{self, Choice};
+use crate::health::CheckId;
+use crate::steering::choice::Choice;
 use crate::steering::model::{Balance, MemberData, Model, PolicyId, PoolId, Spread};
-use crate::steering::plan::{Paths, Plan, PlanId, Plans, effective};
+use crate::steering::plan::{Plan, PlanId, Plans, effective};
 use crate::steering::share::Share;
 use crate::steering::spread::{self, Candidate};
 use crate::steering::standing::{Offer, Resort, Standing};
@@ -37,6 +38,8 @@ pub struct Ring {
     pub items: Vec<Item>,
     /// 1 or more.
     pub take: usize,
+    /// Whether it never turns: all of `items` stand in the answer, in their order.
+    pub is_fixed: bool,
     /// Where the ring began to be named: the owner of its rotation counter.
     pub source: Source,
 }
@@ -83,10 +86,12 @@ pub struct View<'a> {
     pub plans: &'a Plans,
     /// One for each pool.
     pub standings: &'a [Standing],
-    /// The choices in force of latency policies.
+    /// The choices in force of latency and load policies.
     pub choices: &'a HashMap<PlanId, Choice>,
     /// For each pool, the server part of its latency in milliseconds.
     pub server_ms: &'a [f64],
+    /// How busy the targets of checks say they are.
+    pub loads: &'a HashMap<CheckId, f64>,
 }
 
 /// One question to a [`View`].
@@ -142,9 +147,9 @@ impl View<'_> {
                 let found = list.iter().find(|plan| self.resolve(**plan, ask).is_some());
                 found.is_some_and(|plan| self.is_nowhere(*plan, ask))
             }
-            Plan::Fastest { candidates, .. } => {
+            Plan::Best { candidates, .. } => {
                 let up = |index: usize| self.resolve(candidates[index].0, ask).is_some();
-                let picked = self.fastest(plan, up);
+                let picked = self.best(plan, up);
                 picked.is_some_and(|index| self.is_nowhere(candidates[index].0, ask))
             }
             Plan::Pool(_) | Plan::Merge { .. } | Plan::Share { .. } => false,
@@ -162,12 +167,12 @@ impl View<'_> {
                     let left = self.target_left(*plan, *seed, ask);
                     Some(((*weight, left), *seed, self.resolve(*plan, ask)?))
                 });
-                share(*spread, up.collect())
+                share(*spread, weighted(up.collect()))
             }
-            Plan::Fastest { candidates, .. } => {
+            Plan::Best { candidates, .. } => {
                 let resolved: Vec<_> =
                     candidates.iter().map(|(plan, _)| self.resolve(*plan, ask)).collect();
-                let picked = self.fastest(plan, |index| resolved[index].is_some())?;
+                let picked = self.best(plan, |index| resolved[index].is_some())?;
                 resolved.into_iter().nth(picked)?
             }
             Plan::Merge { policy, take, targets } => {
@@ -194,63 +199,20 @@ impl View<'_> {
             Plan::Share { targets, .. } => {
                 effective(targets).all(|(plan, ..)| self.is_first_up(plan, rtype))
             }
-            Plan::Fastest { candidates, .. } => {
+            Plan::Best { candidates, .. } => {
                 let first = self.choices.get(&plan).map_or(0, |choice| choice.first());
                 self.is_first_up(candidates[first].0, rtype)
             }
         }
     }
 
-    /// Whether a pool under a candidate of a latency plan is up, whatever the type.
+    /// Whether a pool under a candidate of a choice is up, whatever the type.
     pub fn is_candidate_up(&self, plan: PlanId, index: usize) -> bool {
         let up = |pool: PoolId| self.standings[pool.0 as usize].is_up(Resort::Healthy);
         match self.plans.plan(plan) {
-            Plan::Fastest { candidates, .. } => {
-                candidates[index].1.iter().any(|(pool, _)| up(*pool))
-            }
+            Plan::Best { candidates, .. } => candidates[index].1.iter().any(|(pool, _)| up(*pool)),
             _ => false,
         }
-    }
-
-    /// The choice in force of a latency policy for clients with these network parts: the same
-    /// for all plans that have them.
-    pub fn choice(&self, policy: PolicyId, paths: &[Paths]) -> Option<Choice> {
-        self.choices.iter().find_map(|(node, choice)| match self.plans.plan(*node) {
-            Plan::Fastest { policy: other, candidates }
-                if *other == policy && candidates.iter().map(|(_, paths)| paths).eq(paths) =>
-            {
-                Some(*choice)
-            }
-            _ => None,
-        })
-    }
-
-    /// The estimates of a latency plan's candidates in milliseconds.
-    pub fn estimates(&self, plan: PlanId) -> Vec<Option<f64>> {
-        let Plan::Fastest { candidates, .. } = self.plans.plan(plan) else {
-            return Vec::new();
-        };
-        let estimate = |(pool, network): &(PoolId, Option<u16>)| {
-            network.map(|network| f64::from(network) + self.server_ms[pool.0 as usize])
-        };
-        let fastest = candidates
-            .iter()
-            .map(|(_, paths)| paths.iter().filter_map(estimate).min_by(f64::total_cmp));
-        fastest.collect()
-    }
-
-    /// The network parts of a latency plan's candidates in milliseconds, which never move.
-    fn network(&self, plan: PlanId) -> Vec<Option<f64>> {
-        let Plan::Fastest { candidates, .. } = self.plans.plan(plan) else {
-            return Vec::new();
-        };
-        candidates.iter().map(|(_, paths)| latency::nearest(paths)).collect()
-    }
-
-    fn fastest(&self, plan: PlanId, up: impl Fn(usize) -> bool) -> Option<usize> {
-        let known = self.choices.get(&plan).copied();
-        let choice = known.unwrap_or_else(|| Choice::new(&self.estimates(plan)));
-        choice.pick(&self.network(plan), up)
     }
 
     fn offer(&self, id: PoolId, ask: Ask) -> Offer {
@@ -269,10 +231,6 @@ impl View<'_> {
             Offer::Members(members) => members,
         };
         let source = Source::Pool(id);
-        let single = |index| {
-            let items = vec![Item::Member(id, index)];
-            Resolved::Ring(Ring { items, take: 1, source })
-        };
         let spread = match pool.balance {
             Balance::RoundRobin => {
                 let members = self.standings[id.0 as usize].unwarned(members, ask.resort);
@@ -286,9 +244,20 @@ impl View<'_> {
         let members = members.into_iter().map(|index| {
             let member = &pool.members[index];
             let weight = (member.weight, standing.left(index, ask.resort));
-            (weight, spread::seed(member.name.as_bytes()), single(index))
+            (weight, spread::seed(member.name.as_bytes()), index)
         });
-        share(spread, members.collect())
+        let members = weighted(members.collect());
+        // The one whose turn it is, then those after it.
+        let row = |place: usize| {
+            let from = members[place..].iter().chain(&members[..place]);
+            let items = from.map(|(_, _, index)| Item::Member(id, *index));
+            let mut items = self.distinct(items);
+            items.truncate(if pool.is_alias() { 1 } else { pool.answers });
+            let (take, is_fixed) = (items.len(), items.len() > 1);
+            Resolved::Ring(Ring { items, take, is_fixed, source })
+        };
+        let rows = members.iter().zip(0..).map(|((weight, seed, _), p)| (*weight, *seed, row(p)));
+        share(spread, rows.collect())
     }
 
     /// What is left of the weight of a share's target, in percent: what is left of the pool that
@@ -309,7 +278,7 @@ impl View<'_> {
             None => Resolved::NoData,
             Some(first) => {
                 let take = if first.alias(self.model).is_some() { 1 } else { take };
-                Resolved::Ring(Ring { items, take, source })
+                Resolved::Ring(Ring { items, take, is_fixed: false, source })
             }
         }
     }
@@ -377,10 +346,10 @@ impl View<'_> {
                     ),
                 })
             }
-            Plan::Fastest { candidates, .. } => {
+            Plan::Best { candidates, .. } => {
                 let gathered: Vec<_> =
                     candidates.iter().map(|(plan, _)| self.gather(*plan, ask)).collect();
-                let picked = self.fastest(plan, |index| gathered[index].is_some())?;
+                let picked = self.best(plan, |index| gathered[index].is_some())?;
                 gathered.into_iter().nth(picked)?
             }
         }
@@ -439,8 +408,7 @@ impl Gathered {
 type Left = (u32, u8);
 
 /// A choice by weight among what is up, given as weight, hash seed and outcome.
-fn share(spread: Spread, up: Vec<(Left, u64, Resolved)>) -> Option<Resolved> {
-    let mut up = weighted(up);
+fn share(spread: Spread, mut up: Vec<(u32, u64, Resolved)>) -> Option<Resolved> {
     if up.is_empty() {
         return None;
     }

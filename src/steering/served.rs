@@ -16,6 +16,7 @@ pub struct Client {
 
 impl Client {
     /// The client behind an address from ECS or from the packet.
+    #[inline(always)]
     pub fn new(address: IpAddr) -> Client {
         let unwrapped = geo::unwrap(address);
         Client { address: unwrapped.address, offset: unwrapped.offset }

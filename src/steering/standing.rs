@@ -29,6 +29,8 @@ pub struct Standing {
     pub share: Share,
     /// Whether enough of its members are up.
     pub healthy: bool,
+    /// Whether there is nothing to give: its host names have no address yet.
+    pub is_void: bool,
     /// For each member, whether its check leaves it up.
     pub members: Vec<bool>,
     /// For each member, how much of its weight is left, in percent: less than 100 while it is
@@ -53,10 +55,12 @@ impl Standing {
         let checked = |member: &Member| member.check.is_none_or(|check| verdict(check).is_usable());
         let counted = pool.members.iter().filter(|member| member.data.is_counted());
         let up = counted.clone().filter(|member| checked(member)).count();
-        let healthy = up >= pool.min_healthy || counted.count() == 0;
+        let all = counted.count();
+        let is_void = all == 0 && !pool.hosts.is_empty();
+        let healthy = !is_void && (up >= pool.min_healthy || all == 0);
         let members = pool.members.iter().map(checked).collect();
         let left = vec![100; pool.members.len()];
-        Standing { state, share: Share::FULL, healthy, members, left }
+        Standing { state, share: Share::FULL, healthy, is_void, members, left }
     }
 
     /// The same with warnings: what is `left` of the weight of a check's members, in percent.
@@ -70,6 +74,7 @@ impl Standing {
     pub fn is_up(&self, resort: Resort) -> bool {
         use PoolState::{Auto, Drain, Up};
         match (resort, self.state) {
+            _ if self.is_void => false,
             (Resort::Everything, _) | (_, Up) => true,
             (Resort::Healthy | Resort::Whole | Resort::Drained, Auto) => self.healthy,
             (Resort::Drained, Drain) => self.healthy,
@@ -153,6 +158,7 @@ mod tests {
             name: "pool".into(),
             site: String::new(),
             members: members.collect(),
+            hosts: Vec::new(),
             balance: Balance::RoundRobin,
             answers: 8,
             min_healthy,
@@ -160,6 +166,7 @@ mod tests {
             coordinates: None,
             ramp: Default::default(),
             capacity: 0,
+            cost: 0.0,
         }
     }
 

@@ -80,7 +80,7 @@ impl ClassTable {
     }
 
     /// The place of an unwrapped address.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, address: IpAddr) -> Place {
         match address {
             IpAddr::V4(address) => self.v4.find(address.to_bits()),
@@ -99,7 +99,7 @@ impl ClassTable {
 
     /// The length of the widest prefix around `address` with its group throughout. `groups` were
     /// made of this table.
-    #[inline]
+    #[inline(always)]
     pub fn group_scope(&self, groups: &Groups, address: IpAddr, place: Place) -> u8 {
         match address {
             IpAddr::V4(address) => self.v4.group_scope(&groups.v4, address.to_bits(), place),
@@ -152,6 +152,10 @@ const ROOT_BITS: u8 = 16;
 /// An address whose leading bits can index a root.
 trait Indexed: Address {
     fn leading(self, shift: u8) -> usize;
+
+    /// The length of the widest prefix around the address that begins at or after `first` and ends
+    /// before `next`.
+    fn widest(self, first: Self, next: Option<Self>) -> u8;
 }
 
 impl Indexed for u32 {
@@ -159,12 +163,30 @@ impl Indexed for u32 {
     fn leading(self, shift: u8) -> usize {
         (u64::from(self) >> shift) as usize
     }
+
+    #[inline(always)]
+    fn widest(self, first: u32, next: Option<u32>) -> u8 {
+        // A prefix leaves out an address once it is longer than the bits the two share: so long as
+        // there are zeros in front of where they differ, and one. Of two addresses the one that
+        // differs less decides; that there is none counts as a difference in a 33rd bit.
+        const NONE: u64 = 1 << 32;
+        let below = first.checked_sub(1).map_or(NONE, |outside| u64::from(self ^ outside));
+        let above = next.map_or(NONE, |outside| u64::from(self ^ outside));
+        (below.min(above).leading_zeros() - NONE.leading_zeros()) as u8
+    }
 }
 
 impl Indexed for u128 {
     #[inline]
     fn leading(self, shift: u8) -> usize {
         ((self >> 64) as u64).checked_shr(u32::from(shift) - 64).unwrap_or(0) as usize
+    }
+
+    #[inline]
+    fn widest(self, first: u128, next: Option<u128>) -> u8 {
+        let below = first.previous().map_or(0, |outside| self.common_bits(outside) + 1);
+        let above = next.map_or(0, |outside| self.common_bits(outside) + 1);
+        below.max(above)
     }
 }
 
@@ -187,7 +209,6 @@ impl<A: Indexed> Family<A> {
         Family { ranges, root, shift }
     }
 
-    #[inline]
     fn classes(&self) -> RangeMap<A, u32> {
         let mut map = RangeMap::uniform(self.ranges[0].class);
         for range in &self.ranges[1..] {
@@ -196,22 +217,27 @@ impl<A: Indexed> Family<A> {
         map
     }
 
+    #[inline]
     fn find(&self, address: A) -> Place {
         let leading = address.leading(self.shift);
-        // Ranges that start at or before the first address of this leading value, up to those
-        // that start within it.
-        let low = self.root[leading] as usize;
-        let high = (self.root[leading + 1] as usize + 1).min(self.ranges.len());
-        let ranges = &self.ranges[low..high];
-        let range = low + ranges.partition_point(|range| range.first <= address) - 1;
+        // The last range that starts before the addresses of this leading value, and the last that
+        // starts among them.
+        let (low, last) = (self.root[leading] as usize, self.root[leading + 1] as usize);
+        let range = if low == last { low } else { self.search(address, low, last) };
         Place { class: self.ranges[range].class, range: range as u32 }
+    }
+
+    /// The range of an address that is in one of `low` to `last`.
+    #[inline(never)]
+    fn search(&self, address: A, low: usize, last: usize) -> usize {
+        low + self.ranges[low..=last].partition_point(|range| range.first <= address) - 1
     }
 
     #[inline]
     fn scope(&self, address: A, place: Place) -> u8 {
         let index = place.range as usize;
         let next = self.ranges.get(index + 1).map(|next| next.first);
-        widest(address, self.ranges[index].first, next)
+        address.widest(self.ranges[index].first, next)
     }
 
     #[inline]
@@ -220,7 +246,7 @@ impl<A: Indexed> Family<A> {
             Unions::Ranges => self.scope(address, place),
             Unions::Several { of, starts } => {
                 let index = of[place.range as usize] as usize;
-                widest(address, starts[index], starts.get(index + 1).copied())
+                address.widest(starts[index], starts.get(index + 1).copied())
             }
         }
     }
@@ -240,16 +266,6 @@ impl<A: Address> Unions<A> {
         }
         if starts.len() == ranges.len() { Unions::Ranges } else { Unions::Several { of, starts } }
     }
-}
-
-/// The length of the widest prefix around `address` that begins at or after `first` and ends
-/// before `next`.
-#[inline]
-fn widest<A: Address>(address: A, first: A, next: Option<A>) -> u8 {
-    // A prefix leaves out an address once it is longer than the bits the two share.
-    let below = first.previous().map_or(0, |outside| address.common_bits(outside) + 1);
-    let above = next.map_or(0, |outside| address.common_bits(outside) + 1);
-    below.max(above)
 }
 
 #[cfg(test)]

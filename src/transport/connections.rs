@@ -54,25 +54,43 @@ pub(super) enum Speech {
     Https(TlsAcceptor),
 }
 
+impl Speech {
+    fn transport(&self) -> Transport {
+        match self {
+            Speech::Tcp => Transport::Tcp,
+            Speech::Tls(_) => Transport::Tls,
+            Speech::Https(_) => Transport::Https,
+        }
+    }
+}
+
 /// Listeners at work; dropping it closes everything at once.
 #[derive(Debug)]
 pub(super) struct Connections {
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
-    counters: Arc<Counters>,
+    meter: Meter,
 }
 
 /// Reads what connections count.
 #[derive(Debug, Clone)]
-pub(super) struct Meter(Arc<Counters>);
+pub(super) struct Meter {
+    counters: Arc<Counters>,
+    seats: Arc<Seats>,
+}
 
 impl Meter {
     pub(super) fn counts(&self) -> ConnectionCounts {
         ConnectionCounts {
-            accepted: self.0.accepted.load(Relaxed),
-            refused: self.0.refused.load(Relaxed),
-            evicted: self.0.evicted.load(Relaxed),
+            accepted: self.counters.accepted.load(Relaxed),
+            refused: self.counters.refused.load(Relaxed),
+            evicted: self.counters.evicted.load(Relaxed),
         }
+    }
+
+    /// Connections that are open now, by transport.
+    pub(super) fn open(&self) -> Vec<(Transport, u64)> {
+        self.seats.open()
     }
 }
 
@@ -109,14 +127,11 @@ impl Connections {
         limits: Limits,
     ) -> io::Result<Connections> {
         let counters = Arc::<Counters>::default();
-        let shared = Arc::new(Shared {
-            engine: Arc::clone(engine),
-            seats: Seats::new(limits.connections, limits.per_client, Instant::now()),
-            limits,
-            counters: Arc::clone(&counters),
-        });
-        let mut connections =
-            Connections { tasks: Vec::new(), stop: watch::Sender::new(false), counters };
+        let seats = Seats::new(limits.connections, limits.per_client, Instant::now());
+        let meter = Meter { counters: Arc::clone(&counters), seats: Arc::clone(&seats) };
+        let shared = Arc::new(Shared { engine: Arc::clone(engine), seats, limits, counters });
+        let stop = watch::Sender::new(false);
+        let mut connections = Connections { tasks: Vec::new(), stop, meter };
         for (listener, speech) in listeners {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             let stop = connections.stop.subscribe();
@@ -133,12 +148,12 @@ impl Connections {
     }
 
     pub(super) fn counts(&self) -> ConnectionCounts {
-        self.meter().counts()
+        self.meter.counts()
     }
 
     /// Reads the counts from anywhere.
     pub(super) fn meter(&self) -> Meter {
-        Meter(Arc::clone(&self.counters))
+        self.meter.clone()
     }
 
     /// Stops accepting, gives answers in hand a second to be sent, and closes all.
@@ -163,8 +178,8 @@ impl Drop for Connections {
 
 impl<R> Shared<R> {
     /// A seat for a new connection; none when it is to be closed.
-    pub(super) fn seat(&self, client: IpAddr) -> Option<Seat> {
-        match self.seats.admit(client, Instant::now()) {
+    pub(super) fn seat(&self, client: IpAddr, transport: Transport) -> Option<Seat> {
+        match self.seats.admit(client, transport, Instant::now()) {
             Admission::Seated { seat, evicted } => {
                 self.counters.accepted.fetch_add(1, Relaxed);
                 self.counters.evicted.fetch_add(u64::from(evicted), Relaxed);
@@ -222,7 +237,7 @@ async fn accept<R: Respond>(
             _ = stop.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, client)) => match shared.seat(client.ip()) {
+            Ok((stream, client)) => match shared.seat(client.ip(), speech.transport()) {
                 Some(seat) => {
                     let shared = Arc::clone(&shared);
                     let connection =

@@ -14,8 +14,10 @@ use super::connections::{self, ConnectionCounts, Connections, Speech};
 use super::encrypted::{Encrypted, Listener, ListenerSocket};
 use super::hickory::Listeners;
 use super::stream::Limits;
+use super::tally::{self, QueryCounts};
 use super::tcp;
 use super::udp::{self, UdpCounts, Workers};
+use crate::engine::Transport;
 
 /// How often a free port is looked for that is free for UDP and for TCP.
 const PORT_TRIES: usize = 32;
@@ -57,6 +59,18 @@ impl Meter {
     /// What became of connections so far, over TCP, TLS, HTTPS and QUIC.
     pub fn connection_counts(&self) -> ConnectionCounts {
         self.connections.counts()
+    }
+
+    /// What was asked and answered so far, for each transport. Streams are those of the process.
+    pub fn query_counts(&self) -> Vec<QueryCounts> {
+        let mut counts = vec![self.udp.queries()];
+        counts.append(&mut tally::on_streams());
+        counts
+    }
+
+    /// Connections that are open now, but for those of HTTP/3.
+    pub fn open_connections(&self) -> Vec<(Transport, u64)> {
+        self.connections.open()
     }
 }
 

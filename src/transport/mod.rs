@@ -9,6 +9,7 @@
 //!                  TCP  one task for each connection             tcp, connections, seats, stream
 //!                  TLS, HTTPS, QUIC  the same, and encrypted     encrypted, tls, https, quic
 //!                  HTTP/3                                        encrypted, hickory
+//!                  what was asked and answered                   tally
 //! ```
 
 mod connections;
@@ -19,6 +20,7 @@ mod listen;
 mod quic;
 mod seats;
 pub mod stream;
+mod tally;
 mod tcp;
 mod tls;
 mod transfers;
@@ -27,6 +29,7 @@ pub mod udp;
 pub use connections::ConnectionCounts;
 pub use encrypted::{Encrypted, Identity, IdentityError};
 pub use listen::{BindError, Bound, Meter, Protocol, Running};
+pub use tally::QueryCounts;
 pub use udp::UdpCounts;
 
 use crate::engine::{Engine, Reply, Request, Scratch};

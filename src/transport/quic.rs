@@ -97,7 +97,7 @@ pub(super) async fn accept<R: Respond>(
         };
         let Some(incoming) = incoming else { break };
         let entry = if incoming.remote_address_validated() {
-            match shared.seat(incoming.remote_address().ip()) {
+            match shared.seat(incoming.remote_address().ip(), Transport::Quic) {
                 Some(seat) => Entry::Seated(seat),
                 None => {
                     incoming.refuse();
@@ -161,7 +161,7 @@ async fn serve<R: Respond>(
         Entry::Seated(seat) => Some(seat),
         Entry::Unproven(permit) => {
             drop(permit);
-            shared.seat(client.ip())
+            shared.seat(client.ip(), Transport::Quic)
         }
     };
     let Some(seat) = seat else {

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 
+use super::tally::TRANSPORTS;
+use crate::engine::Transport;
 use crate::geo::address::truncate;
 
 /// All seats, taken and free.
@@ -22,6 +24,8 @@ pub(super) struct Seats {
     per_client: usize,
     start: Instant,
     table: Mutex<Table>,
+    /// How many connections there are, by transport.
+    open: [AtomicU64; TRANSPORTS.len()],
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +55,7 @@ pub(super) struct Seat {
     seats: Arc<Seats>,
     number: u64,
     place: Arc<Place>,
+    transport: Transport,
 }
 
 /// A seat, or none for this client.
@@ -65,13 +70,19 @@ pub(super) enum Admission {
 impl Seats {
     /// `limit` seats in all, `per_client` for each client.
     pub(super) fn new(limit: usize, per_client: usize, start: Instant) -> Arc<Seats> {
-        Arc::new(Seats { limit, per_client, start, table: Mutex::default() })
+        let (table, open) = Default::default();
+        Arc::new(Seats { limit, per_client, start, table, open })
     }
 
     /// Takes a seat for a connection from `client`.
     ///
     /// IPv6 clients are one by /56: whoever has one address has many.
-    pub(super) fn admit(self: &Arc<Seats>, client: IpAddr, now: Instant) -> Admission {
+    pub(super) fn admit(
+        self: &Arc<Seats>,
+        client: IpAddr,
+        transport: Transport,
+        now: Instant,
+    ) -> Admission {
         let client = match client {
             IpAddr::V4(_) => client,
             IpAddr::V6(_) => truncate(client, 56),
@@ -93,13 +104,22 @@ impl Seats {
             evicted: Notify::new(),
         });
         table.taken.insert((now, number), Arc::clone(&place));
-        Admission::Seated { seat: Seat { seats: Arc::clone(self), number, place }, evicted }
+        self.open[transport as usize].fetch_add(1, Relaxed);
+        let seat = Seat { seats: Arc::clone(self), number, place, transport };
+        Admission::Seated { seat, evicted }
     }
 
     /// Sends away the connection that was without a message for longest, and says whether there
     /// was one.
     pub(super) fn evict(&self) -> bool {
         self.lock().evict()
+    }
+
+    /// How many connections there are over each transport. One that gives way counts until it has
+    /// ended.
+    pub(super) fn open(&self) -> Vec<(Transport, u64)> {
+        let streams = TRANSPORTS.into_iter().filter(|transport| *transport != Transport::Udp);
+        streams.map(|transport| (transport, self.open[transport as usize].load(Relaxed))).collect()
     }
 
     /// How many are taken.
@@ -180,6 +200,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.seats.lock().free(self.number, &self.place);
+        self.seats.open[self.transport as usize].fetch_sub(1, Relaxed);
     }
 }
 
@@ -213,12 +234,12 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let seats = Seats::new(3, 3, start);
-        let (first, _) = seated(seats.admit(ip("192.0.2.1"), at(0)));
-        let (second, _) = seated(seats.admit(ip("192.0.2.2"), at(10)));
-        let (third, evicted) = seated(seats.admit(ip("192.0.2.3"), at(20)));
+        let (first, _) = seated(seats.admit(ip("192.0.2.1"), Transport::Tcp, at(0)));
+        let (second, _) = seated(seats.admit(ip("192.0.2.2"), Transport::Tcp, at(10)));
+        let (third, evicted) = seated(seats.admit(ip("192.0.2.3"), Transport::Tcp, at(20)));
         assert!(!evicted);
         first.active(at(30));
-        let (_fourth, evicted) = seated(seats.admit(ip("192.0.2.4"), at(40)));
+        let (_fourth, evicted) = seated(seats.admit(ip("192.0.2.4"), Transport::Tcp, at(40)));
         assert!(evicted);
         assert!(is_evicted(&second).await);
         assert!(!is_evicted(&first).await && !is_evicted(&third).await);
@@ -231,12 +252,15 @@ mod tests {
     fn a_client_over_its_share_is_refused_until_it_gives_a_seat_back() {
         let now = Instant::now();
         let seats = Seats::new(10, 2, now);
-        let (one, _) = seated(seats.admit(ip("2001:db8::1"), now));
-        let _two = seated(seats.admit(ip("2001:db8:0:ff::1"), now));
-        assert!(matches!(seats.admit(ip("2001:db8:0:7::9"), now), Admission::Refused));
-        let _neighbour = seated(seats.admit(ip("2001:db8:0:100::1"), now));
+        let (one, _) = seated(seats.admit(ip("2001:db8::1"), Transport::Tcp, now));
+        let _two = seated(seats.admit(ip("2001:db8:0:ff::1"), Transport::Tcp, now));
+        assert!(matches!(
+            seats.admit(ip("2001:db8:0:7::9"), Transport::Tcp, now),
+            Admission::Refused
+        ));
+        let _neighbour = seated(seats.admit(ip("2001:db8:0:100::1"), Transport::Tcp, now));
         drop(one);
-        let _three = seated(seats.admit(ip("2001:db8:0:7::9"), now));
+        let _three = seated(seats.admit(ip("2001:db8:0:7::9"), Transport::Tcp, now));
     }
 
     #[tokio::test]
@@ -245,7 +269,7 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let seats = Seats::new(4, 4, start);
         let held: Vec<Seat> =
-            (0..4).map(|n| seated(seats.admit(ip("192.0.2.1"), at(n))).0).collect();
+            (0..4).map(|n| seated(seats.admit(ip("192.0.2.1"), Transport::Tcp, at(n))).0).collect();
         for (n, seat) in (10..).zip([&held[0], &held[1], &held[3], &held[0]]) {
             seat.active(at(n));
         }
@@ -264,7 +288,7 @@ mod tests {
         let seats = Seats::new(4, 4, now);
         for round in 0..100 {
             let client = IpAddr::from([192, 0, 2, round]);
-            let _seat = seated(seats.admit(client, now));
+            let _seat = seated(seats.admit(client, Transport::Tcp, now));
         }
         assert_eq!(seats.taken(), 0);
         assert!(seats.lock().clients.is_empty());

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::tally::{self, Tallies};
 use super::{Respond, seed, transfers};
 use crate::engine::{Clock, Reply, Request, Scratch, Transfer, Transport};
 
@@ -159,13 +161,25 @@ pub(super) async fn write<S: AsyncWrite + Unpin>(
 struct Workspace {
     scratch: Scratch,
     out: Box<[u8]>,
+    tallies: Arc<Tallies>,
 }
 
 thread_local! {
     static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace {
         scratch: Scratch::new(seed()),
         out: vec![0; usize::from(u16::MAX)].into(),
+        tallies: tally::of_this_thread(),
     });
+}
+
+impl Workspace {
+    fn respond<R: Respond>(&mut self, engine: &R, request: &Request<'_>) -> Reply {
+        let reply = engine.respond(request, &mut self.scratch, &mut self.out);
+        if !matches!(reply, Reply::Drop) {
+            self.tallies[request.transport as usize].count(self.scratch.noted());
+        }
+        reply
+    }
 }
 
 /// What became of a message.
@@ -181,12 +195,10 @@ enum Answered {
 fn answer<R: Respond>(engine: &R, ends: Ends, message: &[u8], output: &mut Vec<u8>) -> Answered {
     let Ends { client, local, transport } = ends;
     let request = Request { message, client, local, transport, clock: &Clock::new() };
-    WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {
-        match engine.respond(&request, scratch, out) {
-            Reply::Message(length) if frame(&out[..length], output) => Answered::Message,
-            Reply::Transfer(transfer) => Answered::Transfer(transfer),
-            Reply::Message(_) | Reply::Drop => Answered::Nothing,
-        }
+    WORKSPACE.with_borrow_mut(|workspace| match workspace.respond(engine, &request) {
+        Reply::Message(length) if frame(&workspace.out[..length], output) => Answered::Message,
+        Reply::Transfer(transfer) => Answered::Transfer(transfer),
+        Reply::Message(_) | Reply::Drop => Answered::Nothing,
     })
 }
 
@@ -215,11 +227,9 @@ pub(super) fn respond<R: Respond, T>(
 ) -> T {
     let Ends { client, local, transport } = ends;
     let request = Request { message, client, local, transport, clock: &Clock::new() };
-    WORKSPACE.with_borrow_mut(|Workspace { scratch, out }| {
-        match engine.respond(&request, scratch, out) {
-            Reply::Message(length) => read(out.get(..length)),
-            Reply::Transfer(_) | Reply::Drop => read(None),
-        }
+    WORKSPACE.with_borrow_mut(|workspace| match workspace.respond(engine, &request) {
+        Reply::Message(length) => read(workspace.out.get(..length)),
+        Reply::Transfer(_) | Reply::Drop => read(None),
     })
 }
 

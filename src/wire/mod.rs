@@ -3,6 +3,7 @@
 //! Knows the formats of RFC 1035 section 4, of RFC 6891 and its options, and of RFC 8945. Knows nothing of
 //! zones, policies or sockets.
 
+pub mod copy;
 pub mod edns;
 pub mod header;
 pub mod lower;

@@ -133,6 +133,59 @@ impl Rcode {
     pub const NOTAUTH: Rcode = Rcode(9);
     pub const BADVERS: Rcode = Rcode(16);
     pub const BADCOOKIE: Rcode = Rcode(23);
+
+    /// The mnemonics of the codes that stand in a header, by their numbers (RFC 1035 section
+    /// 4.1.1, RFC 2136 section 2.2).
+    pub const MNEMONICS: [&'static str; 11] = [
+        "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "YXDOMAIN", "YXRRSET",
+        "NXRRSET", "NOTAUTH", "NOTZONE",
+    ];
+}
+
+/// Not the mnemonic of a response code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a response code")]
+pub struct UnknownRcode(pub String);
+
+impl FromStr for Rcode {
+    type Err = UnknownRcode;
+
+    /// A mnemonic of [`Rcode::MNEMONICS`], in any case.
+    fn from_str(text: &str) -> Result<Rcode, UnknownRcode> {
+        let is_it = |mnemonic: &str| mnemonic.eq_ignore_ascii_case(text);
+        let place = Rcode::MNEMONICS.iter().position(|mnemonic| is_it(mnemonic));
+        // A place in a list of eleven.
+        place.map(|place| Rcode(place as u16)).ok_or_else(|| UnknownRcode(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Rcode {
+    /// The mnemonic, else `RCODE` and the number.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Rcode::MNEMONICS.get(usize::from(self.0)) {
+            Some(mnemonic) => f.write_str(mnemonic),
+            None => write!(f, "RCODE{}", self.0),
+        }
+    }
+}
+
+impl Rcode {
+    /// The name of a code that this server says.
+    pub fn mnemonic(self) -> Option<&'static str> {
+        Some(match self {
+            Rcode::NOERROR => "NOERROR",
+            Rcode::FORMERR => "FORMERR",
+            Rcode::SERVFAIL => "SERVFAIL",
+            Rcode::NXDOMAIN => "NXDOMAIN",
+            Rcode::NOTIMP => "NOTIMP",
+            Rcode::REFUSED => "REFUSED",
+            Rcode::YXDOMAIN => "YXDOMAIN",
+            Rcode::NOTAUTH => "NOTAUTH",
+            Rcode::BADVERS => "BADVERS",
+            Rcode::BADCOOKIE => "BADCOOKIE",
+            _ => return None,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +198,16 @@ mod tests {
             let kind = Type(number);
             assert_eq!(kind.to_string().parse::<Type>(), Ok(kind));
         }
+    }
+
+    #[test]
+    fn a_response_code_reads_back_from_its_text() {
+        for mnemonic in Rcode::MNEMONICS {
+            assert_eq!(mnemonic.parse::<Rcode>().map(|code| code.to_string()), Ok(mnemonic.into()));
+        }
+        assert_eq!("nxdomain".parse(), Ok(Rcode::NXDOMAIN));
+        assert_eq!(Rcode(4000).to_string(), "RCODE4000");
+        assert!("NXDOMIAN".parse::<Rcode>().is_err());
     }
 
     #[test]

@@ -6,96 +6,147 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::edns::{MIN_UDP_SIZE, OPT, VERSION};
+use super::edns::{OPT, VERSION};
 use super::header::HEADER;
-use super::{Class, LowerName, Type, subnet};
+use super::name::MAX_NAME;
+use super::{Class, Type, subnet};
 
-/// A usual query. The name asked for is in the [`LowerName`] that [`Usual::parse`] was given.
+/// A usual query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usual {
+pub struct Usual<'m> {
+    /// The name asked for, as it stands in the message.
+    pub name: &'m [u8],
     /// The type asked for: not one of those that ask for more than RRsets.
     pub qtype: Type,
-    /// Where the question ends in the message, and OPT begins when there is one.
-    pub end: usize,
-    /// The largest UDP message the client takes, in octets, at least 512; `None` without OPT.
-    pub udp_size: Option<u16>,
-    /// The client's subnet, of a length that is not 0. Its option ends the message.
-    pub subnet: Option<IpAddr>,
+    /// Octets behind the question: of nothing, of an OPT record, or of one with a client's subnet.
+    rest: usize,
 }
 
-impl Usual {
+impl<'m> Usual<'m> {
     /// Reads a message; `None` when it is not a usual query. A client's subnet makes it unusual
     /// unless it is wanted.
-    #[inline]
-    pub fn parse(message: &[u8], name: &mut LowerName, want_subnet: bool) -> Option<Usual> {
-        let header: &[u8; HEADER] = message.first_chunk()?;
+    #[inline(always)]
+    pub fn parse(message: &'m [u8], want_subnet: bool) -> Option<Usual<'m>> {
+        let (header, rest) = message.split_first_chunk::<HEADER>()?;
         let (front, back) = header.split_first_chunk::<8>()?;
         let (front, back) = (u64::from_be_bytes(*front), u32::from_be_bytes(*back.first_chunk()?));
         // A query of opcode QUERY with one question and nothing else but one record, at most.
         if front & 0x0000_f800_ffff_ffff != 0x0000_0000_0001_0000 || back > 1 {
             return None;
         }
-        let at = name.read(message, HEADER).ok()?;
-        let (&[t0, t1, c0, c1], rest) = message.get(at..)?.split_first_chunk()?;
+        let (name, rest) = split_name(rest)?;
+        let (&[t0, t1, c0, c1], rest) = rest.split_first_chunk()?;
         let qtype = Type(u16::from_be_bytes([t0, t1]));
-        if Class(u16::from_be_bytes([c0, c1])) != Class::IN || qtype.is_meta() {
+        if Class(u16::from_be_bytes([c0, c1])) != Class::IN || !is_usual(qtype) {
             return None;
         }
-        let end = at + 4;
+        let usual = Usual { name, qtype, rest: rest.len() };
         if back == 0 {
-            return rest.is_empty().then_some(Usual { qtype, end, udp_size: None, subnet: None });
+            return rest.is_empty().then_some(usual);
         }
         let (opt, options) = rest.split_first_chunk::<OPT>()?;
-        let &[0, 0, 41, s0, s1, _, VERSION, _, _, l0, l1] = opt else { return None };
-        if usize::from(u16::from_be_bytes([l0, l1])) != options.len() {
+        let &[o0, o1, o2, s0, s1, extended, version, f0, _, l0, l1] = opt;
+        // The root, OPT, and version 0, all in one comparison.
+        let front = u64::from_be_bytes([o0, o1, o2, s0, s1, extended, version, f0]);
+        if front & 0xffff_ff00_0000_ff00 != 0x0000_2900_0000_0000 | u64::from(VERSION) << 8 {
             return None;
         }
-        let subnet = match options {
-            [] => None,
-            options if want_subnet => Some(lone_subnet(options, message)?),
-            _ => return None,
-        };
-        let udp_size = u16::from_be_bytes([s0, s1]).max(MIN_UDP_SIZE);
-        Some(Usual { qtype, end, udp_size: Some(udp_size), subnet })
+        let is_whole = usize::from(u16::from_be_bytes([l0, l1])) == options.len();
+        let is_usual = options.is_empty() || (want_subnet && is_lone_subnet(options));
+        (is_whole && is_usual).then_some(usual)
+    }
+
+    /// Octets of the OPT record that ends the message; 0 without one.
+    #[inline(always)]
+    pub fn opt_len(&self) -> usize {
+        self.rest
+    }
+
+    /// Whether there is a client's subnet, of a length that is not 0.
+    #[inline(always)]
+    pub fn has_subnet(&self) -> bool {
+        self.rest > OPT
+    }
+
+    /// Where the question ends in the message, and OPT begins when there is one.
+    #[inline(always)]
+    pub fn end(&self) -> usize {
+        HEADER + self.name.len() + 4
+    }
+
+    /// The client's subnet, when it came; it is the end of `message`, from which this was parsed.
+    #[inline(always)]
+    pub fn subnet(&self, message: &[u8]) -> Option<IpAddr> {
+        if !self.has_subnet() {
+            return None;
+        }
+        let option = message.get(self.end() + OPT..)?;
+        let (&[_, _, _, _, _, family, _, _], octets) = option.split_first_chunk()?;
+        // What stands in front of the address is shifted out of the numbers.
+        let missing = |of: usize| 8 * (of - octets.len()) as u32;
+        Some(match family {
+            1 => {
+                let bits = u32::from_be_bytes(*message.last_chunk()?);
+                Ipv4Addr::from_bits(bits.checked_shl(missing(4))?).into()
+            }
+            _ => {
+                let bits = u128::from_be_bytes(*message.last_chunk()?);
+                Ipv6Addr::from_bits(bits.checked_shl(missing(16))?).into()
+            }
+        })
     }
 }
 
-/// The client's subnet where it is the only option and well-formed, and has a length. `message`
-/// ends with it.
+/// Takes the name off the front; `None` when it is none, or compressed.
+#[inline(always)]
+fn split_name(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut root = 0;
+    loop {
+        let length = *octets.get(root)?;
+        // One comparison for the root and for what is too long.
+        if length.wrapping_sub(1) >= 63 {
+            let is_name = length == 0 && root < MAX_NAME;
+            return if is_name { octets.split_at_checked(root + 1) } else { None };
+        }
+        root += 1 + usize::from(length);
+    }
+}
+
+/// Whether the type is one that an RRset can have, by its number alone: those from 128 on are left
+/// to the full way, which knows which of them ask for more.
+#[inline(always)]
+fn is_usual(qtype: Type) -> bool {
+    qtype.0.wrapping_sub(1) < 127 && qtype != Type::OPT
+}
+
+/// Whether the options are a client's subnet alone, well-formed and of a length that is not 0.
 #[inline]
-fn lone_subnet(options: &[u8], message: &[u8]) -> Option<IpAddr> {
-    let (&[c0, c1, 0, len, 0, family, source, 0], octets) = options.split_first_chunk()? else {
-        return None;
+fn is_lone_subnet(options: &[u8]) -> bool {
+    let Some((&[c0, c1, 0, len, 0, family, source, 0], octets)) = options.split_first_chunk()
+    else {
+        return false;
     };
-    let count = usize::from(source).div_ceil(8);
-    if u16::from_be_bytes([c0, c1]) != subnet::CODE
-        || count == 0
-        || octets.len() != count
-        || usize::from(len) != 4 + count
-    {
-        return None;
-    }
-    // What stands in front of the address is shifted out of the numbers.
-    match family {
-        1 if count <= 4 => {
-            let bits = u32::from_be_bytes(*message.last_chunk()?) << (32 - 8 * count);
-            let beyond = (u64::from(u32::MAX) >> source) as u32;
-            (bits & beyond == 0).then(|| Ipv4Addr::from_bits(bits).into())
-        }
-        2 if count <= 16 => {
-            let bits = u128::from_be_bytes(*message.last_chunk()?) << (128 - 8 * count);
-            let beyond = u128::MAX.checked_shr(source.into()).unwrap_or(0);
-            (bits & beyond == 0).then(|| Ipv6Addr::from_bits(bits).into())
-        }
-        _ => None,
-    }
+    let [.., last] = octets else { return false };
+    let most = match family {
+        1 => 32,
+        2 => 128,
+        _ => return false,
+    };
+    let last_bit = source.wrapping_sub(1); // of no bits: 255, which is too many
+    let beyond = 0x7f_u8 >> (last_bit & 7);
+    u16::from_be_bytes([c0, c1]) == subnet::CODE
+        && last_bit < most
+        && octets.len() == usize::from(last_bit / 8 + 1)
+        && usize::from(len) == 4 + octets.len()
+        && last & beyond == 0
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Query;
+    use super::super::lower::is_in_any_case;
+    use super::super::{LowerName, Query};
     use super::*;
 
     proptest! {
@@ -145,15 +196,16 @@ mod tests {
                 let index = index.index(message.len());
                 message[index] = octet;
             }
-            let (mut name, mut other) = (LowerName::new(), LowerName::new());
-            if let Some(usual) = Usual::parse(&message, &mut name, true) {
-                let query = Query::parse(&message, &mut other, true).unwrap();
-                prop_assert_eq!(name.as_wire(), other.as_wire());
-                prop_assert_eq!((usual.qtype, usual.end), (query.question.qtype, query.question.end));
+            let mut name = LowerName::new();
+            if let Some(usual) = Usual::parse(&message, true) {
+                let query = Query::parse(&message, &mut name, true).unwrap();
+                prop_assert!(is_in_any_case(usual.name, name.as_wire()));
+                let question = query.question;
+                prop_assert_eq!((usual.qtype, usual.end()), (question.qtype, question.end));
                 let edns = query.edns;
-                prop_assert_eq!(usual.udp_size, edns.map(|edns| edns.udp_size));
+                prop_assert_eq!(usual.opt_len() == 0, edns.is_none());
                 let subnet = edns.and_then(|edns| edns.subnet);
-                prop_assert_eq!(usual.subnet, subnet.map(|subnet| subnet.address));
+                prop_assert_eq!(usual.subnet(&message), subnet.map(|subnet| subnet.address));
                 prop_assert!(edns.is_none_or(|edns| edns.options.is_empty()));
             }
         }
@@ -169,8 +221,8 @@ mod tests {
                 message.extend([8 + count as u8, 0, 8, 0, 4 + count as u8, 0, family, source, 0]);
                 message.extend(std::iter::repeat_n(0x80, usize::from(source.is_multiple_of(8))));
                 message.resize(message.len() + count - usize::from(source.is_multiple_of(8)), 0);
-                let usual = Usual::parse(&message, &mut LowerName::new(), true).unwrap();
-                assert!(usual.subnet.is_some(), "{family} {source}");
+                let usual = Usual::parse(&message, true).unwrap();
+                assert!(usual.subnet(&message).is_some(), "{family} {source}");
             }
         }
     }

@@ -115,6 +115,7 @@ impl Builder {
             self.enter(0, node);
             let apex = source.apex.clone();
             self.zones.push(ZoneEntry {
+                apex_len: apex.as_wire().len() as u8, // at most 255
                 apex,
                 node,
                 negative: NO_SET,

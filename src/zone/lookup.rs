@@ -1,7 +1,7 @@
 //! What stands at a name: one step of the algorithm of RFC 1034 section 4.3.2, with wildcards as
 //! RFC 4592 and DNAME as RFC 6672 have them. Following an alias is the caller's next step.
 
-use crate::wire::{LowerName, Name, Type};
+use crate::wire::{Name, Type};
 
 use super::RecordId;
 use super::rrset::Rrset;
@@ -38,6 +38,18 @@ pub enum Outcome<'z> {
     NxDomain,
 }
 
+/// What a name that was asked for comes to at first sight: the two things that most queries ask
+/// for, and the rest. Kept apart, so that each is answered with what was found still in registers.
+#[derive(Debug)]
+pub enum Sight<'z> {
+    /// The RRset asked for.
+    Answer(Rrset<'z>, Zone<'z>),
+    /// A steered record answers.
+    Steered(RecordId, Zone<'z>),
+    /// Anything else; [`Zones::look_closer`] says what.
+    Other(Option<&'z Node>),
+}
+
 impl Outcome<'_> {
     /// Whether another name may have to be asked for.
     pub fn can_lead_on(&self) -> bool {
@@ -46,27 +58,51 @@ impl Outcome<'_> {
 }
 
 impl Zones {
-    /// What stands at `name` for `qtype`; `None` when no served zone contains the name.
+    /// What stands at `name`, in wire form and in any case, for `qtype`; `None` when no served zone
+    /// contains the name.
     ///
     /// A query for DS at the apex of a zone is answered by the zone above, if that is served
     /// (RFC 4035 section 3.1.4.1). A wildcard that owns NS or DNAME is data like any other:
     /// RFC 4592 sections 4.2 and 4.4 leave open what else it would be.
-    // A `Found` that is handed over in memory costs a static answer a tenth of its instructions.
+    pub fn lookup(&self, name: &[u8], qtype: Type) -> Option<Found<'_>> {
+        self.look_closer(self.node_at(name), name, qtype)
+    }
+
+    /// The first step of [`Zones::lookup`], which is the last for most queries.
     #[inline(always)]
-    pub fn lookup(&self, name: &LowerName, qtype: Type) -> Option<Found<'_>> {
-        let (node, without) = self.closest(name)?;
-        Some(if without == 0 { self.at(node, qtype) } else { self.below(node, qtype) })
+    pub fn look(&self, name: &[u8], qtype: Type) -> Sight<'_> {
+        let Some(node) = self.node_at(name) else { return Sight::Other(None) };
+        if !node.has(Node::APEX | Node::CUT | Node::OCCLUDED) {
+            if let Some(rrset) = self.rrset(node, qtype) {
+                return Sight::Answer(rrset, self.zone_of_node(node));
+            }
+            if node.steered != NONE && !node.has(Node::CNAME) && qtype != Type::ANY {
+                return Sight::Steered(RecordId(node.steered), self.zone_of_node(node));
+            }
+        }
+        Sight::Other(Some(node))
+    }
+
+    /// The second step: what stands at `name`, whose node, if it has one, the first step found.
+    pub fn look_closer<'z>(
+        &'z self,
+        node: Option<&'z Node>,
+        name: &[u8],
+        qtype: Type,
+    ) -> Option<Found<'z>> {
+        match node {
+            Some(node) => Some(self.at(node, qtype)),
+            None => self.closest_above(name).map(|node| self.below(node, qtype)),
+        }
     }
 
     /// The same for a [`Name`], where speed does not matter.
     pub fn find(&self, name: &Name, qtype: Type) -> Option<Found<'_>> {
-        let mut lower = LowerName::new();
-        lower.set(name);
-        self.lookup(&lower, qtype)
+        self.lookup(name.as_wire(), qtype)
     }
 
     /// The name is the node's, or synthesized from it.
-    #[inline(always)]
+    #[inline]
     fn at(&self, node: &Node, qtype: Type) -> Found<'_> {
         if node.has(Node::APEX | Node::CUT | Node::OCCLUDED)
             && let Some(found) = self.at_border(node, qtype)
@@ -149,6 +185,11 @@ impl Zones {
 
     #[inline]
     fn found<'z>(&'z self, node: &Node, outcome: Outcome<'z>) -> Found<'z> {
-        Found { zone: Zone { zones: self, entry: &self.zones[node.zone as usize] }, outcome }
+        Found { zone: self.zone_of_node(node), outcome }
+    }
+
+    #[inline(always)]
+    fn zone_of_node(&self, node: &Node) -> Zone<'_> {
+        Zone { zones: self, index: node.zone }
     }
 }

@@ -15,7 +15,7 @@ mod template;
 pub mod walk;
 pub mod zones;
 
-pub use lookup::{Found, Outcome};
+pub use lookup::{Found, Outcome, Sight};
 pub use record::{Record, Site};
 pub use rrset::{Owner, Rrset};
 pub use source::{BuildError, Steered, ZoneSource};

@@ -5,6 +5,7 @@
 //! things whose place is only known when a message is written: the apex of the zone, and names
 //! within the same RRset. A list of patches says where those pointers stand.
 
+use crate::wire::copy::copy;
 use crate::wire::{LowerName, Malformed, Type};
 
 use super::zones::Zones;
@@ -130,13 +131,13 @@ impl<'z> Rrset<'z> {
     }
 
     /// The template.
-    #[inline]
+    #[inline(always)]
     pub(super) fn octets(&self) -> &'z [u8] {
         let at = self.set.at as usize;
         &self.zones.octets[at..at + usize::from(self.set.len)]
     }
 
-    #[inline]
+    #[inline(always)]
     fn patches(&self) -> &'z [Patch] {
         let at = self.set.patches_at as usize;
         &self.zones.patches[at..at + usize::from(self.set.patch_count)]
@@ -177,6 +178,22 @@ impl<'z> Rrset<'z> {
             }
         }
         Some(end)
+    }
+
+    /// The same for a [plain](Rrset::is_plain) RRset under the name of the question: a copy.
+    #[inline(always)]
+    pub fn write_as_it_is(&self, out: &mut [u8], at: usize) -> Option<usize> {
+        let octets = self.octets();
+        let end = at + octets.len();
+        copy(octets, out.get_mut(at..end)?);
+        Some(end)
+    }
+
+    /// Whether there are no compression pointers in the data, and nothing belongs in the additional
+    /// section with it.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        self.set.patch_count | self.set.target_count == 0
     }
 
     /// Whether anything belongs in the additional section with this RRset.

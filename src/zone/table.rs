@@ -3,10 +3,7 @@
 //! Holds node numbers and a piece of each name's hash; the names themselves stand with the
 //! nodes. Knows nothing of zones.
 
-use std::hash::{BuildHasher, Hasher};
-
-use foldhash::SharedSeed;
-use foldhash::fast::FoldHasher;
+use std::hash::{BuildHasher, RandomState};
 
 /// No node.
 pub(super) const NONE: u32 = u32::MAX;
@@ -20,8 +17,8 @@ pub(super) struct Table {
     entries: usize,
     /// Labels of the deepest name.
     labels: usize,
-    seed: u64,
-    shared: &'static SharedSeed,
+    /// Two random numbers, secret: nobody outside can choose names that collide.
+    keys: [u64; 2],
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -35,32 +32,56 @@ const EMPTY: Slot = Slot { tag: 0, node: NONE };
 const FEWEST_SLOTS: usize = 8;
 
 impl Table {
-    /// An empty table with a random seed: nobody outside can choose names that collide.
+    /// An empty table with keys of its own.
     pub(super) fn new() -> Table {
         Table {
             slots: vec![EMPTY; FEWEST_SLOTS].into(),
             shift: 64 - FEWEST_SLOTS.ilog2(),
             entries: 0,
             labels: 0,
-            seed: foldhash::quality::RandomState::default().hash_one(0_u64),
-            shared: SharedSeed::global_random(),
+            keys: [(); 2].map(|()| RandomState::new().hash_one(0)),
         }
     }
 
-    /// The hash of a name in lower case, in wire form.
+    /// The hash of a name in wire form, the same in any case.
     ///
     /// Of the whole name at once: a name that exists, which is most of what is asked for, needs no
     /// other. A name that does not is looked for without its first label, then without two, each
     /// hashed anew: at most [`Table::labels`] of them.
-    #[inline]
+    ///
+    /// Sixteen octets at a time are multiplied with each other and the keys, as foldhash does it;
+    /// the last sixteen overlap those before, which loses nothing. All octets count as if they had
+    /// the bit that tells cases apart, so a name is hashed where it stands: thirty instructions for
+    /// 23 octets. Lowering it first and then foldhash, a call, came to over a hundred.
+    #[inline(always)]
     pub(super) fn hash(&self, name: &[u8]) -> u64 {
-        let mut hasher = FoldHasher::with_seed(self.seed, self.shared);
-        hasher.write(name);
-        hasher.finish()
+        let [mut state, key] = self.keys;
+        let (Some(first), Some(last)) = (name.first_chunk::<16>(), name.last_chunk::<16>()) else {
+            return self.hash_short(name);
+        };
+        state = fold(state ^ word(first, 0), key ^ word(first, 8));
+        if name.len() > 32 {
+            for chunk in name[16..].as_chunks::<16>().0 {
+                state = fold(state ^ word(chunk, 0), key ^ word(chunk, 8));
+            }
+        }
+        fold(state ^ word(last, 0), key ^ word(last, 8))
+    }
+
+    /// The same for a name of less than 16 octets.
+    #[inline]
+    fn hash_short(&self, name: &[u8]) -> u64 {
+        let [state, key] = self.keys;
+        if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+            return fold(state ^ word(first, 0), key ^ word(last, 0));
+        }
+        let mut octets = [0; 8];
+        octets[..name.len()].copy_from_slice(name);
+        fold(state ^ word(&octets, 0), key)
     }
 
     /// The node with this hash for which `is_it` holds, or [`NONE`].
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> u32 {
         let mask = self.slots.len() - 1;
         let mut at = (hash >> self.shift) as usize;
@@ -117,9 +138,42 @@ impl Table {
     }
 }
 
+/// Eight octets as a number, without what tells cases apart.
+#[inline(always)]
+fn word<const N: usize>(octets: &[u8; N], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&octets[at..at + 8]);
+    u64::from_ne_bytes(word) | 0x2020_2020_2020_2020
+}
+
+/// Both halves of a product, as one: every bit of either factor moves about half of the result's.
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_hashes_alike_in_any_case_and_unlike_every_other() {
+        let table = Table::new();
+        let mut seen = std::collections::HashSet::new();
+        for length in 0..=63_u8 {
+            for filler in [b'a', b'b', b'0', 0] {
+                for ending in [&b"\x00"[..], b"\x07example\x00", b"\x07exampla\x00"] {
+                    let label = vec![filler; length.into()];
+                    let name = [&[length][..], &label, ending].concat();
+                    let upper = name.to_ascii_uppercase();
+                    assert_eq!(table.hash(&name), table.hash(&upper), "{name:?}");
+                    // A label of no octets is a root, whatever its filler.
+                    assert!(seen.insert(table.hash(&name)) || length == 0, "{name:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_was_entered_is_found_and_nothing_else() {

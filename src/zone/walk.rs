@@ -62,17 +62,17 @@ impl Walk {
     pub fn next(&mut self, zones: &Zones) -> Option<Entry> {
         let zone = zones.zone(self.zone);
         let soa = || {
-            let node = zone.entry.node;
+            let node = zone.entry().node;
             let set = zones.set_index(&zones.nodes[node as usize], Type::SOA)?;
             Some(Entry { node, what: What::Set(set) })
         };
         loop {
             match self.stage {
                 Stage::First => {
-                    self.stage = Stage::Within { member: zone.entry.members.start, step: 0 };
+                    self.stage = Stage::Within { member: zone.entry().members.start, step: 0 };
                     return soa();
                 }
-                Stage::Within { member, .. } if member >= zone.entry.members.end => {
+                Stage::Within { member, .. } if member >= zone.entry().members.end => {
                     self.stage = Stage::Over;
                     return soa();
                 }
@@ -118,7 +118,7 @@ fn lent_glue(zones: &Zones, zone: Zone<'_>, node: &Node, index: u32) -> Option<E
     let ns = &zones.sets[zones.set_index(node, Type::NS)? as usize];
     let at = ns.targets_at as usize;
     let targets = &zones.targets[at..at + usize::from(ns.target_count)];
-    let apex = zones.name_of(&zones.nodes[zone.entry.node as usize]);
+    let apex = zones.name_of(&zones.nodes[zone.entry().node as usize]);
     let addresses = targets.iter().flat_map(|target| {
         let server = &zones.nodes[target.node as usize];
         let is_lent = server.zone != node.zone && is_within(zones.name_of(server), apex);

@@ -1,10 +1,13 @@
 //! What several integration tests share: servers that misbehave, certificates, checks,
-//! the program as a process, and a resolver to ask it.
+//! the program as a process, a resolver to ask it, and one that it asks.
 // Each test uses a part; and what cannot be set up is to fail loudly.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod certificates;
 pub mod checks;
+pub mod control;
 pub mod dns;
 pub mod hostile;
+pub mod http;
 pub mod program;
+pub mod upstream;

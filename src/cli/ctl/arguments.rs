@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::admin::message::Forced;
+use crate::admin::message::{Forced, Reportable};
 use crate::cli::arguments::{ClientSubnet, client};
 use crate::config;
 use crate::wire::{Name, Type};
@@ -89,8 +89,27 @@ pub(in crate::cli) enum CtlCommand {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Say what was found of a member or a pool, to a monitor of kind push.
+    ///
+    /// It counts at once and holds for the monitor's `ttl`. Prints what the monitor says now.
+    Report {
+        /// The monitor.
+        monitor: String,
+        /// What is checked, as `health` names it; POOL/MEMBER; or a pool, for all its members.
+        target: String,
+        /// What was found: up or down.
+        #[arg(value_name = "up|down", value_parser = reportable)]
+        verdict: Reportable,
+        /// Why; `health` and the history show it.
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Read all files anew, as SIGHUP does. Prints what is wrong with them.
-    Reload,
+    Reload {
+        /// Why; it is kept in the history.
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Put a kept generation in force again, until the files are read anew: by a reload, or by a
     /// restart.
     Rollback {
@@ -113,7 +132,8 @@ pub(in crate::cli) enum CtlCommand {
         #[arg(long, value_name = "IP[/LENGTH]", value_parser = client)]
         client: ClientSubnet,
     },
-    /// What happened: verdicts, holds, warnings, pools, shares, panics, overrides, reloads.
+    /// What happened: verdicts, holds, warnings, pools, shares, panics, overrides, reports,
+    /// reloads.
     Events {
         /// Only what happened so long ago at most: 30m, 2h, 7d.
         #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -144,6 +164,14 @@ pub(in crate::cli) struct Order {
 fn duration(text: &str) -> Result<Duration, String> {
     config::duration::parse(text)
         .ok_or_else(|| "write a number and a unit, such as 90s, 30m, 2h or 7d".to_owned())
+}
+
+fn reportable(text: &str) -> Result<Reportable, String> {
+    match text {
+        "up" => Ok(Reportable::Up),
+        "down" => Ok(Reportable::Down),
+        _ => Err("a report says `up` or `down`".to_owned()),
+    }
 }
 
 fn state(text: &str) -> Result<Forced, String> {

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::report;
 use crate::admin::Entry;
 use crate::admin::message::{
-    Changed, Drain, Explained, Force, Health, KeptGeneration, Reload, Restore, Resume, Resumed,
-    Rollback, RolledBack, Status, millis,
+    Changed, Drain, Explained, Force, Health, KeptGeneration, Reload, Report, Reported, Reread,
+    Restore, Resume, Resumed, Rollback, RolledBack, Status, millis,
 };
 use arguments::{CtlCommand, Order};
 use reach::{Failure, Server};
@@ -84,8 +84,19 @@ async fn command(server: &Server, arguments: &Ctl) -> Result<ExitCode, Failure> 
             let resumed: Resumed = server.tell("/v1/resume", &resume).await?;
             show(json, &resumed, |out| text::resumed(&resumed, out))?;
         }
-        CtlCommand::Reload => {
-            let reload: Reload = server.tell("/v1/reload", &serde_json::json!({})).await?;
+        CtlCommand::Report { monitor, target, verdict, reason } => {
+            let (target, pool, member) = match target.split_once('/') {
+                None => (Some(target.clone()), None, None),
+                Some((pool, member)) => (None, Some(pool.to_owned()), Some(member.to_owned())),
+            };
+            let (monitor, verdict, reason) = (monitor.clone(), *verdict, reason.clone());
+            let report = Report { monitor, target, pool, member, verdict, reason };
+            let reported: Reported = server.tell("/v1/report", &report).await?;
+            show(json, &reported, |out| text::reported(&reported, out))?;
+        }
+        CtlCommand::Reload { reason } => {
+            let order = Reread { reason: reason.clone() };
+            let reload: Reload = server.tell("/v1/reload", &order).await?;
             if !json && !reload.lints.is_empty() {
                 report::say(&reload.lints);
             }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::admin::Entry;
 use crate::admin::message::{
-    Changed, Course, Health, KeptGeneration, Reload, Resumed, ResumedTarget, RolledBack, Status,
-    millis,
+    Changed, Course, Health, KeptGeneration, Reload, Reported, ReportedTarget, Resumed,
+    ResumedTarget, RolledBack, Status, millis,
 };
 use crate::cli::report::plural;
 
@@ -91,6 +91,14 @@ pub(super) fn resumed(resumed: &Resumed, out: &mut dyn Write) -> io::Result<()> 
     for ResumedTarget { target, monitor, was_held } in &resumed.targets {
         let what = if *was_held { "may come back, and is checked now" } else { "was not held" };
         writeln!(out, "{target} (monitor {monitor}) {what}")?;
+    }
+    Ok(())
+}
+
+pub(super) fn reported(reported: &Reported, out: &mut dyn Write) -> io::Result<()> {
+    for ReportedTarget { target, monitor, verdict, hold } in &reported.targets {
+        let hold = hold.as_ref().map_or(String::new(), |hold| format!("; {hold}"));
+        writeln!(out, "{target} (monitor {monitor}) is {verdict} now{hold}")?;
     }
     Ok(())
 }

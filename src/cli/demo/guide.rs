@@ -65,6 +65,7 @@ pub(super) fn write_admin(out: &mut dyn Write, address: SocketAddr) -> io::Resul
     writeln!(out, "Look into it:")?;
     writeln!(out, "  meridian ctl --server http://{address} health")?;
     writeln!(out, "  curl http://{address}/metrics")?;
+    writeln!(out, "  http://{address}/ in a browser")?;
     out.flush()
 }
 

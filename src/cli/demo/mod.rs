@@ -203,6 +203,7 @@ fn tell(event: &Event, address: SocketAddr) -> io::Result<()> {
         | Event::Share { .. }
         | Event::Override { .. }
         | Event::Resume { .. }
+        | Event::Report { .. }
         | Event::Reload { .. }
         | Event::Rollback { .. } => {
             writeln!(out, "  {event}")?;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Serialize;
 
 use crate::cli::people::Clients;
-use crate::cli::simulate::outlet_name;
 use crate::geo::{LocationId, country};
 use crate::server::Generation;
 use crate::server::changes::{self, Side};
@@ -197,12 +196,16 @@ impl Tally {
 }
 
 /// For each class the share of each pool, by name.
-fn shares(model: &Model, control: &Control, record: RecordId) -> Vec<BTreeMap<String, f64>> {
+pub(in crate::cli) fn shares(
+    model: &Model,
+    control: &Control,
+    record: RecordId,
+) -> Vec<BTreeMap<String, f64>> {
     let outcomes = control.outcomes(record).into_iter();
     let named = |outcome| {
         let mut shares = BTreeMap::new();
         for (outlet, share) in census::outlets(&outcome) {
-            *shares.entry(outlet_name(model, outlet)).or_default() += share;
+            *shares.entry(outlet.name(model).to_owned()).or_default() += share;
         }
         shares
     };

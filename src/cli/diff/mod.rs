@@ -9,6 +9,8 @@ mod text;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+pub(super) use self::facts::shares;
+
 use super::arguments::Diff;
 use super::people::Clients;
 

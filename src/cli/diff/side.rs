@@ -37,7 +37,9 @@ fn built(path: &Path, databases: &[PathBuf]) -> Option<Generation> {
             .map(|path| config::FilePath { path: path.clone(), written: None })
             .collect();
     }
-    report::built(loaded, Origin::Disk).map(|(_, generation)| generation)
+    let (_, mut generation) = report::built(loaded, Origin::Disk)?;
+    generation.suppose_hosts();
+    Some(generation)
 }
 
 /// The files of a revision in a directory of their own, which ends with it.

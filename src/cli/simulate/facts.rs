@@ -12,7 +12,7 @@ use crate::server::Generation;
 use crate::steering::census::{self, Kin, Outlet};
 use crate::steering::control::Control;
 use crate::steering::latency;
-use crate::steering::model::{Model, PoolId, PoolState, Target};
+use crate::steering::model::{PoolId, PoolState, Target};
 use crate::zone::RecordId;
 
 /// All of it.
@@ -137,7 +137,7 @@ impl Subject<'_> {
             .map(|(outlet, people)| {
                 let km = self.distances(*outlet, &flows);
                 OutletFacts {
-                    outlet: outlet_name(model, *outlet),
+                    outlet: outlet.name(model).to_owned(),
                     share: people / clients,
                     clients: *people,
                     km,
@@ -207,7 +207,7 @@ impl Subject<'_> {
             let clients: f64 = outlets.values().sum();
             let mut shares: Vec<_> = outlets
                 .into_iter()
-                .map(|(outlet, weight)| (outlet_name(model, outlet), weight / clients))
+                .map(|(outlet, weight)| (outlet.name(model).to_owned(), weight / clients))
                 .collect();
             shares.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
             PlaceFacts { place, clients, shares }
@@ -272,7 +272,7 @@ impl Subject<'_> {
             moved: moved / clients,
             lost: lost(&new) / clients,
             most_loaded: most_loaded.map(|(outlet, old, new)| {
-                (outlet_name(model, outlet), old / clients, new / clients)
+                (outlet.name(model).to_owned(), old / clients, new / clients)
             }),
         }
     }
@@ -280,7 +280,7 @@ impl Subject<'_> {
     fn map(&self, flows: &Flows, outlets: &[OutletFacts]) -> map::Map {
         let model = &self.generation.steering.model;
         let points = flows.iter().filter_map(|((outlet, location), weight)| {
-            let name = outlet_name(model, *outlet);
+            let name = outlet.name(model);
             let number = outlets.iter().position(|facts| facts.outlet == name)?;
             Some((self.coordinates(*location)?, number, *weight))
         });
@@ -330,12 +330,4 @@ fn percentile(values: &[(f64, f64)], part: f64) -> Option<f64> {
         }
     }
     values.last().map(|(value, _)| *value)
-}
-
-pub(in crate::cli) fn outlet_name(model: &Model, outlet: Outlet) -> String {
-    match outlet {
-        Outlet::Pool(pool) => model.pool(pool).name.clone(),
-        Outlet::Substitute => "(all down)".to_owned(),
-        Outlet::Nothing => "(nothing)".to_owned(),
-    }
 }

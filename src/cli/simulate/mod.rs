@@ -11,7 +11,6 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-pub(super) use self::facts::outlet_name;
 pub(super) use self::text::{count, percent};
 
 use super::arguments::Simulate;
@@ -22,9 +21,10 @@ use crate::steering::model::PoolState;
 use crate::zone::RecordId;
 
 pub(super) fn run(arguments: &Simulate) -> anyhow::Result<ExitCode> {
-    let Some((_, generation)) = report::generation(&arguments.config.config) else {
+    let Some((_, mut generation)) = report::generation(&arguments.config.config) else {
         return Ok(ExitCode::from(super::FAILED));
     };
+    generation.suppose_hosts();
     let model = &generation.steering.model;
     for name in &arguments.names {
         if !model.records.iter().any(|record| record.owner == *name) {

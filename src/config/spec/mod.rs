@@ -3,11 +3,13 @@
 //! A `Spec` knows shapes (keys, types, the words of an enumeration) and where each value
 //! stands. What the values mean is worked out beside it, in `config`.
 
+pub mod case;
 pub mod load;
 pub mod monitor;
 pub mod policy;
 pub mod pool;
 pub mod record;
+pub mod resolver;
 pub mod rhythm;
 pub mod server;
 pub mod transfer;

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::de::DeValue;
 
-use super::{Spanned, StringOr, Words, schema_by_kind};
+use super::{DurationText, Spanned, StringOr, Words, schema_by_kind};
 use crate::config::decode::{Misfit, decode, take_kind};
 
 /// A `[policy.NAME]` table, by its `kind`.
@@ -26,11 +26,13 @@ pub enum PolicySpec {
     Nearest(NearestSpec),
     /// `latency`
     Latency(LatencySpec),
+    /// `load`
+    Load(LoadPolicySpec),
 }
 
 /// The kinds of policies.
 pub const KINDS: &[&str] =
-    &["failover", "round-robin", "weighted", "sticky", "geo", "nearest", "latency"];
+    &["failover", "round-robin", "weighted", "sticky", "geo", "nearest", "latency", "load"];
 
 impl PolicySpec {
     /// Reads a table by its kind.
@@ -38,14 +40,15 @@ impl PolicySpec {
         mut value: toml::Spanned<DeValue<'_>>,
         misfits: &mut Vec<Misfit>,
     ) -> Option<PolicySpec> {
-        match take_kind(&mut value, KINDS, &[], misfits)? {
+        match take_kind(&mut value, KINDS, misfits)? {
             "failover" => decode(value, misfits).map(PolicySpec::Failover),
             "round-robin" => decode(value, misfits).map(PolicySpec::RoundRobin),
             "weighted" => decode(value, misfits).map(PolicySpec::Weighted),
             "sticky" => decode(value, misfits).map(PolicySpec::Sticky),
             "geo" => decode(value, misfits).map(PolicySpec::Geo),
             "nearest" => decode(value, misfits).map(PolicySpec::Nearest),
-            _ => decode(value, misfits).map(PolicySpec::Latency),
+            "latency" => decode(value, misfits).map(PolicySpec::Latency),
+            _ => decode(value, misfits).map(PolicySpec::Load),
         }
     }
 }
@@ -64,6 +67,7 @@ impl JsonSchema for PolicySpec {
             ("geo", GeoSpec::json_schema(generator)),
             ("nearest", NearestSpec::json_schema(generator)),
             ("latency", LatencySpec::json_schema(generator)),
+            ("load", LoadPolicySpec::json_schema(generator)),
         ])
     }
 }
@@ -183,6 +187,41 @@ pub struct LatencySpec {
     /// CSV file with the columns match, pool, ms and, if its heading says so, samples: what is
     /// known of the network's latency.
     pub table: Option<Spanned<String>>,
+    /// What decides among targets whose estimates are within a band: `cost` of their pools.
+    pub prefer: Option<Spanned<Prefer>>,
+    /// The band of `prefer`: how much over the lowest estimate a cheaper target may be, 1 ms to
+    /// 1 s.
+    #[schemars(extend("default" = "15ms"))]
+    pub within: Option<Spanned<DurationText>>,
+}
+
+/// The target that is up and the least busy, in proportion to its weight.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoadPolicySpec {
+    /// Pools and policies with their weights; all need monitors that read a `load`.
+    #[schemars(length(min = 1))]
+    pub targets: Spanned<Vec<Spanned<StringOr<LoadTargetSpec>>>>,
+}
+
+/// A target and how much it can carry beside the others.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoadTargetSpec {
+    /// A pool or policy.
+    pub to: Spanned<String>,
+    /// A target with twice the weight is taken as long as it is less than twice as busy.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1))]
+    pub weight: Option<Spanned<i64>>,
+}
+
+/// What decides among targets with nearly the same latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Prefer {
+    /// The lowest `cost` of the pool.
+    Cheapest,
 }
 
 /// Who gets the same draw of a weighted policy.

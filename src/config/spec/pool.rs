@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{DurationText, IntegerOrString, NotYet, Spanned, StringOr};
+use super::{DurationText, IntegerOrString, Spanned, StringOr};
 
 /// A `[pool.NAME]` table.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -19,8 +19,9 @@ pub struct PoolSpec {
     /// How an answer is made of the members that are up.
     #[schemars(extend("default" = "round-robin"))]
     pub balance: Option<Spanned<Balance>>,
-    /// At most so many addresses in one answer.
-    #[schemars(range(min = 1, max = 255), extend("default" = 8))]
+    /// At most so many addresses in one answer: 8; 1 where `balance` is weighted or sticky. More
+    /// than 1 there: the one that was chosen comes first, the next ones of the list follow.
+    #[schemars(range(min = 1, max = 255))]
     pub answers: Option<Spanned<i64>>,
     /// Members that must be up for the pool to be up: a count, or a share such as "50%".
     #[schemars(extend("default" = 1))]
@@ -32,9 +33,10 @@ pub struct PoolSpec {
     /// is over 90 % of it passes clients on to regions that have room.
     #[schemars(range(min = 0), extend("default" = 0))]
     pub capacity: Option<Spanned<i64>>,
-    /// What serving from it costs. Not yet supported.
-    #[schemars(extend("enum" = [0]))]
-    pub cost: Option<Spanned<NotYet>>,
+    /// What serving from it costs, in any unit. Latency policies with `prefer = "cheapest"` look
+    /// at it.
+    #[schemars(range(min = 0), extend("default" = 0.0))]
+    pub cost: Option<Spanned<f64>>,
     /// How long its clients take to return after it came back up: a tenth of them at once, the
     /// others evenly over this time.
     #[schemars(extend("default" = "0s"))]
@@ -55,7 +57,7 @@ pub struct LocationSpec {
     pub country: Option<Spanned<String>>,
 }
 
-/// A member in its long form: one of `address`, `cname` and `rdata`.
+/// A member in its long form: one of `address`, `cname`, `host` and `rdata`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MemberSpec {
@@ -63,6 +65,8 @@ pub struct MemberSpec {
     pub address: Option<Spanned<String>>,
     /// A name: a CNAME record.
     pub cname: Option<Spanned<String>>,
+    /// A name that this server looks up itself: A and AAAA records of its addresses, each a member.
+    pub host: Option<Spanned<String>>,
     /// Type and data of any other record, as in a zone file: `HTTPS 1 . alpn=h2`.
     pub rdata: Option<Spanned<String>>,
     /// Share of the clients when `balance` is weighted or sticky.

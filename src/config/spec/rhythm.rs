@@ -70,7 +70,7 @@ macro_rules! with_rhythm {
 pub(super) use with_rhythm;
 
 /// The keys of a monitor's rhythm as they are written.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 #[allow(missing_docs)]
 pub struct RhythmSpec<'a> {
     pub interval: Option<&'a Spanned<DurationText>>,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::resolver::ResolverSpec;
 use super::transfer::{KeySpec, TransferSpec};
 use super::{DurationText, Entries, NotYet, Spanned};
 
@@ -18,12 +19,16 @@ pub struct ServerFile {
     pub geoip: Option<GeoipSpec>,
     /// EDNS Client Subnet (RFC 7871).
     pub ecs: Option<EcsSpec>,
+    /// How members given by host name are looked up.
+    pub resolver: Option<ResolverSpec>,
     /// What one client, and all together, may use.
     pub limits: Option<LimitsSpec>,
     /// Keys for transaction signatures (RFC 8945), by name.
     pub keys: Option<Entries<KeySpec>>,
     /// Zone transfers to secondaries.
     pub transfer: Option<TransferSpec>,
+    /// What checks of members may do.
+    pub health: Option<HealthSpec>,
     /// Control, metrics, and health of the server itself.
     pub admin: Option<AdminSpec>,
     /// The log, on stderr.
@@ -32,8 +37,10 @@ pub struct ServerFile {
 
 impl ServerFile {
     /// The tables such a file may hold.
-    pub const TABLES: &'static [&'static str] =
-        &["server", "tls", "geoip", "ecs", "limits", "keys", "transfer", "admin", "log"];
+    pub const TABLES: &'static [&'static str] = &[
+        "server", "tls", "geoip", "ecs", "resolver", "limits", "keys", "transfer", "health",
+        "admin", "log",
+    ];
 }
 
 /// Where the server listens, and which files it serves from.
@@ -149,6 +156,15 @@ pub struct EcsSpec {
     pub enabled: Option<Spanned<bool>>,
 }
 
+/// What checks of members may do.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthSpec {
+    /// Whether monitors of kind `exec` may run programs.
+    #[schemars(extend("default" = false))]
+    pub exec: Option<Spanned<bool>>,
+}
+
 /// What one client, and all together, may use.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -204,7 +220,8 @@ pub struct AdminSpec {
     /// TCP address of metrics and the API; "" for none. Everybody who reaches it may read.
     #[schemars(extend("default" = "127.0.0.1:9153"))]
     pub listen: Option<Spanned<String>>,
-    /// File with the bearer token that changes over TCP need; "" allows none.
+    /// File with the bearer tokens that changes over TCP need, a line each: `TOKEN` or
+    /// `NAME TOKEN`; "" allows none.
     #[schemars(extend("default" = ""))]
     pub token_file: Option<Spanned<String>>,
 }

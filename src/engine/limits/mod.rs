@@ -211,7 +211,10 @@ impl Limiter {
     /// What was limited since this was last called.
     #[inline]
     pub(super) fn take_limited(&mut self) -> Limited {
-        std::mem::take(&mut self.limited)
+        match self.limited.all {
+            0 => Limited::default(),
+            _ => std::mem::take(&mut self.limited),
+        }
     }
 }
 

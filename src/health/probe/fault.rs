@@ -1,4 +1,4 @@
-//! From an HTTP client's error to what it means.
+//! From an error of HTTP or TLS to what it means.
 
 use std::error::Error;
 use std::io;

@@ -1,18 +1,17 @@
 //! The check that asks over HTTP or HTTPS.
 
-use std::time::SystemTime;
-
+use super::NotReady;
 use super::judge;
 use super::load::read;
 use super::marks::Marks;
-use super::page::{HttpError, Page};
+use super::page::Page;
 use super::resolve::Lookups;
 use super::success::Success;
 use super::tls::Tls;
 use crate::health::check::{Check, Target};
-use crate::health::failure::{Failure, span};
+use crate::health::failure::Failure;
 use crate::health::load::{Load, LoadPage};
-use crate::health::monitor::{Exchange, Expiry, Request, Trust};
+use crate::health::monitor::{Exchange, Request, Trust};
 
 /// A page that must be as expected, and another one that may say how busy the target is.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ impl Http {
         trust: Option<&Trust>,
         lookups: &Lookups,
         tls: &mut Tls,
-    ) -> Result<Http, HttpError> {
+    ) -> Result<Http, NotReady> {
         let mut page = |target: &Target, request: &Request, trust, expiry| {
             let lookup = lookups.of(target);
             match trust {
@@ -72,7 +71,7 @@ impl Http {
         judge::body(expect, &response.body, response.is_whole)?;
         judge::latency(expect, timing.total)?;
         let expiring = marks.expires();
-        judge_expiry(expect.expiry, expiring)?;
+        judge::expiry(expect.expiry, expiring)?;
         let load = load.map(|load| read(&load.meter, &response));
         Ok(Success { timing, expiring, load })
     }
@@ -99,15 +98,5 @@ impl Http {
             Ok(response) => read(&load.meter, &response),
             Err(failure) => Err(failure.to_string()),
         })
-    }
-}
-
-fn judge_expiry(wanted: Option<Expiry>, expiring: Option<SystemTime>) -> Result<(), Failure> {
-    match (wanted, expiring) {
-        (Some(Expiry { days, is_failure: true }), Some(at)) => {
-            let left = at.duration_since(SystemTime::now()).unwrap_or_default();
-            Err(Failure::Expiring { left: span(left.as_secs()), days })
-        }
-        _ => Ok(()),
     }
 }

@@ -1,13 +1,13 @@
 //! Whether a response is what a monitor expects.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use hyper::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 
 use super::page::BODY_LIMIT;
-use crate::health::failure::{Failure, shown};
-use crate::health::monitor::{Exchange, Expect, HeaderMatch};
+use crate::health::failure::{Failure, shown, span};
+use crate::health::monitor::{Exchange, Expect, Expiry, HeaderMatch};
 
 /// Judges status and headers.
 pub(super) fn head(exchange: &Exchange, status: u16, headers: &HeaderMap) -> Result<(), Failure> {
@@ -80,6 +80,18 @@ pub(super) fn body(expect: &Expect, body: &[u8], whole: bool) -> Result<(), Fail
 pub(super) fn latency(expect: &Expect, took: Duration) -> Result<(), Failure> {
     match expect.latency {
         Some(bound) if took > bound => Err(Failure::Slow { took, bound }),
+        _ => Ok(()),
+    }
+}
+
+/// Judges how long the certificate is still valid; `expires` says when it is not, if that is sooner
+/// than wanted.
+pub(super) fn expiry(wanted: Option<Expiry>, expires: Option<SystemTime>) -> Result<(), Failure> {
+    match (wanted, expires) {
+        (Some(Expiry { days, is_failure: true }), Some(at)) => {
+            let left = at.duration_since(SystemTime::now()).unwrap_or_default();
+            Err(Failure::Expiring { left: span(left.as_secs()), days })
+        }
         _ => Ok(()),
     }
 }

@@ -25,6 +25,8 @@ struct Times {
     connected: Option<Instant>,
     head: Option<Instant>,
     expires: Option<SystemTime>,
+    /// What is going on, when it is none of the stages of a request.
+    other: Option<Stage>,
 }
 
 impl Times {
@@ -37,6 +39,7 @@ impl Times {
             connected: None,
             head: None,
             expires: None,
+            other: None,
         }
     }
 }
@@ -78,6 +81,11 @@ impl Marks {
         self.times().head = Some(Instant::now());
     }
 
+    /// Something is going on that is none of the stages of a request.
+    pub(super) fn other(&self, stage: Stage) {
+        self.times().other = Some(stage);
+    }
+
     /// The target's certificate expires then, which is too soon.
     pub(super) fn expiring(&self, at: Option<SystemTime>) {
         self.times().expires = at;
@@ -92,6 +100,7 @@ impl Marks {
     pub(super) fn stage(&self) -> Stage {
         let times = *self.times();
         match times {
+            Times { other: Some(stage), .. } => stage,
             Times { head: Some(_), .. } => Stage::Body,
             Times { connected: Some(_), .. } => Stage::Head,
             Times { resolving: true, .. } => Stage::Resolving,

@@ -5,9 +5,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
@@ -15,26 +13,25 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::ClientConnection;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
+use super::NotReady;
+use super::connect::{Secured, at_once};
 use super::fault::failure;
 use super::marks::Marks;
 use super::resolve::Lookup;
 use super::tls::Tls;
 use crate::health::check::{Host, Target};
 use crate::health::failure::{Failure, Stage};
+use crate::health::kinds::Security;
 use crate::health::monitor::{Expiry, Http2, Request, Trust};
 
 /// Octets of a body that are read; what comes after them is not waited for.
 pub(super) const BODY_LIMIT: usize = 256 * 1024;
 
-const AGENT: HeaderValue =
+pub(super) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("meridian/", env!("CARGO_PKG_VERSION")));
 
 /// A request that can be sent again and again.
@@ -53,15 +50,6 @@ pub(super) struct Page {
     body: Bytes,
 }
 
-/// What TLS needs.
-struct Secured {
-    connector: TlsConnector,
-    /// The name in the certificate, and in SNI unless it is an address.
-    name: ServerName<'static>,
-    /// Looks at certificates as they will be after this time.
-    foresight: Option<(Arc<WebPkiServerVerifier>, Duration)>,
-}
-
 /// What came back.
 #[derive(Debug)]
 pub(super) struct Response {
@@ -72,22 +60,13 @@ pub(super) struct Response {
     pub(super) is_whole: bool,
 }
 
-/// An HTTP check could not be made ready.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::health) enum HttpError {
-    #[error("no TLS: {0}")]
-    Tls(#[from] rustls::Error),
-    #[error("`{0}` cannot be asked for")]
-    Address(String),
-}
-
 impl Page {
     /// A page that is asked in clear text.
     pub(super) fn new(
         target: &Target,
         lookup: Lookup,
         request: &Request,
-    ) -> Result<Page, HttpError> {
+    ) -> Result<Page, NotReady> {
         Page::build(target, lookup, request, None)
     }
 
@@ -98,24 +77,19 @@ impl Page {
         request: &Request,
         (trust, expiry): (&Trust, Option<Expiry>),
         tls: &mut Tls,
-    ) -> Result<Page, HttpError> {
+    ) -> Result<Page, NotReady> {
         // SNI carries names only (RFC 6066 section 3).
         let name = match request.host.clone().filter(|host| !is_address(host)) {
             Some(host) => host,
             None => match target.host() {
                 Host::Address(address) => address.to_string(),
-                Host::Name(name) => name.clone(),
+                Host::Name(name) | Host::Placed(name, _) => name.clone(),
             },
         };
-        let wrong = || HttpError::Address(name.clone());
-        let secured = Secured {
-            connector: tls.config(trust, request)?.into(),
-            name: ServerName::try_from(name.clone()).map_err(|_| wrong())?,
-            foresight: match expiry {
-                Some(expiry) => tls.verifier(trust)?.map(|verifier| (verifier, expiry.ahead())),
-                None => None,
-            },
-        };
+        let name = ServerName::try_from(name.clone()).map_err(|_| NotReady::Address(name))?;
+        let security =
+            Security { trust: trust.clone(), expiry, credentials: request.credentials.clone() };
+        let secured = Secured::new(name, &security, protocols(request.http2), tls)?;
         Page::build(target, lookup, request, Some(secured))
     }
 
@@ -124,18 +98,18 @@ impl Page {
         lookup: Lookup,
         request: &Request,
         secured: Option<Secured>,
-    ) -> Result<Page, HttpError> {
+    ) -> Result<Page, NotReady> {
         let (scheme, usual) = if secured.is_some() { ("https", 443) } else { ("http", 80) };
         let port = target.port();
         let host = match &request.host {
             Some(host) if is_address(host) => host.clone(),
             host => {
-                let host = host.clone().unwrap_or_else(|| target.host().to_string());
+                let host = host.clone().unwrap_or_else(|| target.host().in_url());
                 if port == usual { host } else { format!("{host}:{port}") }
             }
         };
         let text = format!("{scheme}://{host}{}", request.path);
-        let wrong = || HttpError::Address(text.clone());
+        let wrong = || NotReady::Address(text.clone());
         let mut headers = request.headers.clone();
         headers.entry(USER_AGENT).or_insert(AGENT);
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
@@ -179,13 +153,8 @@ impl Page {
         marks: &Marks,
         judge: impl FnOnce(u16, &HeaderMap) -> Result<bool, Failure>,
     ) -> Result<Response, Failure> {
-        at_once(&stream);
-        let stream = secured.connector.connect(secured.name.clone(), stream).await;
-        let stream = stream.map_err(|e| failure(&e, marks.stage()))?;
-        marks.connected();
-        let session = stream.get_ref().1;
-        marks.expiring(secured.expiring(session));
-        let is_http2 = session.alpn_protocol() == Some(b"h2");
+        let stream = secured.shake(stream, marks).await?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         if self.http2 == Http2::Always && !is_http2 {
             return Err(Failure::Protocol("HTTP/2 wanted, which the target does not speak".into()));
         }
@@ -226,38 +195,17 @@ impl Page {
     }
 }
 
-impl Secured {
-    /// When a certificate of the chain expires, if that is too soon.
-    fn expiring(&self, session: &ClientConnection) -> Option<SystemTime> {
-        let (verifier, ahead) = self.foresight.as_ref()?;
-        let (first, others) = session.peer_certificates()?.split_first()?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        let then = UnixTime::since_unix_epoch(now + *ahead);
-        match verifier.verify_server_cert(first, others, &self.name, &[], then) {
-            Err(rustls::Error::InvalidCertificate(rustls::CertificateError::ExpiredContext {
-                not_after,
-                ..
-            })) => UNIX_EPOCH.checked_add(Duration::from_secs(not_after.as_secs())),
-            _ => None,
-        }
+/// The application protocols to choose from (ALPN, RFC 7301).
+fn protocols(http2: Http2) -> &'static [&'static [u8]] {
+    match http2 {
+        Http2::Auto => &[b"h2", b"http/1.1"],
+        Http2::Always => &[b"h2"],
+        Http2::Never => &[b"http/1.1"],
     }
-}
-
-impl std::fmt::Debug for Secured {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Secured").field(&self.name).finish()
-    }
-}
-
-/// Small parts are sent when they are there: waiting for more would cost a delayed acknowledgement
-/// (40 ms) where two of them follow each other.
-fn at_once(stream: &TcpStream) {
-    // Without it a check is slower, and no less right.
-    let _ = stream.set_nodelay(true);
 }
 
 /// Does `work` over a connection that has to be driven meanwhile.
-async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
+pub(super) async fn beside<T>(connection: impl Future, work: impl Future<Output = T>) -> T {
     let (mut connection, mut work) = (pin!(connection), pin!(work));
     let mut has_ended = false;
     poll_fn(|context| {

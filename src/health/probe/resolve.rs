@@ -58,10 +58,12 @@ impl Lookup {
     }
 
     /// The addresses; at least one. Notes in `marks` when names are resolved.
-    async fn addresses(self, marks: &Marks) -> Result<Vec<SocketAddr>, Failure> {
+    pub(super) async fn addresses(self, marks: &Marks) -> Result<Vec<SocketAddr>, Failure> {
         let port = self.target.port();
         let name = match self.target.host() {
-            Host::Address(address) => return Ok(vec![SocketAddr::new(*address, port)]),
+            Host::Address(address) | Host::Placed(_, address) => {
+                return Ok(vec![SocketAddr::new(*address, port)]);
+            }
             Host::Name(name) => name.clone(),
         };
         marks.resolving();

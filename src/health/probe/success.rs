@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::marks::Marks;
 use crate::health::failure::Timing;
 
 /// What a check found.
@@ -13,6 +14,13 @@ pub(in crate::health) struct Success {
     pub(in crate::health) expiring: Option<SystemTime>,
     /// The load, 0.0 to 1.0, or why it could not be read; `None` where none is asked for.
     pub(in crate::health) load: Option<Result<f32, String>>,
+}
+
+impl Success {
+    /// Of a check that ends now, and reads no load.
+    pub(super) fn from_marks(marks: &Marks) -> Success {
+        Success { expiring: marks.expires(), ..Success::from(marks.timing()) }
+    }
 }
 
 impl From<Timing> for Success {

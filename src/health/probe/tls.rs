@@ -10,7 +10,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::health::credentials::Credentials;
-use crate::health::monitor::{Authorities, Http2, Request, Trust};
+use crate::health::monitor::{Authorities, Trust};
 
 /// Makes TLS configurations; the system's authorities are read once, when first needed.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(in crate::health) struct Tls {
 }
 
 /// What a configuration is made for.
-type Wanted = (Trust, Http2, Option<Credentials>);
+type Wanted = (Trust, &'static [&'static [u8]], Option<Credentials>);
 
 impl Tls {
     pub(in crate::health) fn new() -> Tls {
@@ -35,13 +35,15 @@ impl Tls {
         }
     }
 
-    /// A configuration that believes whom `trust` says, for such requests.
+    /// A configuration that believes whom `trust` says, offers these application protocols, and
+    /// shows these credentials.
     pub(super) fn config(
         &mut self,
         trust: &Trust,
-        request: &Request,
+        protocols: &'static [&'static [u8]],
+        credentials: Option<&Credentials>,
     ) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let wanted: Wanted = (trust.clone(), request.http2, request.credentials.clone());
+        let wanted: Wanted = (trust.clone(), protocols, credentials.cloned());
         if let Some((_, config)) = self.made.iter().find(|(made, _)| *made == wanted) {
             return Ok(Arc::clone(config));
         }
@@ -54,17 +56,12 @@ impl Tls {
                 builder.dangerous().with_custom_certificate_verifier(anyone)
             }
         };
-        let mut config = match &request.credentials {
+        let mut config = match credentials {
             Some(credentials) => {
                 let certified = credentials.certified();
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
             }
             None => builder.with_no_client_auth(),
-        };
-        let protocols: &[&[u8]] = match request.http2 {
-            Http2::Auto => &[b"h2", b"http/1.1"],
-            Http2::Always => &[b"h2"],
-            Http2::Never => &[b"http/1.1"],
         };
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         // A resumed session shows no certificate, so one that expired would stay unnoticed.
@@ -114,7 +111,7 @@ fn system_authorities() -> RootCertStore {
     let (added, ignored) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         tracing::warn!(
-            "this system has no certificate authorities; https checks fail unless their monitor \
+            "this system has no certificate authorities; checks over TLS fail unless their monitor \
              gives some or does not verify",
         );
     }

@@ -5,8 +5,10 @@
 
 mod checks;
 mod encrypted;
+mod hosts;
 mod load;
 mod model;
+mod monitor;
 mod settings;
 mod transfer;
 pub mod world;
@@ -14,6 +16,7 @@ mod zones;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::config::diagnostic::Diagnostic;
 use crate::config::files::{Disk, Files, Memory};
@@ -23,11 +26,14 @@ use crate::engine::Snapshot;
 use crate::geo::{Atlas, Database, Network};
 use crate::health::Check;
 use crate::server::certificate::Certificate;
+use crate::server::hosts::{Settings as Lookups, Table};
 use crate::server::notify::Secondary;
 use crate::steering::compile::World;
 use crate::steering::control::Steering;
 use crate::steering::model::PolicyId;
 use crate::transport::Encrypted;
+
+pub use hosts::Blueprint;
 
 /// Where zone files and databases come from.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +75,11 @@ pub struct Generation {
     pub networks: Vec<Network>,
     /// What is checked; the index is the [`CheckId`](crate::health::CheckId).
     pub checks: Vec<Check>,
+    /// What pools and checks are made of anew when host names have other addresses; `None` when
+    /// no member is given by host name. Until [`Generation::place`] they have none.
+    pub blueprint: Option<Arc<Blueprint>>,
+    /// How host names are looked up.
+    pub resolver: Lookups,
     /// The encrypted transports, when there are any.
     pub encrypted: Option<Encrypted>,
     /// Who is told of changes; the index is the [`ZoneId`](crate::zone::ZoneId).
@@ -87,7 +98,10 @@ pub struct Generation {
 pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagnostic>> {
     let Loaded { config, lints, .. } = loaded;
     let mut found = lints;
-    let checks = checks::build(&config, &mut found);
+    let monitors = checks::monitors(&config, &mut found);
+    let checks = monitors
+        .as_ref()
+        .and_then(|made| checks::build(&config.pools, &config.monitors, made, &mut found));
     let model = model::build(&config, &checks, &mut found);
     let zones = zones::build(&config, &model, origin, &mut found);
     let world = world::build(&config, origin, &mut found);
@@ -120,6 +134,10 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         databases: world.databases,
         networks: world.networks,
         checks: checks.list,
+        blueprint: monitors
+            .and_then(|made| Blueprint::new(&config.pools, &config.monitors, made))
+            .map(Arc::new),
+        resolver: Lookups::of(&config.resolver),
         encrypted,
         secondaries,
         certificate,
@@ -133,6 +151,22 @@ impl Generation {
         self.number = number;
         if let Some(snapshot) = Arc::get_mut(&mut self.snapshot) {
             snapshot.settings.nsid = self.nsid.of(number).into();
+        }
+    }
+
+    /// Puts the addresses of host names in: pools and checks are what they are with these.
+    pub fn place(&mut self, table: &Table) {
+        if let Some(blueprint) = self.blueprint.clone() {
+            let (steering, checks) = blueprint.fill(&self.steering, table);
+            (self.steering, self.checks) = (Arc::new(steering), checks);
+        }
+    }
+
+    /// Supposes that every host name has addresses, for those who ask what the files mean and look
+    /// nothing up.
+    pub fn suppose_hosts(&mut self) {
+        if let Some(blueprint) = self.blueprint.clone() {
+            self.place(&blueprint.stand_ins(SystemTime::now()));
         }
     }
 }

@@ -9,8 +9,8 @@ use crate::geo::{Continent, Coordinates, Country, country, region};
 use crate::server::build::checks::Checks;
 use crate::steering::matching::Match;
 use crate::steering::model::{
-    Balance, Destination, Kind, LatencyRow, LatencyTable, Member, MemberData, Model, OnAllDown,
-    OnDown, Policy, PolicyId, Pool, PoolId, PoolState, Record, Rule, Spread, Target,
+    Balance, Destination, Host, Kind, LatencyRow, LatencyTable, Member, MemberData, Model,
+    OnAllDown, OnDown, Policy, PolicyId, Pool, PoolId, PoolState, Record, Rule, Spread, Target,
 };
 use crate::wire::{Name, Type};
 use crate::zone::rdata;
@@ -25,10 +25,7 @@ pub(super) fn build(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Model> {
     let before = found.len();
-    let mut model = Model::default();
-    for (index, pool) in config.pools.iter().enumerate() {
-        model.pools.push(self::pool(index, pool, checks, found));
-    }
+    let mut model = Model { pools: pools(&config.pools, checks, found), ..Model::default() };
     for policy in &config.policies {
         model.policies.push(Policy {
             name: policy.name.clone(),
@@ -42,6 +39,7 @@ pub(super) fn build(
             owner: record.name.clone(),
             target: target(record.target.target),
             ttl: record.ttl,
+            ttl_min: record.ttl_min,
             on_all_down: match &record.on_all_down {
                 config::OnAllDown::All => OnAllDown::All,
                 config::OnAllDown::LastKnown => OnAllDown::LastKnown,
@@ -54,6 +52,16 @@ pub(super) fn build(
     }
     check_round_robins(config, &model, found);
     (found.len() == before).then_some(model)
+}
+
+/// The pools; members by host name are not in them yet.
+pub(super) fn pools(
+    pools: &[config::Pool],
+    checks: &Option<Checks>,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Pool> {
+    let pools = pools.iter().enumerate();
+    pools.map(|(index, pool)| self::pool(index, pool, checks, found)).collect()
 }
 
 /// `file:line`.
@@ -80,12 +88,17 @@ fn pool(
     found: &mut Vec<Diagnostic>,
 ) -> Pool {
     let mut members = Vec::with_capacity(pool.members.len());
+    let mut hosts = Vec::new();
     for (number, member) in pool.members.iter().enumerate() {
         let (name, data) = match &member.data {
             config::MemberData::Address(address) => {
                 (address.to_string(), MemberData::Address(*address))
             }
             config::MemberData::Cname(name) => (name.to_string(), MemberData::Alias(name.clone())),
+            config::MemberData::Host(name) => {
+                hosts.push(Host { name: name.clone(), addresses: Vec::new() });
+                continue;
+            }
             config::MemberData::Rdata(text) => match typed_data(text) {
                 Ok((rtype, rdata)) => (text.clone(), MemberData::Data { rtype, rdata }),
                 Err(problem) => {
@@ -105,6 +118,7 @@ fn pool(
         name: pool.name.clone(),
         site: site(&pool.span),
         members,
+        hosts,
         balance: match pool.balance {
             config::Balance::RoundRobin => Balance::RoundRobin,
             config::Balance::Weighted => Balance::Weighted,
@@ -121,6 +135,7 @@ fn pool(
         coordinates: place.and_then(|place| coordinates(&place.value, &place.span, found)),
         ramp: pool.ramp,
         capacity: pool.capacity,
+        cost: pool.cost,
     }
 }
 
@@ -212,8 +227,10 @@ fn kind(kind: &PolicyKind) -> Kind {
                 .map(|entry| (target(entry.to.target), entry.bias as i8))
                 .collect(),
         },
-        PolicyKind::Latency { targets: list, table } => Kind::Latency {
+        PolicyKind::Load { targets } => Kind::Load { targets: weighted(targets) },
+        PolicyKind::Latency { targets: list, table, within } => Kind::Latency {
             targets: targets(list),
+            within: within.as_ref().map(|within| within.value.as_secs_f64() * 1000.0),
             table: LatencyTable {
                 rows: table
                     .iter()

@@ -1,11 +1,11 @@
 //! What the control task answers to whoever asks through the control API.
 
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::admin::message::{
-    Course, DatabaseStatus, Explained, Health, MemberHealth, PoolCounts, PoolHealth, Status,
-    ZONES_NAMED, Zone, millis,
+    Course, DatabaseStatus, Explained, Health, MemberHealth, NAMED, PoolCounts, PoolHealth, Status,
+    Zone, millis,
 };
 use crate::admin::{Override, Question, Refusal, Request};
 use crate::health::{self, CheckId};
@@ -22,6 +22,7 @@ impl Desk {
             Request::Status(back) => drop(back.send(self.status())),
             Request::Health(back) => drop(back.send(self.health())),
             Request::Explain(question, back) => drop(back.send(self.explain(&question))),
+            Request::World(name, back) => self.world(&name, back),
             Request::Change(change, back) => {
                 let changed = self.change(change);
                 // In force before anybody is told so.
@@ -29,6 +30,7 @@ impl Desk {
                 drop(back.send(changed));
             }
             Request::Resume(order, back) => drop(back.send(self.resume(order))),
+            Request::Report(order, back) => self.report(order, back),
             Request::Reload(_, back) => drop(back.send(Err(Refusal::Away))),
             Request::Rollback(_, back) => drop(back.send(Err(Refusal::Away))),
             Request::Generations(back) => drop(back),
@@ -73,10 +75,11 @@ impl Desk {
             zone_count: zones.zones().count(),
             zones: zones
                 .zones()
-                .take(ZONES_NAMED)
+                .take(NAMED)
                 .map(|zone| Zone { name: zone.apex().to_string(), serial: zone.serial() })
                 .collect(),
             record_count: model.records.len(),
+            records: model.records.iter().take(NAMED).map(|r| r.owner.to_string()).collect(),
             pools,
             panics: self
                 .control
@@ -138,11 +141,12 @@ impl Desk {
                 since: None,
                 checked: None,
                 server_ms: None,
+                took_ms: None,
                 course: Course::default(),
             };
         };
         let check = &self.checks[id.0 as usize];
-        let KnownCheck { record, failure } = known[id.0 as usize];
+        let KnownCheck { record, failure, took } = known[id.0 as usize];
         MemberHealth {
             name: member.name.clone(),
             verdict: self.control.verdict(id).as_str().to_owned(),
@@ -153,12 +157,14 @@ impl Desk {
             since: record.map(|record| millis(record.state.since)),
             checked: record.and_then(|record| record.at).map(millis),
             server_ms: record.and_then(|record| record.server_ms),
+            took_ms: took.map(|took| took.as_secs_f64() * 1000.0),
             course: record.map(|record| explain::course(&record, check, now)).unwrap_or_default(),
         }
     }
 
     fn explain(&self, question: &Question) -> Result<Explained, Refusal> {
         let records: Vec<_> = self.known().into_iter().map(|known| known.record).collect();
+        let hosts = self.hosts.borrow().clone();
         let scene = explain::Scene {
             snapshot: &self.snapshot,
             control: &self.control,
@@ -166,6 +172,7 @@ impl Desk {
             networks: &self.places.networks,
             checks: &self.checks,
             records: &records,
+            hosts: &hosts,
             overrides: &self.overrides,
             supposed_down: &[],
             now: SystemTime::now(),
@@ -185,7 +192,8 @@ impl Desk {
         for (begun, CheckId(check)) in &self.numbers {
             known[*check as usize] = KnownCheck {
                 record: self.roster.record(*begun),
-                failure: self.failures.get(begun).map(String::as_str),
+                failure: self.outcomes.failure(*begun),
+                took: self.outcomes.took(*begun),
             };
         }
         known
@@ -198,4 +206,6 @@ struct KnownCheck<'a> {
     record: Option<health::Record>,
     /// Why it failed the last time, if it did.
     failure: Option<&'a str>,
+    /// How long the last check that succeeded took.
+    took: Option<Duration>,
 }

@@ -138,15 +138,8 @@ impl Desk {
     pub(super) fn resume(&mut self, order: line::Resume) -> Result<Resumed, Refusal> {
         let line::Resume { name, who, reason } = order;
         let checks = self.checks_named(&name)?;
-        let mut wanted: Vec<(CheckId, CheckId)> = self
-            .numbers
-            .iter()
-            .filter(|(_, check)| checks.contains(check))
-            .map(|(begun, check)| (*begun, *check))
-            .collect();
-        wanted.sort_unstable_by_key(|(_, check)| *check);
         let mut targets = Vec::new();
-        for (begun, check) in wanted {
+        for (begun, check) in self.begun(&checks) {
             let was_held = self.roster.resume(begun).unwrap_or(false);
             let (target, monitor) = self.named(check);
             if was_held {
@@ -175,12 +168,20 @@ impl Desk {
         self.control.drain(pool, over, now).map_err(|last| Refusal::Refused(last.to_string()))
     }
 
-    fn pool_named(&self, name: &str) -> Option<PoolId> {
+    /// These checks, by the roster's numbers and the generation's, in the order of the latter.
+    pub(super) fn begun(&self, checks: &BTreeSet<CheckId>) -> Vec<(CheckId, CheckId)> {
+        let numbers = self.numbers.iter().map(|(begun, check)| (*begun, *check));
+        let mut begun: Vec<_> = numbers.filter(|(_, check)| checks.contains(check)).collect();
+        begun.sort_unstable_by_key(|(_, check)| *check);
+        begun
+    }
+
+    pub(super) fn pool_named(&self, name: &str) -> Option<PoolId> {
         let pools = &self.control.steering().model.pools;
         (0..).map(PoolId).zip(pools).find(|(_, pool)| pool.name == name).map(|(id, _)| id)
     }
 
-    fn pool_wanted(&self, name: &str) -> Result<PoolId, Refusal> {
+    pub(super) fn pool_wanted(&self, name: &str) -> Result<PoolId, Refusal> {
         let pools = self.control.steering().model.pools.iter().map(|pool| &*pool.name);
         self.pool_named(name).ok_or_else(|| unknown("pool", name, pools))
     }
@@ -213,7 +214,7 @@ impl Desk {
     }
 }
 
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Refusal {
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> Refusal {
     Refusal::Unknown(match suggest::nearest(name, known) {
         Some(near) => format!("there is no {what} `{name}`; did you mean `{near}`?"),
         None => format!("there is no {what} `{name}`"),

@@ -13,11 +13,13 @@ use crate::engine::{Engine, Snapshot};
 use crate::geo::address::truncate;
 use crate::geo::provenance::Origin;
 use crate::geo::{Database, Location, Network, Provenance, provenance};
-use crate::health::{self, Check, CheckId};
+use crate::health::{self, Check, CheckId, Kind};
+use crate::server::hosts::Table;
 use crate::steering::Client;
 use crate::steering::answers::Outcome as Decided;
-use crate::steering::control::Control;
+use crate::steering::control::{Control, Cut};
 use crate::steering::evaluate::{Asker, Evaluation, evaluate};
+use crate::steering::hints;
 use crate::steering::model::{PoolId, PoolState};
 use crate::steering::resolve::Resolved;
 use crate::steering::standing::Resort;
@@ -90,7 +92,11 @@ pub struct Step {
 #[derive(Debug, Serialize)]
 pub struct SteeredFacts {
     pub site: String,
+    /// In seconds, now.
     pub ttl: u32,
+    /// Why it is less than the record's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_cut: Option<String>,
     /// How the answer is made of what was chosen.
     pub outcome: String,
     /// What stands in the way of the usual order: a drained pool that is used all the same, or
@@ -125,6 +131,9 @@ pub struct ConsideredFacts {
 pub struct MemberFacts {
     pub name: String,
     pub rtype: String,
+    /// The host name that it is an address of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostFacts>,
     pub state: &'static str,
     /// Who says so, and since when.
     pub by: String,
@@ -135,6 +144,14 @@ pub struct MemberFacts {
     pub course: Course,
     /// Whether it may stand in the answer to this question.
     pub is_offered: bool,
+}
+
+/// The host name that a member is an address of.
+#[derive(Debug, Serialize)]
+pub struct HostFacts {
+    pub name: String,
+    /// Seconds since its addresses were found.
+    pub found_seconds_ago: Option<u64>,
 }
 
 /// The engine's own answer.
@@ -164,6 +181,8 @@ pub struct Scene<'a> {
     pub checks: &'a [Check],
     /// What is known of each check.
     pub records: &'a [Option<health::Record>],
+    /// What host names stand for.
+    pub hosts: &'a Table,
     /// The operator's word.
     pub overrides: &'a Overrides,
     /// Pools that are supposed to be down.
@@ -315,9 +334,11 @@ impl Case<'_> {
         let (client, location) = (self.client, self.location);
         let asker = Asker { client, location, rtype: self.question.rtype };
         let evaluation = evaluate(self.scene.control.view(), record, asker, None);
+        let (ttl, cut) = self.scene.control.ttl(id);
         let facts = SteeredFacts {
             site: record.site.clone(),
-            ttl: record.ttl,
+            ttl,
+            ttl_cut: cut.map(|cut| self.cut(record.ttl, &cut)),
             outcome: outcome(&evaluation.outcome),
             exception: exception(&evaluation),
             decision: self.target(&evaluation.trace),
@@ -352,18 +373,55 @@ impl Case<'_> {
                 .map(|member| {
                     let (state, by, age) = self.verdict(&trace.name, member.check);
                     let course = age.and(member.check).map(|check| self.course(check));
+                    let mut course = course.unwrap_or_default();
+                    course.warnings.extend(self.hints_down(&trace.name, &member.name));
                     MemberFacts {
                         name: member.name.clone(),
                         rtype: member.rtype.clone(),
+                        host: self.host(&trace.name, &member.name),
                         state,
                         by,
                         checked_seconds_ago: age,
-                        course: course.unwrap_or_default(),
+                        course,
                         is_offered: member.is_offered,
                     }
                 })
                 .collect(),
         }
+    }
+
+    /// Why a TTL is less than that of the record.
+    fn cut(&self, written: u32, cut: &Cut) -> String {
+        match cut {
+            Cut::Check(check) => {
+                let target = &self.scene.checks[check.0 as usize].target;
+                format!("not {written}: the verdict of {target} may change soon")
+            }
+            Cut::Host(name) => format!("not {written}: {name} is to be looked up again"),
+        }
+    }
+
+    /// The host name of a pool's member.
+    fn host(&self, pool: &str, member: &str) -> Option<HostFacts> {
+        let pools = &self.scene.control.steering().model.pools;
+        let pool = pools.iter().find(|other| other.name == pool)?;
+        let host = pool.hosts_of(member.parse().ok()?).next()?;
+        let ago =
+            |then: SystemTime| self.scene.now.duration_since(then).unwrap_or_default().as_secs();
+        let found_seconds_ago = self.scene.hosts.of.get(&host.name).map(|known| ago(known.at));
+        Some(HostFacts { name: host.name.to_string(), found_seconds_ago })
+    }
+
+    /// The hints of a pool's member that are left out.
+    fn hints_down(&self, pool: &str, member: &str) -> Vec<String> {
+        let pools = &self.scene.control.steering().model.pools;
+        let Some(index) = pools.iter().position(|other| other.name == pool) else {
+            return Vec::new();
+        };
+        let (pool, standing) = (&pools[index], self.scene.control.standing(PoolId(index as u32)));
+        let member = pool.members.iter().find(|other| other.name == member);
+        let down = member.map(|member| hints::down(pool, standing, member)).unwrap_or_default();
+        down.iter().map(|address| format!("without the hint {address}, which is down")).collect()
     }
 
     /// The remark on a target, with the operator's word on it.
@@ -428,8 +486,26 @@ impl Case<'_> {
         let ago =
             |then: SystemTime| self.scene.now.duration_since(then).unwrap_or_default().as_secs();
         let since = ago(record.state.since);
-        let by = format!("{what}, for {since} s");
+        let by = format!("{what}, for {since} s{}", self.parts(check));
         (record.state.verdict.as_str(), by, record.at.map(ago))
+    }
+
+    /// What a composite goes by, and how that is.
+    fn parts(&self, check: &Check) -> String {
+        let Kind::Composite(composite) = &check.monitor.kind else { return String::new() };
+        let part = |part: &health::Identity| {
+            let place = self.scene.checks.iter().position(|other| other.identity() == *part);
+            let Some(place) = place else { return format!("{part} unknown") };
+            let state = self.scene.records[place].as_ref().map(|record| record.state);
+            let verdict = state.map(|state| state.verdict).unwrap_or_default();
+            let rules = &self.scene.checks[place].monitor.rules;
+            match state.and_then(|state| state.hold(rules, self.scene.now)) {
+                Some(hold) => format!("{part} {verdict} ({})", hold.told(self.scene.now)),
+                None => format!("{part} {verdict}"),
+            }
+        };
+        let parts: Vec<String> = composite.parts.iter().map(part).collect();
+        format!("; {} of {} parts needed: {}", composite.needed, parts.len(), parts.join(", "))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::facts::{ConsideredFacts, Facts, MemberFacts, TargetFacts};
+use super::facts::{ConsideredFacts, Facts, HostFacts, MemberFacts, TargetFacts};
 use crate::admin::message::Course;
 use crate::steering::trace::Fate;
 
@@ -28,7 +28,11 @@ pub fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
         }
         writeln!(out, ": {}", step.found)?;
         if let Some(steered) = &step.steered {
-            writeln!(out, "          record at {}, ttl {}", steered.site, steered.ttl)?;
+            write!(out, "          record at {}, ttl {}", steered.site, steered.ttl)?;
+            if let Some(cut) = &steered.ttl_cut {
+                write!(out, " ({cut})")?;
+            }
+            writeln!(out)?;
             if let Some(exception) = &steered.exception {
                 writeln!(out, "          ! {exception}")?;
             }
@@ -123,7 +127,14 @@ fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<
     let rtype = if facts.name.starts_with(&facts.rtype) { "" } else { &facts.rtype };
     let space = if rtype.is_empty() { "" } else { " " };
     let MemberFacts { name, state, by, .. } = facts;
-    write!(out, "          {indent}{mark} {rtype}{space}{name} {state}: {by}")?;
+    write!(out, "          {indent}{mark} {rtype}{space}{name}")?;
+    if let Some(HostFacts { name, found_seconds_ago }) = &facts.host {
+        write!(out, " of {name}")?;
+        if let Some(seconds) = found_seconds_ago {
+            write!(out, " (found {seconds} s ago)")?;
+        }
+    }
+    write!(out, " {state}: {by}")?;
     if let Some(seconds) = facts.checked_seconds_ago {
         write!(out, ", last checked {seconds} s ago")?;
     }

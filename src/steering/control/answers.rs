@@ -81,7 +81,7 @@ impl Control {
     pub(super) fn regroup(&mut self, concerned: impl Fn(usize) -> bool) {
         let compiled = &self.steering.compiled;
         let mut made: HashMap<(*const _, Vec<u32>), Arc<Groups>> = HashMap::new();
-        let fastest = |node| self.choices.get(&node).map_or(0, |choice| choice.first());
+        let best = |node| self.choices.get(&node).map_or(0, |choice| choice.first());
         let mut groups = Vec::with_capacity(compiled.targets.len());
         for (number, target) in compiled.targets.iter().enumerate() {
             let Some(table) = &target.table else {
@@ -96,7 +96,7 @@ impl Control {
             let mut group_of_class = Vec::with_capacity(target.classes.len());
             for plan in &target.classes {
                 let mut key = Vec::new();
-                compiled.plans.first_choice(*plan, &fastest, &mut key);
+                compiled.plans.first_choice(*plan, &best, &mut key);
                 let next = numbers.len() as u32;
                 group_of_class.push(*numbers.entry(key).or_insert(next));
             }
@@ -153,21 +153,25 @@ impl Control {
             }
         }
         let place = target.table.clone().zip(self.groups[binding.target].clone());
+        let (ttl, _) = self.cut(number);
         let answers = Answers::new(Draft {
             model: &steering.model,
-            ttl: binding.ttl,
+            standings: &self.standings,
+            ttl,
             types: &binding.types,
             has_alias: binding.has_alias,
             place,
             cells,
         });
-        Found { answers: Arc::new(answers), panic: panics, last_known: known }
+        Found { answers: Arc::new(answers), ttl, panic: panics, last_known: known }
     }
 }
 
 /// What was worked out for one binding.
 pub(super) struct Found {
     pub(super) answers: Arc<Answers>,
+    /// Their time to live in seconds.
+    pub(super) ttl: u32,
     /// Whether nothing is up for some clients.
     pub(super) panic: bool,
     /// By cell, what is now the last answer that had a member up, for records that answer that.
@@ -184,13 +188,16 @@ fn all_down(
 ) -> (Outcome, Panic) {
     let as_if_up = || {
         let at = |resort| view.resolve(plan, Ask { rtype, resort, portion: 0 });
-        at(Resort::Unchecked).or_else(|| at(Resort::Everything)).unwrap_or(Resolved::NoData)
+        let found = at(Resort::Unchecked).or_else(|| at(Resort::Everything));
+        // No host name has an address yet: to say that there is none would be believed for long.
+        let outcome = found.map_or(Outcome::ServFail, Outcome::Resolved);
+        (outcome, Panic::Substitute)
     };
     let resolved = match on_all_down {
-        OnAllDown::All => as_if_up(),
+        OnAllDown::All => return as_if_up(),
         OnAllDown::LastKnown => match last_known {
             Some(last_known) => return (Outcome::Resolved(last_known.clone()), Panic::LastKnown),
-            None => as_if_up(),
+            None => return as_if_up(),
         },
         OnAllDown::NoData => Resolved::NoData,
         OnAllDown::ServFail => return (Outcome::ServFail, Panic::Substitute),
@@ -202,7 +209,8 @@ fn all_down(
             if items.is_empty() {
                 Resolved::NoData
             } else {
-                Resolved::Ring(Ring { take: items.len(), items, source: Source::AllDown })
+                let (take, source) = (items.len(), Source::AllDown);
+                Resolved::Ring(Ring { items, take, is_fixed: false, source })
             }
         }
     };

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use crate::health::CheckId;
 use crate::steering::compile::{Compiled, World};
 use crate::steering::live::Slot;
-use crate::steering::model::{Model, OnAllDown, PoolId, Record};
+use crate::steering::model::{Model, OnAllDown, Pool, PoolId, Record};
 use crate::steering::spread;
 use crate::wire::Type;
 use crate::zone::RecordId;
@@ -20,7 +20,7 @@ pub struct Steering {
     /// What the operator wrote.
     pub model: Model,
     /// What it means for every client.
-    pub compiled: Compiled,
+    pub compiled: Arc<Compiled>,
     pub(super) bindings: Vec<Binding>,
     pub(super) slots: Arc<[Slot]>,
     /// For each pool, the bindings that lead to it.
@@ -42,6 +42,7 @@ pub(super) struct Binding {
     /// Index into the compiled targets: the first of those that share it.
     pub(super) target: usize,
     pub(super) ttl: u32,
+    pub(super) ttl_min: Option<u32>,
     pub(super) on_all_down: OnAllDown,
     pub(super) types: Vec<Type>,
     pub(super) has_alias: bool,
@@ -51,19 +52,32 @@ pub(super) struct Binding {
 impl Steering {
     /// Compiles a model for a world.
     pub fn new(model: Model, world: World<'_>) -> Steering {
-        let compiled = Compiled::new(&model, world);
+        let compiled = Arc::new(Compiled::new(&model, world));
+        Steering::bound(model, compiled)
+    }
+
+    /// The same with other members in the pools: as many pools, at the same places. What clients
+    /// prefer is not worked out anew, since members say nothing of it.
+    #[must_use]
+    pub fn with_pools(&self, pools: Vec<Pool>) -> Steering {
+        let model = Model { pools, ..self.model.clone() };
+        Steering::bound(model, self.compiled.clone())
+    }
+
+    fn bound(model: Model, compiled: Arc<Compiled>) -> Steering {
         let mut bindings: Vec<Binding> = Vec::new();
         let mut numbers = HashMap::<_, usize, RandomState>::default();
         let mut alike = HashMap::<_, usize, RandomState>::default();
         let mut slots = Vec::with_capacity(model.records.len());
         for (index, record) in model.records.iter().enumerate() {
-            let key = (record.target, record.ttl, &record.on_all_down);
+            let ttls = (record.ttl, record.ttl_min);
+            let key = (record.target, ttls, &record.on_all_down);
             let number = *numbers.entry(key).or_insert_with(|| {
                 let binding = Binding::new(&model, &compiled, record);
                 let target = &compiled.targets[binding.target];
                 let table = target.table.as_ref().map(Arc::as_ptr);
                 let types = (binding.types.clone(), binding.has_alias);
-                let key = (table, &target.classes, types, record.ttl, &record.on_all_down);
+                let key = (table, &target.classes, types, ttls, &record.on_all_down);
                 *alike.entry(key).or_insert_with(|| {
                     bindings.push(binding);
                     bindings.len() - 1
@@ -104,6 +118,7 @@ impl Binding {
         Binding {
             target: compiled.number(record.target),
             ttl: record.ttl,
+            ttl_min: record.ttl_min,
             on_all_down: record.on_all_down.clone(),
             types,
             has_alias,

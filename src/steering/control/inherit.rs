@@ -10,8 +10,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Change, Control};
+use crate::steering::choice::Choice;
 use crate::steering::compile::CompiledTarget;
-use crate::steering::latency::Choice;
 use crate::steering::model::{Model, OnAllDown, PolicyId, PoolId};
 use crate::steering::plan::{Plan, PlanId, Plans};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
@@ -23,8 +23,7 @@ use crate::wire::{Name, Type};
 type Place<'a> = (&'a str, u64, Option<Type>);
 
 impl Control {
-    /// Takes over the operator's word and other transitions, latency choices and last known
-    /// answers.
+    /// Takes over the operator's word and other transitions, choices and last known answers.
     pub(super) fn inherit(&mut self, before: &Control) {
         let (model, old_model) = (&self.steering.model, &before.steering.model);
         let pools = Pools::new(old_model, model);
@@ -75,8 +74,8 @@ impl Control {
         self.last_known = last_known;
     }
 
-    /// What the first client of each class had in the generation before, for latency policies
-    /// that still have the targets they had.
+    /// What the first client of each class had in the generation before, for policies that still
+    /// have the targets they had.
     fn choices_by_client(&self, before: &Control) -> HashMap<PlanId, Choice> {
         let (now, then) = (&*self.steering, &*before.steering);
         let old_targets = then.compiled.targets.iter();
@@ -91,8 +90,8 @@ impl Control {
             };
             for (class, client) in clients {
                 let old_class = old.table.as_ref().map_or(0, |table| table.find(client).class);
-                let was = fastest_under(&then.compiled.plans, old.classes[old_class as usize]);
-                let is = fastest_under(&now.compiled.plans, target.classes[class as usize]);
+                let was = choices_under(&then.compiled.plans, old.classes[old_class as usize]);
+                let is = choices_under(&now.compiled.plans, target.classes[class as usize]);
                 for (node, policy) in is {
                     let same = |(_, old): &&(PlanId, PolicyId)| {
                         has_same_targets((&now.model, policy), (&then.model, *old))
@@ -152,9 +151,9 @@ impl Control {
     }
 }
 
-/// The latency choices that a plan leads to, with their policies.
-fn fastest_under(plans: &Plans, id: PlanId) -> Vec<(PlanId, PolicyId)> {
-    let under = |target: &PlanId| fastest_under(plans, *target);
+/// The held choices that a plan leads to, with their policies.
+fn choices_under(plans: &Plans, id: PlanId) -> Vec<(PlanId, PolicyId)> {
+    let under = |target: &PlanId| choices_under(plans, *target);
     match plans.plan(id) {
         Plan::Pool(_) | Plan::Nothing => Vec::new(),
         Plan::First(targets) => targets.iter().flat_map(under).collect(),
@@ -164,8 +163,8 @@ fn fastest_under(plans: &Plans, id: PlanId) -> Vec<(PlanId, PolicyId)> {
         Plan::Share { targets, .. } => {
             targets.iter().flat_map(|(target, ..)| under(target)).collect()
         }
-        Plan::Fastest { policy, candidates } => {
-            let inner = candidates.iter().flat_map(|(target, _)| fastest_under(plans, *target));
+        Plan::Best { policy, candidates } => {
+            let inner = candidates.iter().flat_map(|(target, _)| choices_under(plans, *target));
             std::iter::once((id, *policy)).chain(inner).collect()
         }
     }
@@ -203,7 +202,7 @@ impl<'a> Pools<'a> {
     fn translated(&self, resolved: &Resolved) -> Option<Resolved> {
         Some(match resolved {
             Resolved::NoData => Resolved::NoData,
-            Resolved::Ring(Ring { items, take, source }) => {
+            Resolved::Ring(Ring { items, take, is_fixed, source }) => {
                 let items: Vec<Item> = items.iter().filter_map(|item| self.item(*item)).collect();
                 if items.is_empty() {
                     return None;
@@ -218,7 +217,7 @@ impl<'a> Pools<'a> {
                     }
                     Source::AllDown => Source::AllDown,
                 };
-                Resolved::Ring(Ring { items, take: *take, source })
+                Resolved::Ring(Ring { items, take: *take, is_fixed: *is_fixed, source })
             }
             Resolved::Draw(parts) => {
                 let parts = parts.iter().filter_map(|(w, part)| Some((*w, self.translated(part)?)));
@@ -285,7 +284,7 @@ impl Signatures {
                         (signatures.of(*target), weight, seed).hash(&mut hasher);
                     }
                 }
-                Plan::Fastest { policy, candidates } => {
+                Plan::Best { policy, candidates } => {
                     model.policy(*policy).name.hash(&mut hasher);
                     for (candidate, paths) in candidates {
                         signatures.of(*candidate).hash(&mut hasher);

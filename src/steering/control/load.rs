@@ -79,12 +79,7 @@ impl Control {
 
     /// The mean load of a pool's members that are up, as far as they report it.
     pub fn load(&self, pool: PoolId) -> Option<f64> {
-        let members = self.steering.model.pool(pool).members.iter();
-        let up = members.zip(&self.standing(pool).members).filter(|(_, up)| **up);
-        let loads = &self.transitions.loads.of_check;
-        let known: Vec<f64> =
-            up.filter_map(|(member, _)| loads.get(&member.check?).copied()).collect();
-        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+        self.view().load(pool)
     }
 
     /// Lets the shares of regions follow their loads.

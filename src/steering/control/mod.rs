@@ -8,19 +8,22 @@ mod generation;
 mod inherit;
 mod load;
 mod transition;
+mod ttl;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 pub use generation::Steering;
 pub use transition::{LastTarget, Override, Slope};
+pub use ttl::Cut;
 
 use answers::Found;
 use transition::Transitions;
+use ttl::Ends;
 
 use crate::health::{CheckId, Verdict};
-use crate::steering::compile::latency_nodes;
-use crate::steering::latency::Choice;
+use crate::steering::choice::{Choice, Ratings};
+use crate::steering::compile::choosing_nodes;
 use crate::steering::live::Live;
 use crate::steering::model::PoolId;
 use crate::steering::plan::PlanId;
@@ -92,6 +95,9 @@ pub struct Control {
     left: HashMap<CheckId, u8>,
     check_ms: HashMap<CheckId, f64>,
     transitions: Transitions,
+    ends: Ends,
+    /// By binding, the time to live of its answers in seconds.
+    ttls: Vec<u32>,
     standings: Vec<Standing>,
     server_ms: Vec<f64>,
     choices: HashMap<PlanId, Choice>,
@@ -115,7 +121,7 @@ impl Control {
     }
 
     /// The start of a generation that follows another one: what is not in the files goes on.
-    /// Those are the operator's word, latency choices, and last known answers. The first
+    /// Those are the operator's word, choices of latency and load policies, and last known answers. The first
     /// [`Control::settle`] returns what became otherwise.
     pub fn succeed(
         before: &Control,
@@ -136,6 +142,8 @@ impl Control {
             left: HashMap::new(),
             check_ms: HashMap::new(),
             transitions: Transitions::new(),
+            ends: Ends::default(),
+            ttls: vec![0; steering.bindings.len()],
             standings: Vec::new(),
             server_ms: vec![0.0; pools],
             choices: HashMap::new(),
@@ -147,15 +155,15 @@ impl Control {
             live: Live { slots: steering.slots.clone(), answers: Vec::new() },
             steering,
         };
-        for node in latency_nodes(&control.steering.compiled.plans) {
-            let choice = Choice::new(&control.view().estimates(node));
+        control.restand_all();
+        for node in choosing_nodes(&control.steering.compiled.plans) {
+            let choice = Choice::new(&control.view().ratings(node));
             control.choices.insert(node, choice);
         }
         if let Some(before) = before {
             control.inherit(before);
+            control.restand_all();
         }
-        control.standings =
-            (0..pools as u32).map(|pool| control.standing_of(PoolId(pool))).collect();
         for (pool, standing) in (0..).map(PoolId).zip(&control.standings) {
             if !standing.is_up(Resort::Healthy) {
                 control.changes.push(Change::Pool { pool, is_up: false });
@@ -192,6 +200,7 @@ impl Control {
             standings: &self.standings,
             choices: &self.choices,
             server_ms: &self.server_ms,
+            loads: &self.transitions.loads.of_check,
         }
     }
 
@@ -224,9 +233,10 @@ impl Control {
         }
     }
 
-    /// One evaluation of all latency choices; call at a steady pace, then [`Control::settle`].
-    pub fn evaluate_latency(&mut self) {
-        self.move_choices(|choice, estimates, up| choice.next(estimates, up));
+    /// One evaluation of all choices of latency and load policies; call at a steady pace, then
+    /// [`Control::settle`].
+    pub fn evaluate_choices(&mut self) {
+        self.move_choices(|choice, ratings, up| choice.next(ratings, up));
     }
 
     /// Whether something changed since the last [`Control::settle`].
@@ -254,11 +264,12 @@ impl Control {
 
     fn resolve_touched(&mut self) {
         if !self.touched.is_empty() {
-            self.move_choices(|choice, estimates, up| choice.settle(estimates, up));
+            self.move_choices(|choice, ratings, up| choice.settle(ratings, up));
         }
         let touched: Vec<usize> = std::mem::take(&mut self.touched).into_iter().collect();
         for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
-            let Found { answers, panic, last_known } = found;
+            let Found { answers, ttl, panic, last_known } = found;
+            self.ttls[number] = ttl;
             for (cell, resolved) in last_known {
                 self.last_known.insert((number, cell), resolved);
             }
@@ -273,16 +284,13 @@ impl Control {
         }
     }
 
-    fn move_choices(
-        &mut self,
-        step: impl Fn(Choice, &[Option<f64>], &dyn Fn(usize) -> bool) -> Choice,
-    ) {
+    fn move_choices(&mut self, step: impl Fn(Choice, &Ratings, &dyn Fn(usize) -> bool) -> Choice) {
         let view = self.view();
         let mut moved = Vec::new();
         let mut first_moved = false;
         for (node, choice) in &self.choices {
             let up = |index: usize| view.is_candidate_up(*node, index);
-            let next = step(*choice, &view.estimates(*node), &up);
+            let next = step(*choice, &view.ratings(*node), &up);
             if next != *choice {
                 first_moved |= next.first() != choice.first();
                 moved.push((*node, next));

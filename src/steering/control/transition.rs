@@ -218,6 +218,7 @@ impl Control {
         self.changes.extend(ended(Cause::Restore, &restored));
         self.changes.extend(ended(Cause::Ramp, &ramped));
         self.weigh_loads();
+        self.age_hosts();
         let transitions = &self.transitions;
         let mut moved: Vec<PoolId> = transitions.overrides.keys().copied().collect();
         moved.extend(transitions.ramps.keys().copied());
@@ -238,7 +239,10 @@ impl Control {
             Override::Draining(slope) => !slope.is_over(*now),
             Override::Restoring(_) => true,
         };
-        overrides.values().any(moves) || !ramps.is_empty() || loads.are_reported()
+        overrides.values().any(moves)
+            || !ramps.is_empty()
+            || loads.are_reported()
+            || self.is_ageing()
     }
 
     /// The record that has no other pool to go to, if `pool` is up and there is one.
@@ -271,6 +275,12 @@ impl Control {
         let left = |check| self.left.get(&check).copied().unwrap_or(100);
         let standing = Standing::of(pool, state, |check| self.verdict(check));
         Standing { share, ..standing.warned(pool, left) }
+    }
+
+    /// Works out the standings of all pools, as at the start of a generation.
+    pub(super) fn restand_all(&mut self) {
+        let pools = (0..self.steering.model.pools.len() as u32).map(PoolId);
+        self.standings = pools.map(|pool| self.standing_of(pool)).collect();
     }
 
     /// Works out the standing of a pool anew; what comes back up by its checks begins its ramp.

@@ -4,15 +4,16 @@ use ipnet::IpNet;
 
 use super::pool::by_share;
 use super::{Found, Walk, nowhere};
-use crate::steering::latency::{self, Choice};
+use crate::steering::choice::{Choice, Rating, Ratings};
 use crate::steering::model::{
-    Destination, Kind, LatencyTable, OnDown, Policy, PolicyId, Rule, Spread, Target,
+    Destination, Kind, LatencyTable, OnDown, Policy, PolicyId, PoolId, Rule, Spread, Target,
 };
 use crate::steering::plan::Paths;
 use crate::steering::preference::{biased_km, distance_km};
 use crate::steering::resolve::Resolved;
 use crate::steering::spread::{self, Candidate};
 use crate::steering::trace::{Considered, Fate};
+use crate::steering::{latency, load};
 
 impl Walk<'_> {
     pub(super) fn weighted(
@@ -147,7 +148,8 @@ impl Walk<'_> {
                 order.map(|(index, t)| (format!("target {}", index + 1), *t)).collect()
             }
             Kind::RoundRobin { targets, .. } => in_round(targets),
-            Kind::Weighted { .. } | Kind::Geo { .. } | Kind::Latency { .. } => Vec::new(),
+            Kind::Weighted { .. } | Kind::Geo { .. } => Vec::new(),
+            Kind::Latency { .. } | Kind::Load { .. } => Vec::new(),
         }
     }
 
@@ -173,37 +175,82 @@ impl Walk<'_> {
         id: PolicyId,
         targets: &[Target],
         table: &LatencyTable,
+        within: Option<f64>,
     ) -> (Found, String, Vec<Considered>) {
         let around = Some(IpNet::from(self.asker.client.address));
-        let mut paths: Vec<Paths> = Vec::new();
-        let mut estimates = Vec::new();
-        for target in targets {
-            let pools = self.model().pools_under(*target);
-            let network: Paths = pools
-                .into_iter()
-                .map(|pool| {
-                    let at = self.model().pool(pool).coordinates;
-                    let location = self.asker.location;
-                    (pool, latency::network_ms(table, location, around, pool, at))
-                })
-                .collect();
-            let each = network.iter().filter_map(|(pool, ms)| {
-                ms.map(|ms| f64::from(ms) + self.view.server_ms[pool.0 as usize])
-            });
-            estimates.push(each.reduce(f64::min));
-            paths.push(network);
-        }
+        let path = |pool: PoolId| {
+            let (at, location) = (self.model().pool(pool).coordinates, self.asker.location);
+            (pool, latency::network_ms(table, location, around, pool, at))
+        };
+        let pools = |target: &Target| self.model().pools_under(*target).into_iter();
+        let paths: Vec<Paths> =
+            targets.iter().map(|target| pools(target).map(path).collect()).collect();
+        let moving = |pool: PoolId, ms| f64::from(ms) + self.view.server_ms[pool.0 as usize];
+        let ratings = latency::ratings(self.model(), within, paths.iter(), moving);
+        let fixed = latency::ratings(self.model(), within, paths.iter(), |_, ms| f64::from(ms));
+        let by = |index: usize| match (ratings.list[index], within) {
+            (Rating { value: None, .. }, _) => "no estimate".to_owned(),
+            (Rating { value: Some(ms), .. }, None) => format!("{ms:.0} ms"),
+            (Rating { value: Some(ms), cost }, Some(_)) => format!("{ms:.0} ms, cost {cost}"),
+        };
+        let (found, is_held, considered) = self.best(id, targets, &paths, (&ratings, &fixed), by);
+        let note = match (is_held, within) {
+            (false, _) => {
+                "the nearest by the network alone, while the choice cannot answer".to_owned()
+            }
+            (true, None) => "the lowest estimate, kept until another is clearly better".to_owned(),
+            (true, Some(ms)) => format!(
+                "the cheapest within {ms:.0} ms of the lowest estimate, kept until another is \
+                 clearly better"
+            ),
+        };
+        (found, note, considered)
+    }
+
+    pub(super) fn load(
+        &self,
+        id: PolicyId,
+        weighted: &[(Target, u32)],
+    ) -> (Found, String, Vec<Considered>) {
+        let targets: Vec<Target> = weighted.iter().map(|(target, _)| *target).collect();
+        let pools = |target: &Target| self.model().pools_under(*target).into_iter();
+        let paths: Vec<Paths> =
+            targets.iter().map(|target| pools(target).map(|pool| (pool, None)).collect()).collect();
+        let loads: Vec<(Option<f64>, u32)> = weighted
+            .iter()
+            .map(|(target, weight)| (self.view.mean_load(pools(target)), *weight))
+            .collect();
+        let unknown = loads.iter().map(|(_, weight)| (None, *weight)).collect::<Vec<_>>();
+        let (ratings, fixed) = (load::ratings(&loads), load::ratings(&unknown));
+        let by = |index: usize| match loads[index] {
+            (None, _) => "no load reported".to_owned(),
+            (Some(load), 1) => format!("load {load:.2}"),
+            (Some(load), weight) => format!("load {load:.2}, weight {weight}"),
+        };
+        let (found, is_held, considered) = self.best(id, &targets, &paths, (&ratings, &fixed), by);
+        let note = match is_held {
+            true => "the smallest load by weight, kept until another is clearly smaller",
+            false => "the first that is up, while the choice cannot answer",
+        };
+        (found, note.to_owned(), considered)
+    }
+
+    /// The target that a held choice comes to, and whether it is the choice's own: not one that
+    /// is taken by the ratings without what moves, which come second.
+    fn best(
+        &self,
+        id: PolicyId,
+        targets: &[Target],
+        paths: &[Paths],
+        (ratings, fixed): (&Ratings, &Ratings),
+        by: impl Fn(usize) -> String,
+    ) -> (Found, bool, Vec<Considered>) {
         let looked: Vec<_> = targets.iter().map(|target| self.target(*target)).collect();
-        let choice = self.view.choice(id, &paths).unwrap_or_else(|| Choice::new(&estimates));
-        let network: Vec<_> = paths.iter().map(|paths| latency::nearest(paths)).collect();
-        let picked = choice.pick(&network, |index| looked[index].0.is_some());
+        let choice = self.view.choice(id, paths).unwrap_or_else(|| Choice::new(ratings));
+        let picked = choice.pick(fixed, |index| looked[index].0.is_some());
         let mut found = None;
         let mut considered = Vec::new();
         for (index, (resolved, trace)) in looked.into_iter().enumerate() {
-            let by = match estimates[index] {
-                Some(ms) => format!("{ms:.0} ms"),
-                None => "no estimate".to_owned(),
-            };
             let fate = match (&resolved, picked == Some(index)) {
                 (_, true) => Fate::Taken,
                 (None, _) => Fate::PassedOver(self.why_not(&trace)),
@@ -212,15 +259,9 @@ impl Walk<'_> {
             if picked == Some(index) {
                 found = resolved;
             }
-            considered.push(Considered { by, fate, trace });
+            considered.push(Considered { by: by(index), fate, trace });
         }
-        let note = match picked {
-            Some(index) if !choice.holds(index) => {
-                "the nearest by the network alone, while the choice cannot answer"
-            }
-            _ => "the lowest estimate, kept until another is clearly better",
-        };
-        (found, note.to_owned(), considered)
+        (found, picked.is_none_or(|index| choice.holds(index)), considered)
     }
 }
 

@@ -75,16 +75,18 @@ pub fn evaluate(
         return done(Outcome::Resolved(resolved), Resort::Drained, None, trace);
     }
     let as_if_up = || match at(Resort::Unchecked) {
-        (Some(resolved), trace) => (resolved, Resort::Unchecked, trace),
+        (Some(resolved), trace) => (Outcome::Resolved(resolved), Resort::Unchecked, trace),
         (None, _) => {
             let (found, trace) = at(Resort::Everything);
-            (found.unwrap_or(Resolved::NoData), Resort::Everything, trace)
+            // No host name has an address yet: to say that there is none would be believed for
+            // long.
+            (found.map_or(Outcome::ServFail, Outcome::Resolved), Resort::Everything, trace)
         }
     };
     match &record.on_all_down {
         OnAllDown::All => {
-            let (resolved, resort, trace) = as_if_up();
-            done(Outcome::Resolved(resolved), resort, Some("all"), trace)
+            let (outcome, resort, trace) = as_if_up();
+            done(outcome, resort, Some("all"), trace)
         }
         OnAllDown::LastKnown => match last_known {
             Some(known) => {
@@ -92,8 +94,8 @@ pub fn evaluate(
                 done(outcome, Resort::Healthy, Some("last-known"), trace)
             }
             None => {
-                let (resolved, resort, trace) = as_if_up();
-                done(Outcome::Resolved(resolved), resort, Some("last-known"), trace)
+                let (outcome, resort, trace) = as_if_up();
+                done(outcome, resort, Some("last-known"), trace)
             }
         },
         OnAllDown::NoData => {
@@ -106,7 +108,10 @@ pub fn evaluate(
             let take = items.len();
             let resolved = match take {
                 0 => Resolved::NoData,
-                _ => Resolved::Ring(Ring { items, take, source: Source::AllDown }),
+                _ => {
+                    let source = Source::AllDown;
+                    Resolved::Ring(Ring { items, take, is_fixed: false, source })
+                }
             };
             done(Outcome::Resolved(resolved), Resort::Healthy, Some("addresses"), trace)
         }
@@ -198,7 +203,8 @@ impl Walk<'_> {
                 };
                 (found, note, considered)
             }
-            Kind::Latency { targets, table } => self.latency(id, targets, table),
+            Kind::Latency { targets, table, within } => self.latency(id, targets, table, *within),
+            Kind::Load { targets } => self.load(id, targets),
         };
         let trace = Trace {
             name: policy.name.clone(),

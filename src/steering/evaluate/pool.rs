@@ -40,6 +40,10 @@ impl Walk<'_> {
         if warned > 0 {
             note += &format!(", {warned} warned of");
         }
+        if standing.is_void {
+            let names: Vec<String> = pool.hosts.iter().map(|host| host.name.to_string()).collect();
+            note = format!("no address of {} is known", names.join(", "));
+        }
         if standing.state != Default::default() {
             note = format!("state \"{}\" is in force; {note}", state_word(standing.state));
         }
@@ -115,19 +119,27 @@ fn pool_answer(pool: &Pool, id: PoolId, members: Vec<usize>, left: &[u8]) -> Res
     let weights = members.iter().map(|index| pool.members[*index].weight);
     let weights = spread::lowered(&weights.zip(left.iter().copied()).collect::<Vec<_>>());
     let any = weights.iter().any(|weight| *weight > 0);
-    let branches = members.into_iter().zip(weights).filter(|(_, weight)| !any || *weight > 0).map(
-        |(index, weight)| {
-            let seed = spread::seed(pool.members[index].name.as_bytes());
-            let candidate = Candidate { seed, weight: weight.max(1) };
-            (candidate, only_one(all_of(pool, id, vec![index])))
-        },
-    );
-    by_share(spread, branches.collect()).unwrap_or(Resolved::NoData)
+    let mut drawn: Vec<(usize, u32)> = members.into_iter().zip(weights).collect();
+    drawn.retain(|(_, weight)| !any || *weight > 0);
+    let mut branches = Vec::new();
+    for place in 0..drawn.len() {
+        let (first, weight) = drawn[place];
+        let mut order: Vec<usize> = drawn.iter().map(|(index, _)| *index).collect();
+        order.rotate_left(place);
+        let seed = spread::seed(pool.members[first].name.as_bytes());
+        branches.push((Candidate { seed, weight: weight.max(1) }, row(pool, id, order)));
+    }
+    by_share(spread, branches).unwrap_or(Resolved::NoData)
 }
 
-fn only_one(resolved: Resolved) -> Resolved {
-    match resolved {
-        Resolved::Ring(ring) => Resolved::Ring(Ring { take: 1, ..ring }),
+/// Members in this order, as many as the pool's answers hold.
+fn row(pool: &Pool, id: PoolId, order: Vec<usize>) -> Resolved {
+    match all_of(pool, id, order) {
+        Resolved::Ring(mut ring) => {
+            ring.items.truncate(ring.take);
+            let take = ring.items.len();
+            Resolved::Ring(Ring { take, is_fixed: take > 1, ..ring })
+        }
         other => other,
     }
 }
@@ -143,5 +155,5 @@ pub(super) fn all_of(pool: &Pool, id: PoolId, members: Vec<usize>) -> Resolved {
         }
     }
     let take = if pool.is_alias() { 1 } else { pool.answers };
-    Resolved::Ring(Ring { items, take, source: Source::Pool(id) })
+    Resolved::Ring(Ring { items, take, is_fixed: false, source: Source::Pool(id) })
 }

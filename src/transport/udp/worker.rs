@@ -13,6 +13,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::mmsg::Batch;
 use crate::engine::{Clock, Reply, Request, Scratch, Transport};
+use crate::transport::tally::{QueryCounts, Tally};
 use crate::transport::{Respond, seed};
 
 /// What the UDP workers did since they started.
@@ -77,6 +78,7 @@ struct Counters {
     slipped: AtomicU64,
     unsent: AtomicU64,
     panics: AtomicU64,
+    queries: Tally,
 }
 
 impl Workers {
@@ -141,6 +143,11 @@ impl Meter {
     pub(in crate::transport) fn counts(&self) -> UdpCounts {
         self.0.iter().fold(UdpCounts::default(), |sum, counters| sum + counters.read())
     }
+
+    /// What the threads answered.
+    pub(in crate::transport) fn queries(&self) -> QueryCounts {
+        QueryCounts::sum(Transport::Udp, self.0.iter().map(|counters| &counters.queries))
+    }
 }
 
 impl Drop for Workers {
@@ -199,8 +206,7 @@ fn answer<R: Respond>(
 ) {
     let mut engine = Cache::new(Arc::clone(engine));
     let mut scratch = Scratch::sharing(seed(), threads);
-    let mut batch = Batch::new(local.is_unspecified());
-    let local = (!local.is_unspecified()).then_some(local);
+    let mut batch = Batch::new(local);
     let clock = Clock::new();
     let mut failures = 0;
     while !stop.load(Relaxed) {
@@ -222,12 +228,15 @@ fn answer<R: Respond>(
             let request = Request {
                 message: datagram.octets,
                 client: datagram.peer,
-                local: local.or(datagram.local),
+                local: datagram.local,
                 transport: Transport::Udp,
                 clock: &clock,
             };
             match engine.respond(&request, &mut scratch, out) {
-                Reply::Message(length) => Some(length),
+                Reply::Message(length) => {
+                    counters.queries.count(scratch.noted());
+                    Some(length)
+                }
                 // No transfer goes over UDP.
                 Reply::Transfer(_) | Reply::Drop => None,
             }

@@ -1,59 +1,12 @@
-//! `[monitor.NAME]`: how a member is checked.
+//! Monitors of kind `http` and `https`.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use toml::de::DeValue;
 
-use super::load::LoadSpec;
-use super::rhythm::with_rhythm;
-use super::{DurationText, Entries, IntegerOrString, Scalar, Spanned, StringOr, schema_by_kind};
-use crate::config::decode::{Misfit, decode, take_kind};
-
-/// A `[monitor.NAME]` table, by its `kind`.
-#[derive(Debug)]
-pub enum MonitorSpec {
-    /// `http`
-    Http(HttpSpec),
-    /// `https`
-    Https(HttpSpec),
-    /// `tcp`
-    Tcp(TcpSpec),
-}
-
-impl MonitorSpec {
-    /// Reads a table by its kind.
-    pub(in crate::config) fn decode(
-        mut value: toml::Spanned<DeValue<'_>>,
-        misfits: &mut Vec<Misfit>,
-    ) -> Option<MonitorSpec> {
-        match take_kind(&mut value, KINDS, KINDS_NOT_YET, misfits)? {
-            "http" => decode(value, misfits).map(MonitorSpec::Http),
-            "https" => decode(value, misfits).map(MonitorSpec::Https),
-            _ => decode(value, misfits).map(MonitorSpec::Tcp),
-        }
-    }
-}
-
-impl JsonSchema for MonitorSpec {
-    fn schema_name() -> Cow<'static, str> {
-        "MonitorSpec".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        schema_by_kind([
-            ("http", HttpSpec::json_schema(generator)),
-            ("https", HttpSpec::json_schema(generator)),
-            ("tcp", TcpSpec::json_schema(generator)),
-        ])
-    }
-}
-
-/// The kinds of monitors that can be used.
-pub const KINDS: &[&str] = &["http", "https", "tcp"];
-/// The kinds that are documented and not yet supported.
-pub const KINDS_NOT_YET: &[&str] = &["tls", "grpc", "dns", "exec", "push"];
+use super::tls::OnExpirySpec;
+use crate::config::spec::load::LoadSpec;
+use crate::config::spec::rhythm::with_rhythm;
+use crate::config::spec::{DurationText, Entries, IntegerOrString, Scalar, Spanned, StringOr};
 
 with_rhythm! {
     /// A monitor that asks for a page over HTTP or HTTPS.
@@ -129,34 +82,4 @@ pub struct HeaderExpectSpec {
     pub regex: Option<Spanned<String>>,
     /// Whether it must be there, with any value, or must not.
     pub present: Option<Spanned<bool>>,
-}
-
-/// What a certificate is that expires too soon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub enum OnExpirySpec {
-    Warn,
-    Fail,
-}
-
-with_rhythm! {
-    /// A monitor that opens a TCP connection.
-    #[derive(Debug, Default, Deserialize, JsonSchema)]
-    #[serde(deny_unknown_fields)]
-    pub struct TcpSpec {
-        /// Where to connect. A member's own port comes before it; one of the two must be there.
-        #[schemars(range(min = 1, max = 65535))]
-        pub port: Option<Spanned<i64>>,
-        /// What the connection must be like.
-        pub expect: Option<TcpExpectSpec>,
-    }
-}
-
-/// What a TCP connection must be like.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TcpExpectSpec {
-    /// Longest time until the connection stands.
-    pub latency: Option<Spanned<DurationText>>,
 }

@@ -1,62 +1,16 @@
-//! Monitors: how members are checked.
+//! Checks that ask for a page, over HTTP or HTTPS.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::load::Load;
-use super::reader::Reader;
-use super::rhythm::{Damping, Rhythm, SHORTEST, Warn};
-use super::source::{Located, Span};
-use super::spec::monitor::{
-    HeaderExpectSpec, HttpExpectSpec, HttpSpec, MonitorSpec, OnExpirySpec, TcpSpec,
-};
-use super::spec::{DurationText, Entries, IntegerOrString, Scalar, Spanned, StringOr};
-
-/// How a member is checked.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Monitor {
-    /// Its name in the files.
-    pub name: String,
-    /// Where the name is defined.
-    pub span: Span,
-    /// What a check does.
-    pub kind: MonitorKind,
-    /// Where checks connect, unless the member has a port of its own. `None` only for tcp.
-    pub port: Option<u16>,
-    /// From the start of one check to the start of the next, before jitter: 100 ms to 1 d.
-    pub interval: Duration,
-    /// How long a check may take: 1 ms to `interval`.
-    pub timeout: Duration,
-    /// Failures in a row that turn up into down: 1 to 100.
-    pub fall: u32,
-    /// Successes in a row that turn down into up: 1 to 100.
-    pub rise: u32,
-    /// The longest interval while a member stays down: 100 ms to 1 d. `None`: it does not grow.
-    pub backoff: Option<Located<Duration>>,
-    /// How a member that goes down often is held down; `None`: it is not.
-    pub damping: Option<Damping>,
-    /// Whether a member that went down stays down until a person resumes it.
-    pub manual_resume: bool,
-    /// When a member is warned of; `None`: never.
-    pub warn: Option<Warn>,
-}
-
-impl Monitor {
-    /// The longest time from a failure until its members count as down, jitter aside.
-    pub fn detection(&self) -> Duration {
-        self.interval * self.fall + self.timeout
-    }
-}
-
-/// What a check does.
-#[derive(Debug, Clone, PartialEq)]
-pub enum MonitorKind {
-    /// Asks for a page, over HTTP or HTTPS.
-    Http(Box<Http>),
-    /// Opens a connection.
-    Tcp(Tcp),
-}
+use super::certificate::{self, Tls};
+use super::{Monitor, MonitorKind, host, latency, port};
+use crate::config::load::Load;
+use crate::config::reader::Reader;
+use crate::config::rhythm::Rhythm;
+use crate::config::source::Located;
+use crate::config::spec::monitor::{HeaderExpectSpec, HttpExpectSpec, HttpSpec};
+use crate::config::spec::{Entries, IntegerOrString, Scalar, Spanned, StringOr};
 
 /// A check over HTTP or HTTPS.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,26 +35,6 @@ pub struct Http {
     pub expect: HttpExpect,
 }
 
-/// How the certificate of an https check is judged.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tls {
-    /// Whether it must be valid.
-    pub verify: bool,
-    /// PEM file of certificate authorities trusted besides the public ones.
-    pub ca: Option<Located<PathBuf>>,
-    /// What is shown to a member that asks for it.
-    pub client: Option<ClientCertificate>,
-}
-
-/// A client certificate: two PEM files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// The certificate, and those that signed it.
-    pub certificate: Located<PathBuf>,
-    /// Its private key.
-    pub key: Located<PathBuf>,
-}
-
 /// What the answer to an HTTP check must be; all of it must hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpExpect {
@@ -114,8 +48,6 @@ pub struct HttpExpect {
     pub json: Vec<(String, serde_json::Value)>,
     /// Names of headers, and what they must be.
     pub header: Vec<(String, HeaderMatch)>,
-    /// How long the certificate must still be valid; only for https.
-    pub expiry: Option<Expiry>,
     /// Longest time for the whole check, connecting included: 1 ms to the timeout.
     pub latency: Option<Duration>,
 }
@@ -131,39 +63,11 @@ pub enum HeaderMatch {
     Present(bool),
 }
 
-/// How long a certificate must still be valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expiry {
-    /// Days: 1 to 1000.
-    pub days: u16,
-    /// Whether less is a failure and not just a warning.
-    pub is_failure: bool,
-}
-
-/// A check that opens a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tcp {
-    /// Longest time until the connection stands: 1 ms to the timeout.
-    pub latency: Option<Duration>,
-}
-
 /// Octets of a request's body, at most.
 const LONGEST_BODY: usize = 64 * 1024;
 
-impl Monitor {
+impl Http {
     pub(super) fn resolve(
-        name: &Located<String>,
-        spec: MonitorSpec,
-        reader: &mut Reader<'_>,
-    ) -> Monitor {
-        match spec {
-            MonitorSpec::Http(spec) => Monitor::http(name, spec, false, reader),
-            MonitorSpec::Https(spec) => Monitor::http(name, spec, true, reader),
-            MonitorSpec::Tcp(spec) => Monitor::tcp(name, spec, reader),
-        }
-    }
-
-    fn http(
         name: &Located<String>,
         spec: HttpSpec,
         https: bool,
@@ -182,7 +86,7 @@ impl Monitor {
                 reader.invalid(range, "the answer to HEAD has no body", help);
             }
         }
-        let expect = HttpExpect::resolve(expect, rhythm.timeout, tls.as_ref(), reader);
+        let expect = HttpExpect::resolve(expect, rhythm.timeout, reader);
         let send = send(spec.send, &method, reader);
         let has_body = method != "HEAD";
         let load = spec.load;
@@ -197,23 +101,9 @@ impl Monitor {
             load: load.and_then(|load| Load::resolve(load, https, has_body, reader)),
             expect,
         };
-        let port = port(spec.port.as_ref(), reader).or(Some(if https { 443 } else { 80 }));
+        let port = port(spec.port.as_ref(), if https { 443 } else { 80 }, reader);
         rhythm.monitor(name, MonitorKind::Http(Box::new(http)), port)
     }
-
-    fn tcp(name: &Located<String>, spec: TcpSpec, reader: &mut Reader<'_>) -> Monitor {
-        let rhythm = Rhythm::resolve(spec.rhythm(), reader);
-        let latency = spec.expect.as_ref().and_then(|expect| expect.latency.as_ref());
-        let latency = latency.map(|latency| self::latency(latency, rhythm.timeout, reader));
-        let port = port(spec.port.as_ref(), reader);
-        rhythm.monitor(name, MonitorKind::Tcp(Tcp { latency }), port)
-    }
-}
-
-/// A port from 1 to 65535.
-pub(super) fn port(value: Option<&Spanned<i64>>, reader: &mut Reader<'_>) -> Option<u16> {
-    value?;
-    u16::try_from(reader.integer("port", value, 1..=65535, 1)).ok()
 }
 
 fn method(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
@@ -225,23 +115,12 @@ fn method(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
     value.clone()
 }
 
-pub(super) fn path(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
+pub(in crate::config) fn path(value: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> String {
     let Some(Spanned { value, range }) = value else { return "/".to_owned() };
     let visible = value.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
     if !value.starts_with('/') || !visible {
         let help = "a path starts with `/`; write spaces and other odd characters as %20";
         reader.invalid(range, format!("`{value}` is not the path of a page"), help);
-    }
-    value.clone()
-}
-
-fn host(host: &Spanned<String>, reader: &mut Reader<'_>) -> String {
-    let Spanned { value, range } = host;
-    let fine =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']');
-    if value.is_empty() || !value.bytes().all(fine) {
-        let help = "write a name such as www.example.com, without http:// and without a path";
-        reader.invalid(range, format!("`{value}` is not a host"), help);
     }
     value.clone()
 }
@@ -269,7 +148,7 @@ fn headers(
 }
 
 /// Whether it is the name of a header, or a report that it is none.
-pub(super) fn header_name(name: &Spanned<String>, reader: &mut Reader<'_>) -> bool {
+pub(in crate::config) fn header_name(name: &Spanned<String>, reader: &mut Reader<'_>) -> bool {
     let is_name = is_token(&name.value);
     if !is_name {
         let message = format!("`{}` is not the name of a header", name.value);
@@ -308,59 +187,24 @@ fn http2(value: Option<&Spanned<Scalar>>, reader: &mut Reader<'_>) -> Option<boo
 }
 
 fn tls(spec: &HttpSpec, https: bool, reader: &mut Reader<'_>) -> Option<Tls> {
-    let HttpSpec { verify_tls: verify, ca, client_certificate, client_key, .. } = spec;
-    let verifies = verify.as_ref().is_none_or(|verify| verify.value);
-    if !https {
-        let unused =
-            verify.as_ref().filter(|verify| !verify.value).map(|v| ("verify_tls", &v.range));
-        let files =
-            [("ca", ca), ("client_certificate", client_certificate), ("client_key", client_key)];
-        let files = files.iter().find_map(|(key, file)| Some((*key, &file.as_ref()?.range)));
-        if let Some((key, range)) = unused.or(files) {
-            let message = format!("`{key}` has no meaning for kind `http`");
-            reader.invalid(range, message, "use kind = \"https\", or remove it");
-        }
-        return None;
-    }
-    if let (false, Some(ca)) = (verifies, ca) {
-        let help = "remove `ca`, or set `verify_tls` to true";
-        reader.invalid(&ca.range, "`ca` is not used when `verify_tls` is false", help);
-    }
-    let ca = ca.as_ref().map(|ca| pem("ca", ca, reader));
-    let client = match (client_certificate, client_key) {
-        (Some(certificate), Some(key)) => Some(ClientCertificate {
-            certificate: pem("client_certificate", certificate, reader),
-            key: pem("client_key", key, reader),
-        }),
-        (None, None) => None,
-        (Some(alone), None) => {
-            reader.invalid(&alone.range, "a certificate needs its key", "add `client_key`");
-            None
-        }
-        (None, Some(alone)) => {
-            reader.invalid(&alone.range, "a key needs its certificate", "add `client_certificate`");
-            None
-        }
+    let expect = spec.expect.as_ref();
+    let keys = certificate::Keys {
+        verify: spec.verify_tls.as_ref(),
+        ca: spec.ca.as_ref(),
+        client_certificate: spec.client_certificate.as_ref(),
+        client_key: spec.client_key.as_ref(),
+        days: expect.and_then(|expect| expect.certificate_days.as_ref()),
+        on_expiry: expect.and_then(|expect| expect.on_expiry.as_ref()),
     };
-    Some(Tls { verify: verifies, ca, client })
-}
-
-fn pem(key: &str, file: &Spanned<String>, reader: &mut Reader<'_>) -> Located<PathBuf> {
-    if file.value.is_empty() {
-        let message = format!("`{key}` is empty");
-        reader.invalid(&file.range, message, "write the path of a PEM file");
+    if https {
+        return Some(Tls::resolve(keys, reader));
     }
-    Located { value: reader.path(&file.value), span: reader.span(&file.range) }
+    certificate::refuse(keys, "kind `http`", "use kind = \"https\", or remove it", reader);
+    None
 }
 
 impl HttpExpect {
-    fn resolve(
-        spec: HttpExpectSpec,
-        timeout: Duration,
-        tls: Option<&Tls>,
-        reader: &mut Reader<'_>,
-    ) -> HttpExpect {
-        let expiry = Expiry::resolve(&spec, tls, reader);
+    fn resolve(spec: HttpExpectSpec, timeout: Duration, reader: &mut Reader<'_>) -> HttpExpect {
         let mut json = Vec::new();
         for (pointer, value) in spec.json.map(|Entries(entries)| entries).unwrap_or_default() {
             reader.json_pointer(&pointer);
@@ -381,41 +225,8 @@ impl HttpExpect {
             body_regex: spec.body_regex.map(|regex| regex_of(regex, reader)),
             json,
             header: header_matches(spec.header, reader),
-            expiry,
             latency: spec.latency.map(|latency| self::latency(&latency, timeout, reader)),
         }
-    }
-}
-
-impl Expiry {
-    fn resolve(
-        spec: &HttpExpectSpec,
-        tls: Option<&Tls>,
-        reader: &mut Reader<'_>,
-    ) -> Option<Expiry> {
-        let Some(days) = &spec.certificate_days else {
-            if let Some(word) = &spec.on_expiry {
-                let help = "add `certificate_days`";
-                reader.invalid(&word.range, "`on_expiry` needs a number of days", help);
-            }
-            return None;
-        };
-        match tls {
-            None => {
-                let message = "`certificate_days` has no meaning for kind `http`";
-                reader.invalid(&days.range, message, "use kind = \"https\", or remove it");
-            }
-            Some(Tls { verify: false, .. }) => {
-                let message = "certificates are not looked at when `verify_tls` is false";
-                let help = "remove `verify_tls`, and name the authority with `ca`";
-                reader.invalid(&days.range, message, help);
-            }
-            Some(_) => {}
-        }
-        let number = reader.integer("certificate_days", Some(days), 1..=1000, 1);
-        let is_failure =
-            spec.on_expiry.as_ref().is_some_and(|word| word.value == OnExpirySpec::Fail);
-        Some(Expiry { days: u16::try_from(number).unwrap_or(1), is_failure })
     }
 }
 
@@ -453,10 +264,6 @@ fn header_matches(
     }
     headers(Some(Entries(texts)), reader);
     matches
-}
-
-fn latency(value: &Spanned<DurationText>, timeout: Duration, reader: &mut Reader<'_>) -> Duration {
-    reader.duration("latency", Some(value), SHORTEST..=timeout, timeout)
 }
 
 fn status(

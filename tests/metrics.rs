@@ -1,0 +1,105 @@
+//! `/metrics` of real servers.
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpStream;
+
+use support::control::{http, http_address};
+use support::dns::Ask;
+use support::program::{CONFIG, Files, SERVER, Serving, until};
+
+const ZONE: &str =
+    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+
+const POLICIES: &str = r#"
+[pool.eu-west]
+members = ["192.0.2.10"]
+[record."www.example.com"]
+use = "eu-west"
+"#;
+
+fn files() -> Files {
+    Files::new()
+        .with(CONFIG, format!("{SERVER}[admin]\nlisten = \"127.0.0.1:0\"\n"))
+        .with("config/policies/services.toml", POLICIES)
+        .with("zones/example.com.zone", ZONE)
+}
+
+fn scrape(serving: &Serving) -> String {
+    http(http_address(serving), "GET", "/metrics", "", "").1
+}
+
+/// The value of a sample, 0 when there is none.
+fn value(text: &str, sample: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+    line.map_or(0, |value| value.parse().unwrap())
+}
+
+#[test]
+fn the_metrics_are_those_of_the_page() {
+    let files = files();
+    let serving = files.serve();
+    let text = scrape(&serving);
+    let scraped: BTreeSet<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let page = fs::read_to_string("docs/metrics.md").unwrap();
+    let written: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split('`').next())
+        .collect();
+    assert_eq!(scraped, written);
+}
+
+#[test]
+fn queries_are_counted_by_transport_type_and_code() {
+    let files = files();
+    let serving = files.serve();
+    let address = serving.address();
+    for _ in 0..3 {
+        Ask::new("www.example.com", "A").udp(address);
+    }
+    Ask::new("nothing.example.com", "AAAA").udp(address);
+    Ask::new("www.example.org", "TXT").udp(address);
+    Ask::new("www.example.com", "A").tcp(address);
+    Ask::new("www.example.com", "TYPE4711").tcp(address);
+    // A worker counts an answer before it is sent, so all are there.
+    let text = scrape(&serving);
+    for (sample, expected) in [
+        ("meridian_queries_total{transport=\"udp\",type=\"A\"}", 3),
+        ("meridian_queries_total{transport=\"udp\",type=\"AAAA\"}", 1),
+        ("meridian_queries_total{transport=\"udp\",type=\"TXT\"}", 1),
+        ("meridian_queries_total{transport=\"tcp\",type=\"A\"}", 1),
+        ("meridian_queries_total{transport=\"tcp\",type=\"other\"}", 1),
+        ("meridian_responses_total{transport=\"udp\",rcode=\"NOERROR\"}", 3),
+        ("meridian_responses_total{transport=\"udp\",rcode=\"NXDOMAIN\"}", 1),
+        ("meridian_responses_total{transport=\"udp\",rcode=\"REFUSED\"}", 1),
+        ("meridian_responses_total{transport=\"tcp\",rcode=\"NOERROR\"}", 2),
+    ] {
+        assert_eq!(value(&text, sample), expected, "{sample} in\n{text}");
+    }
+    let names: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.rsplit_once(' ').unwrap().0)
+        .collect();
+    let distinct: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!(names.len(), distinct.len(), "no sample stands there twice:\n{text}");
+}
+
+#[test]
+fn open_connections_are_counted_as_long_as_they_are_open() {
+    let files = files();
+    let serving = files.serve();
+    let open = || value(&scrape(&serving), "meridian_connections{transport=\"tcp\"}");
+    let connections = [(); 3].map(|()| TcpStream::connect(serving.address()).unwrap());
+    until("three are open", || open() == 3);
+    drop(connections);
+    until("none is open", || open() == 0);
+}
