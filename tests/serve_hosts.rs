@@ -174,3 +174,31 @@ fn a_reload_looks_up_what_is_new_before_it_is_in_force_and_forgets_what_is_gone(
     until_answered(&serving, "A", &["192.0.2.2"]);
     assert!(upstream.asked() > asked);
 }
+
+#[test]
+fn a_rollback_looks_up_the_names_of_what_was_kept_and_follows_their_addresses() {
+    let upstream = Upstream::start();
+    upstream.set(LB, 1, &["192.0.2.1"]);
+    upstream.set("other.example.net.", 60, &["192.0.2.9"]);
+    let files = files(&upstream, APEX);
+    let serving = files.serve();
+    until("it is kept", || files.path("state/generations/1.json").exists());
+    // Other addresses of the same files are nothing to keep.
+    upstream.set(LB, 1, &["192.0.2.2"]);
+    until_answered(&serving, "A", &["192.0.2.2"]);
+    let list = files.run(&["ctl", "generations"]);
+    assert!(list.stdout.lines().count() == 1 && list.stdout.contains("in force"), "{list:?}");
+    files.write(
+        "config/policies/services.toml",
+        APEX.replace("LB.eu-west.example.net", "other.example.net"),
+    );
+    assert_eq!(files.run(&["ctl", "reload"]).code, 0);
+    assert_eq!(apex(&serving, "A").one(), "192.0.2.9");
+    let back = files.run(&["ctl", "rollback"]);
+    assert!(back.code == 0 && back.stdout.contains(": 1 as kept since "), "{back:?}");
+    assert_eq!(apex(&serving, "A").one(), "192.0.2.2");
+    upstream.set(LB, 1, &["192.0.2.3"]);
+    until_answered(&serving, "A", &["192.0.2.3"]);
+    let status = files.run(&["ctl", "status"]);
+    assert!(status.stdout.contains("serving 1 as kept since"), "{status:?}");
+}

@@ -451,3 +451,22 @@ fn twenty_reloads_under_load_lose_no_query() {
     assert!(sent > 1000, "{sent} queries");
     assert_eq!(serving.process.stop(), Some(0));
 }
+
+#[test]
+fn broken_files_under_load_lose_no_query_and_each_is_named_with_its_line() {
+    let files =
+        files("[pool.a]\nmembers = [\"192.0.2.9\"]\n[record.\"www.example.com\"]\nuse = \"a\"\n");
+    let mut serving = files.serve();
+    let load = Load::start(serving.address(), "fixed.example.com", |answer| answer == "192.0.2.1");
+    for line in 1..=10 {
+        let lines = "# nothing\n".repeat(line - 1);
+        files.write("config/policies/services.toml", format!("{lines}[pool.a\n"));
+        let said = reload(&serving);
+        assert!(said.contains("not reloaded"), "{said}");
+        assert!(said.contains(&format!("services.toml:{line}:")), "{said}");
+    }
+    let (answers, sent) = load.end();
+    assert_eq!(answers["192.0.2.1"], sent);
+    assert!(sent > 1000, "{sent} queries");
+    assert_eq!(serving.process.stop(), Some(0));
+}

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use meridian::config::{Disk, Files};
 use meridian::wire::{Name, Type};
 use meridian::zone::Record;
 use meridian::zone::master::{default_origin, parse_file};
@@ -16,7 +17,8 @@ fn records(file: &str) -> Vec<Record> {
     let origin = default_origin(&path).expect("a name");
     let errors =
         |errors: Vec<_>| panic!("{}", errors.iter().map(|e| format!("{e}\n")).collect::<String>());
-    parse_file(&path, origin).unwrap_or_else(errors).records
+    let fetch = |path: &Path, most| Disk.read_bounded(path, most);
+    parse_file(&path, origin, &fetch).unwrap_or_else(errors).records
 }
 
 fn read(rtype: Type, text: &str) -> Box<[u8]> {

@@ -22,8 +22,8 @@ use super::dashboard;
 use super::history::{Entry, History};
 use super::line::{self, Change, Line, Order, Place, Question, Refusal, Request};
 use super::message::{
-    Changed, Drain, Explained, Force, Health, Problem, Reload, Report, Reported, Reread, Restore,
-    Resume, Resumed, Status, World,
+    Changed, Drain, Explained, Force, Health, KeptGeneration, Problem, Reload, Report, Reported,
+    Reread, Restore, Resume, Resumed, Rollback, RolledBack, Status, World,
 };
 use super::metrics::{self, Counts};
 use super::route::{self, Route};
@@ -126,6 +126,11 @@ fn routes() -> Vec<Route<Arc<Office>>> {
         Route::post("/v1/reload", "Read all files anew.", post(reload))
             .takes::<Reread>()
             .gives::<Reload>(),
+        Route::post("/v1/rollback", "Put a kept generation in force.", post(rollback))
+            .takes::<Rollback>()
+            .gives::<RolledBack>(),
+        Route::get("/v1/generations", "Which generations are kept.", get(generations))
+            .gives::<Vec<KeptGeneration>>(),
         Route::get("/metrics", "Metrics in Prometheus' text format.", get(prometheus)),
         Route::get("/livez", "The process answers.", get(async || "ok\n")),
         Route::get("/readyz", "The first round of checks is over.", get(ready)),
@@ -335,6 +340,22 @@ async fn reload(
     let Reread { reason } = if body.is_empty() { Reread::default() } else { read(&body)? };
     let order = line::Reread { who, reason: reason_of(reason)? };
     office.line()?.ask(|back| Request::Reload(order, back)).await?.map(Json)
+}
+
+async fn rollback(
+    State(office): Here,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<RolledBack>, Refusal> {
+    let who = access::permit(peer, &headers, office.token_file.as_deref())?;
+    let Rollback { generation, reason } = read(&body)?;
+    let order = line::Rollback { generation, who, reason: reason_of(reason)? };
+    office.line()?.ask(|back| Request::Rollback(order, back)).await?.map(Json)
+}
+
+async fn generations(State(office): Here) -> Result<Json<Vec<KeptGeneration>>, Refusal> {
+    office.line()?.ask(Request::Generations).await.map(Json)
 }
 
 async fn prometheus(State(office): Here) -> Result<Response, Refusal> {

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::message::{
-    Changed, Explained, Forced, Health, Reload, Reportable, Reported, Resumed, Status, World,
+    Changed, Explained, Forced, Health, KeptGeneration, Reload, Reportable, Reported, Resumed,
+    RolledBack, Status, World,
 };
 use crate::wire::{Name, Type};
 
@@ -29,6 +30,10 @@ pub enum Request {
     Report(Report, oneshot::Sender<Result<Reported, Refusal>>),
     /// Read all files anew.
     Reload(Reread, oneshot::Sender<Result<Reload, Refusal>>),
+    /// Put a kept generation in force.
+    Rollback(Rollback, oneshot::Sender<Result<RolledBack, Refusal>>),
+    /// Which generations are kept.
+    Generations(oneshot::Sender<Vec<KeptGeneration>>),
 }
 
 /// A question to explain.
@@ -90,6 +95,17 @@ pub enum Order {
 pub struct Resume {
     /// A pool, a member, `pool/member`, or a target of checks.
     pub name: String,
+    /// Who says so.
+    pub who: String,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// That a kept generation is to be in force.
+#[derive(Debug, Clone)]
+pub struct Rollback {
+    /// Which; `None` for the one before that in force.
+    pub generation: Option<u64>,
     /// Who says so.
     pub who: String,
     /// Why.

@@ -17,7 +17,8 @@ pub const NAMED: usize = 1000;
 pub struct Status {
     /// The program's version.
     pub version: String,
-    /// The number of the generation in force; a server starts with 1.
+    /// The number of the generation in force. It only grows; over a restart too, except
+    /// for numbers that only other addresses of host names were given.
     pub generation: u64,
     /// When the server began to answer.
     pub started: u64,
@@ -48,6 +49,10 @@ pub struct Status {
     /// Who is told of what happens, and how far that is.
     #[serde(default)]
     pub webhooks: Vec<WebhookStatus>,
+    /// What is in force instead of what the files on disk say, after a start on broken files or a
+    /// rollback.
+    #[serde(default)]
+    pub fallback: Option<Fallback>,
     /// GeoIP databases.
     pub databases: Vec<DatabaseStatus>,
     /// What does not work and is worked around, as a state directory that cannot be written.
@@ -130,6 +135,59 @@ pub struct WebhookStatus {
     pub problem: Option<String>,
     /// Since when it takes none.
     pub since: Option<u64>,
+}
+
+/// A kept generation that is in force instead of what the files on disk say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fallback {
+    /// The number it was kept under.
+    pub generation: u64,
+    /// When it came into force first.
+    pub at: u64,
+    /// Who put it in force.
+    pub who: String,
+}
+
+/// A generation that is kept in the state directory.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct KeptGeneration {
+    /// Its number.
+    pub generation: u64,
+    /// When it came into force first.
+    pub at: u64,
+    /// How many files it was made from, without secrets and certificates.
+    pub files: usize,
+    /// Their octets together.
+    pub octets: u64,
+    /// Whether it is in force.
+    pub in_force: bool,
+}
+
+/// Puts a kept generation in force.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// Which; the one before that in force when it is not said.
+    #[serde(default)]
+    pub generation: Option<u64>,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// A kept generation that was put in force.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RolledBack {
+    /// The number it is in force as.
+    pub generation: u64,
+    /// The number it was kept under.
+    pub of: u64,
+    /// When it came into force first.
+    pub at: u64,
+    /// Files on disk that say something else; the next reload reads them.
+    pub differing: Vec<String>,
+    /// Keys whose values wait for a restart.
+    pub waiting: Vec<String>,
 }
 
 /// A GeoIP database.

@@ -84,7 +84,7 @@ fn process(status: &Status, resident: Option<u64>, out: &mut String) {
     if let Some(resident) = resident {
         memory.sample(&[], resident);
     }
-    family(out, "meridian_config_generation", "gauge", "The generation in force; 1 at the start.")
+    family(out, "meridian_config_generation", "gauge", "The generation in force.")
         .sample(&[], status.generation);
     let failed = status.reload.as_ref().is_some_and(|reload| reload.error.is_some());
     family(
@@ -94,6 +94,14 @@ fn process(status: &Status, resident: Option<u64>, out: &mut String) {
         "1 when the last reload failed and the generation before it answers.",
     )
     .sample(&[], u8::from(failed));
+    family(
+        out,
+        "meridian_config_fallback",
+        "gauge",
+        "1 while a kept generation answers instead of the files: after a start on broken files, or \
+         a rollback.",
+    )
+    .sample(&[], u8::from(status.fallback.is_some()));
     let mut reload = family(
         out,
         "meridian_config_last_reload_timestamp_seconds",

@@ -24,8 +24,9 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Serve the zones of a configuration.
     ///
-    /// SIGHUP makes it read all files anew and go on with what they say, or with what was when
-    /// there is a mistake in them. SIGTERM and SIGINT end it in order.
+    /// When there are mistakes in the files it says so, and serves the last generation that had
+    /// none. SIGHUP makes it read all files anew and go on with what they say, or with what was
+    /// when there is a mistake in them. SIGTERM and SIGINT end it in order.
     Serve(Serve),
     /// Try it: a server with zone, policies, GeoIP data and three regions inside.
     Demo(Demo),
@@ -106,6 +107,9 @@ pub(super) struct Serve {
     /// Listen here instead of where the file says (UDP and TCP); may be given often.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(super) listen: Vec<SocketAddr>,
+    /// Do not start when there are mistakes in the files, whatever was kept of them.
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,18 +9,36 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::arguments::Serve;
-use super::{descriptors, logging, report};
+use super::{ctl, descriptors, logging, report};
 use crate::admin::{self, History, OpenError, Reread};
 use crate::config::{self, Config, Limits};
-use crate::server::{Event, Fixed, ReloadError, Reloaded, Server};
+use crate::server::{self, Event, First, ReloadError, Reloaded, Server, Watch, When};
 use crate::transport::{Bound, stream};
 
 pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
-    let Some((config, generation)) = report::generation(&arguments.config.config) else {
-        return Ok(ExitCode::from(super::FAILED));
+    let path = &arguments.config.config;
+    let first = match server::first(path, arguments.strict, !arguments.listen.is_empty()) {
+        Ok(first) => first,
+        Err(mistakes) => {
+            report::print(&mistakes);
+            return Ok(ExitCode::from(super::FAILED));
+        }
     };
+    report::print(&first.mistakes);
+    let First { config, generation, lineage, passed_over, .. } = first;
     report::print(&generation.lints);
     logging::start(config.log.level, config.log.format);
+    for (number, mistakes) in &passed_over {
+        report::print(mistakes);
+        tracing::error!("generation {number} was kept and cannot be used any more");
+    }
+    if let Some(fallback) = lineage.fallback() {
+        let (number, since) = (fallback.generation, ctl::utc(fallback.at));
+        tracing::error!(
+            "the files have mistakes: serving generation {number} instead, kept since {since}; \
+             repair the files and reload"
+        );
+    }
     let listen =
         if arguments.listen.is_empty() { &config.server.listen } else { &arguments.listen };
     match descriptors::raise() {
@@ -48,8 +66,7 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         let history = Arc::new(History::open(state));
         let admin = admin.start(Arc::clone(&history), config.admin.token_file.clone())?;
         let limits = limits(&config.limits);
-        let fixed = Fixed::of(&config, !arguments.listen.is_empty());
-        let start = Server::start(generation, fixed, bound, limits, state, history, events);
+        let start = Server::start(generation, lineage, bound, limits, state, history, events);
         let mut server = tokio::select! {
             server = start => server?,
             () = signals.stop() => {
@@ -70,7 +87,8 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         for (protocol, address) in server.encrypted() {
             tracing::info!("answering for {zones} on {address}, {protocol}");
         }
-        reload_until_stop(&server, &arguments.config.config, hangups, &mut signals).await;
+        let watch = config.server.watch.then(|| server.watch());
+        reload_until_stop(&server, path, hangups, watch, &mut signals).await;
         tracing::info!("stopping");
         server.stop().await;
         anyhow::Ok(())
@@ -80,24 +98,37 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reloads at each SIGHUP, until a signal asks for the end.
+/// Reloads at each SIGHUP and at each change that `watch` sees, until a signal asks for the end.
 async fn reload_until_stop(
     server: &Server,
     path: &Path,
     mut hangups: Signal,
+    mut watch: Option<Watch>,
     signals: &mut Signals,
 ) {
     loop {
+        let (who, when) = tokio::select! {
+            _ = hangups.recv() => ("SIGHUP", When::Asked),
+            () = change(&mut watch) => ("a change of files", When::Changed),
+            () = signals.stop() => return,
+        };
         let reload = async {
-            hangups.recv().await;
-            tracing::info!("reloading {}", path.display());
-            let order = Reread { who: "SIGHUP".to_owned(), reason: None };
-            tell(server.reload(path, order).await);
+            tracing::info!("reloading {} for {who}", path.display());
+            let order = Reread { who: who.to_owned(), reason: None };
+            tell(server.reload(path, order, when).await);
         };
         tokio::select! {
             () = reload => {}
             () = signals.stop() => return,
         }
+    }
+}
+
+/// Waits for a change of files, for ever when nothing watches them.
+async fn change(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -115,9 +146,10 @@ fn open_admin(config: &Config) -> Result<admin::Bound, OpenError> {
 }
 
 /// Says what became of a reload, as `meridian check` would.
-fn tell(outcome: Result<Reloaded, ReloadError>) {
+fn tell(outcome: Result<Option<Reloaded>, ReloadError>) {
     match outcome {
-        Ok(reloaded) => report::print(&reloaded.lints),
+        Ok(None) => tracing::info!("nothing has changed"),
+        Ok(Some(reloaded)) => report::print(&reloaded.lints),
         Err(error) => {
             if let ReloadError::Refused(diagnostics) = &error {
                 report::print(diagnostics);

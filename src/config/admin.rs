@@ -1,16 +1,13 @@
 //! Where the server can be looked into and told what to do: `[admin]`.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::glimpse::SOCKET;
 use super::listen::{self, Sockets};
 use super::reader::Reader;
 use super::spec::Spanned;
 use super::spec::server::AdminSpec;
-
-/// Where the control socket is when the file does not say.
-const SOCKET: &str = "state/meridian.sock";
 
 /// Control, metrics and health of the server itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +41,4 @@ impl Admin {
             token_file: path(spec.token_file.as_ref(), "", reader),
         }
     }
-}
-
-/// The control socket of the server whose own file is at `path`, whatever else is wrong with the
-/// files: mistakes in them must not keep anybody from the server that runs.
-pub fn control_socket(path: &Path) -> PathBuf {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let written = text
-        .parse::<toml::Table>()
-        .ok()
-        .and_then(|table| Some(table.get("admin")?.get("socket")?.as_str()?.to_owned()));
-    let socket = written.unwrap_or_else(|| SOCKET.to_owned());
-    path.parent().unwrap_or_else(|| "".as_ref()).join(socket)
 }

@@ -1,13 +1,24 @@
 //! Where files come from: the disk, or memory for an embedded configuration.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 /// A tree of files.
-pub trait Files {
+pub trait Files: fmt::Debug + Sync {
     /// The whole content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// The content of a regular file, cut behind the octet after `most`; and the path that stands
+    /// for the file whatever links lead to it.
+    fn read_bounded(&self, path: &Path, most: u64) -> io::Result<(PathBuf, Vec<u8>)>;
+
+    /// As [`read`](Files::read), for what is never copied: keys, and what goes with them.
+    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
 
     /// The names of the files (not the directories) in a directory, in any order.
     fn names(&self, directory: &Path) -> io::Result<Vec<String>>;
@@ -19,17 +30,28 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        fs::read(path)
+    }
+
+    fn read_bounded(&self, path: &Path, most: u64) -> io::Result<(PathBuf, Vec<u8>)> {
+        let real = fs::canonicalize(path)?;
+        // Opening a pipe would wait, a device would never end.
+        if !fs::metadata(&real)?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut content = Vec::new();
+        File::open(&real)?.take(most.saturating_add(1)).read_to_end(&mut content)?;
+        Ok((real, content))
     }
 
     fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
         let here = Path::new(".");
         let directory = if directory.as_os_str().is_empty() { here } else { directory };
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(directory)? {
+        for entry in fs::read_dir(directory)? {
             let entry = entry?;
             // Through `metadata` and not the entry's own type: a link to a file is a file.
-            let is_file = std::fs::metadata(entry.path()).is_ok_and(|m| m.is_file());
+            let is_file = fs::metadata(entry.path()).is_ok_and(|m| m.is_file());
             if let (true, Ok(name)) = (is_file, entry.file_name().into_string()) {
                 names.push(name);
             }
@@ -51,6 +73,10 @@ impl<P: AsRef<Path>, T: Into<Vec<u8>>> FromIterator<(P, T)> for Memory {
 impl Files for Memory {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.0.get(&plain(path)).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn read_bounded(&self, path: &Path, _: u64) -> io::Result<(PathBuf, Vec<u8>)> {
+        Ok((plain(path), self.read(path)?))
     }
 
     fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
@@ -158,9 +184,9 @@ mod tests {
         let names = ["b.toml", "a.toml", ".hidden.toml", "c.txt"];
         let disk = tempfile::tempdir().unwrap();
         for name in names {
-            std::fs::write(disk.path().join(name), "").unwrap();
+            fs::write(disk.path().join(name), "").unwrap();
         }
-        std::fs::create_dir(disk.path().join("d.toml")).unwrap();
+        fs::create_dir(disk.path().join("d.toml")).unwrap();
         let on_disk = expand(&Disk, &disk.path().join("*.toml")).unwrap();
         assert_eq!(on_disk, ["a.toml", "b.toml"].map(|name| disk.path().join(name)));
 

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::diagnostic::Diagnostic;
 use super::files::{Files, expand};
+use super::glimpse::STATE;
 use super::listen::{self, Sockets};
 use super::place;
 use super::reader::Reader;
@@ -35,14 +36,46 @@ pub struct Server {
     pub policies: Vec<FilePath>,
     /// The directory for what must survive a restart. It need not exist yet.
     pub state: PathBuf,
+    /// How many generations are kept there: 0 (none) to 100.
+    pub generations: usize,
+    /// Whether files that change are read anew without anybody asking for it.
+    pub watch: bool,
     /// The server's identifier (RFC 5001): at most 128 octets, empty for none.
-    pub nsid: Vec<u8>,
+    pub nsid: Nsid,
     /// The version it tells: at most 255 octets, empty for none.
     pub version: String,
     /// What DNS cookies are signed with; `None` is a random secret.
     pub cookie_secret: Option<Secret>,
     /// Further secrets whose cookies are accepted.
     pub cookie_accept: Vec<Secret>,
+}
+
+/// The server's identifier, which may name the generation in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Nsid {
+    /// A text, in which [`GENERATION`] stands for the generation's number.
+    Text(String),
+    /// Octets as they are.
+    Octets(Vec<u8>),
+}
+
+/// What stands in an identifier for the number of the generation.
+pub const GENERATION: &str = "{generation}";
+
+impl Nsid {
+    /// The identifier of a generation: at most 128 octets, empty for none.
+    pub fn of(&self, generation: u64) -> Vec<u8> {
+        match self {
+            Nsid::Text(text) => text.replace(GENERATION, &generation.to_string()).into_bytes(),
+            Nsid::Octets(octets) => octets.clone(),
+        }
+    }
+}
+
+impl Default for Nsid {
+    fn default() -> Nsid {
+        Nsid::Text(String::new())
+    }
 }
 
 /// A path, relative to where the program was started, and where it was written.
@@ -138,6 +171,7 @@ impl Server {
         reader: &mut Reader<'_>,
     ) -> Server {
         let workers = reader.integer("workers", spec.workers.as_ref(), 0..=1024, 0);
+        let generations = reader.integer("generations", spec.generations.as_ref(), 0..=100, 5);
         let zones = matching("zones", spec.zones.as_ref(), "../zones/*.zone", files, reader);
         let policies =
             matching("policies", spec.policies.as_ref(), "policies/*.toml", files, reader);
@@ -148,7 +182,9 @@ impl Server {
             workers: usize::try_from(workers).unwrap_or(0),
             zones,
             policies,
-            state: single_path("state", spec.state.as_ref(), "state", reader),
+            state: single_path("state", spec.state.as_ref(), STATE, reader),
+            generations: usize::try_from(generations).unwrap_or(5),
+            watch: spec.watch.is_some_and(|watch| watch.value),
             nsid: nsid(spec.nsid.as_ref(), reader),
             version: version(spec.version, reader),
             cookie_secret: spec
@@ -166,16 +202,20 @@ impl Server {
 }
 
 /// A text, or `0x` and digits.
-fn nsid(spec: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> Vec<u8> {
-    let Some(Spanned { value, range }) = spec else { return Vec::new() };
-    let octets = match value.strip_prefix("0x") {
-        Some(digits) => secret::hex(digits).filter(|octets| !octets.is_empty()),
-        None => Some(value.as_bytes().to_vec()),
+fn nsid(spec: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> Nsid {
+    let Some(Spanned { value, range }) = spec else { return Nsid::default() };
+    let nsid = match value.strip_prefix("0x") {
+        Some(digits) => secret::hex(digits).filter(|octets| !octets.is_empty()).map(Nsid::Octets),
+        None => Some(Nsid::Text(value.clone())),
     };
-    match octets {
-        Some(octets) if octets.len() <= MAX_NSID => return octets,
-        Some(octets) => {
-            let message = format!("`nsid` has {} octets, at most {MAX_NSID} fit", octets.len());
+    match nsid {
+        Some(nsid) => {
+            // A generation's number only grows.
+            let longest = nsid.of(u64::MAX).len();
+            if longest <= MAX_NSID {
+                return nsid;
+            }
+            let message = format!("`nsid` has {longest} octets, at most {MAX_NSID} fit");
             reader.invalid(range, message, "");
         }
         None => {
@@ -183,7 +223,7 @@ fn nsid(spec: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> Vec<u8> {
             reader.invalid(range, format!("`{value}` is no identifier"), help);
         }
     }
-    Vec::new()
+    Nsid::default()
 }
 
 fn version(spec: Option<Spanned<String>>, reader: &mut Reader<'_>) -> String {

@@ -189,7 +189,7 @@ impl Desk {
             overrides,
             calendar: Calendar::default(),
             journal,
-            generation: 1,
+            generation: facts.number,
             started: SystemTime::now(),
             places,
             census: Arc::default(),

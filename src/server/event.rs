@@ -132,6 +132,17 @@ pub enum Event {
         /// The mistakes, when the generation is the one from before.
         error: Option<String>,
     },
+    /// A kept generation was put in force instead of what the files say.
+    Rollback {
+        /// The number it is in force as.
+        generation: u64,
+        /// Which it is.
+        of: u64,
+        /// Who did.
+        who: String,
+        /// Why.
+        reason: Option<String>,
+    },
     /// The server began to answer.
     Start {
         /// The program's version.
@@ -213,6 +224,14 @@ impl fmt::Display for Event {
             Event::Reload { generation, who, error: Some(_), .. } => {
                 write!(f, "reload for {who} refused: generation {generation} stays in force")
             }
+            Event::Rollback { generation, of, who, reason } => {
+                if generation == of {
+                    write!(f, "generation {of}, as it was kept, is in force by {who}")?;
+                } else {
+                    write!(f, "generation {generation} is in force by {who}: {of} as it was kept")?;
+                }
+                because(reason, f)
+            }
             Event::Start { version } => write!(f, "version {version} answers"),
         }
     }
@@ -271,6 +290,10 @@ impl From<&Event> for Entry {
                 let state = if error.is_some() { "refused" } else { "done" };
                 let why = error.as_ref().or(reason.as_ref()).cloned();
                 ("reload", format!("generation {generation}"), state, who.clone(), why)
+            }
+            Event::Rollback { generation, who, reason, .. } => {
+                let subject = format!("generation {generation}");
+                ("rollback", subject, "done", who.clone(), reason.clone())
             }
             Event::Start { version } => {
                 ("start", format!("version {version}"), "up", "the server".to_owned(), None)

@@ -49,6 +49,8 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("server.listen", format!("{:?}", server.listen)),
         ("server.workers", server.workers.to_string()),
         ("server.state", server.state.display().to_string()),
+        ("server.generations", server.generations.to_string()),
+        ("server.watch", server.watch.to_string()),
         ("tls.listen_dot", format!("{dot:?}")),
         ("tls.listen_doh", format!("{doh:?}")),
         ("tls.listen_doq", format!("{doq:?}")),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::admin::message::{Reload, WebhookStatus};
+use crate::admin::message::{Fallback, Reload, WebhookStatus};
 use crate::admin::{Entry, History};
 use crate::health::Verdict;
 use crate::server::event::Event;
@@ -19,7 +19,18 @@ pub(super) struct Journal {
     history: Arc<History>,
     events: mpsc::Sender<Event>,
     outbox: Outbox,
-    reload: Mutex<Option<Reload>>,
+    files: Mutex<Files>,
+}
+
+/// What is known of the files behind the answers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Files {
+    /// The last reload.
+    pub(super) reload: Option<Reload>,
+    /// What is in force instead of what stands on disk.
+    pub(super) fallback: Option<Fallback>,
+    /// Why the generation in force is not kept, if it is not.
+    pub(super) unkept: Option<String>,
 }
 
 /// The webhooks, and how far they are.
@@ -35,7 +46,7 @@ impl Journal {
         events: mpsc::Sender<Event>,
         outbox: Outbox,
     ) -> Journal {
-        Journal { history, events, outbox, reload: Mutex::new(None) }
+        Journal { history, events, outbox, files: Mutex::default() }
     }
 
     /// Tells an event everywhere.
@@ -48,7 +59,8 @@ impl Journal {
             Event::Override { .. }
             | Event::Resume { .. }
             | Event::Report { .. }
-            | Event::Reload { .. } => {
+            | Event::Reload { .. }
+            | Event::Rollback { .. } => {
                 tracing::warn!(target: AUDIT, "{event}");
             }
             Event::Panic { begun: true, .. } => tracing::error!("{event}"),
@@ -69,13 +81,18 @@ impl Journal {
     pub(super) fn tell_reload(&self, reload: Reload, reason: Option<String>) {
         let (generation, who) = (reload.generation, reload.who.clone());
         let error = reload.error.clone();
-        *self.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload);
+        self.note(|files| files.reload = Some(reload));
         self.tell(Event::Reload { generation, who, reason, error });
     }
 
-    /// The last reload.
-    pub(super) fn reload(&self) -> Option<Reload> {
-        self.reload.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is known of the files.
+    pub(super) fn files(&self) -> Files {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Corrects what is known of them.
+    pub(super) fn note(&self, correct: impl FnOnce(&mut Files)) {
+        correct(&mut self.files.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// How far the webhooks are.

@@ -2,9 +2,9 @@
 //! reloads, and the stop.
 //!
 //! ```text
-//! config ─► build ─► Generation ─► Server::start ─► hosts, checks, control, listeners, notify,
-//!                        │                          webhooks
-//!                        └───────► Server::reload ─► the next one, or none
+//! first ─► config ─► build ─► Generation ─► Server::start ─► hosts, checks, control, listeners,
+//!                                 │                           notify, webhooks
+//!                                 └───────► Server::reload ─► the next one, or none
 //! ```
 //!
 //! [`mod@build`] is the only place that turns configuration into runtime objects.
@@ -15,7 +15,9 @@ pub mod changes;
 mod desk;
 pub mod event;
 pub mod explain;
+pub mod first;
 pub mod fixed;
+pub mod generations;
 pub mod hosts;
 mod journal;
 pub mod notify;
@@ -25,6 +27,8 @@ pub mod webhook;
 
 pub use build::{Generation, Origin, build};
 pub use event::Event;
+pub use first::{First, Lineage, first};
 pub use fixed::Fixed;
-pub use reload::{ReloadError, Reloaded};
+pub use generations::Watch;
+pub use reload::{ReloadError, Reloaded, When};
 pub use serve::{Server, StartError};

@@ -1,5 +1,6 @@
 //! One generation after another: read, check and compile the new one beside the old one, then
-//! put it in force as a whole or not at all.
+//! put it in force as a whole or not at all. What is in force is kept, and what was kept can be put
+//! in force again.
 //!
 //! ```text
 //! config::load ─► build ─► hosts looked up ─► checks begin ─► their first round ─► Renewal ─► desk swaps
@@ -15,7 +16,8 @@ use std::time::SystemTime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::admin::message::{Reload, millis};
+use crate::admin::line::Rollback;
+use crate::admin::message::{Fallback, KeptGeneration, Reload, RolledBack, millis};
 use crate::admin::{Refusal, Reread};
 use crate::config::{self, Diagnostic};
 use crate::engine::Snapshot;
@@ -23,7 +25,10 @@ use crate::health::{self, Check, CheckId, Roster};
 use crate::server::build::{Blueprint, Generation, Origin, build};
 use crate::server::changes::{self, Side};
 use crate::server::desk::{Places, Renewal};
+use crate::server::event::Event;
+use crate::server::first::Lineage;
 use crate::server::fixed::Fixed;
+use crate::server::generations::{Archive, Inputs, Kept, Watch};
 use crate::server::hosts::{Hosts, Table};
 use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
@@ -35,12 +40,21 @@ use crate::transport::Identity;
 /// A generation that is in force.
 #[derive(Debug)]
 pub struct Reloaded {
-    /// Its number: the one a server starts with is 1.
+    /// Its number: one more than any before.
     pub number: u64,
     /// What is probably not meant.
     pub lints: Vec<Diagnostic>,
     /// Keys whose new values wait for a restart, as `server.listen`.
     pub waiting: Vec<&'static str>,
+}
+
+/// What is put in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// What stands on disk, changed or not.
+    Asked,
+    /// What stands on disk when that is not what was last read there.
+    Changed,
 }
 
 /// The old generation stays in force.
@@ -81,13 +95,22 @@ pub(super) struct Reloader {
     identity: Option<Identity>,
     hosts: Hosts,
     journal: Arc<Journal>,
+    /// Where generations are kept, if they are.
+    archive: Option<Archive>,
+    /// What was last read from disk.
+    on_disk: watch::Sender<Arc<Inputs>>,
     current: Mutex<Current>,
 }
 
 /// The generation in force.
 #[derive(Debug)]
 struct Current {
-    number: u64,
+    /// The highest number that was given so far.
+    last: u64,
+    /// The number that its files came into force with. Since then host names may have got other
+    /// addresses, under numbers of their own.
+    files: u64,
+    inputs: Arc<Inputs>,
     facts: Facts,
     /// The roster's numbers of its checks.
     numbers: Vec<CheckId>,
@@ -103,6 +126,8 @@ struct Current {
 /// What is in force in a generation, and what generations are compared by.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
+    /// The generation's number.
+    pub(super) number: u64,
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) steering: Arc<Steering>,
     pub(super) checks: Vec<Check>,
@@ -135,7 +160,7 @@ impl Reloader {
     /// Goes on from the generation that a server started with, of which secondaries are told.
     pub(super) fn new(
         generation: &Generation,
-        fixed: Fixed,
+        lineage: Lineage,
         roster: &Roster,
         begin: Begin,
         outlets: Outlets,
@@ -145,6 +170,9 @@ impl Reloader {
         if let Some(files) = generation.certificate.clone() {
             certificate.spawn(files.watch());
         }
+        let Lineage { fixed, archive, inputs, on_disk, fallback, mistakes } = lineage;
+        let kept = archive.as_ref().and_then(|archive| archive.list().pop());
+        let number = generation.number;
         let reloader = Reloader {
             fixed,
             roster: roster.clone(),
@@ -154,8 +182,12 @@ impl Reloader {
             sources,
             journal: outlets.journal,
             identity: generation.encrypted.as_ref().map(|encrypted| encrypted.identity.clone()),
+            archive,
+            on_disk: watch::Sender::new(on_disk),
             current: Mutex::new(Current {
-                number: 1,
+                last: kept.map_or(number, |kept| kept.number.max(number)),
+                files: number,
+                inputs,
                 facts,
                 numbers,
                 blueprint: generation.blueprint.clone(),
@@ -166,51 +198,187 @@ impl Reloader {
             hosts,
         };
         reloader.announce(generation);
+        if let Some(mistakes) = mistakes {
+            let order = Reread { who: "the start".to_owned(), reason: None };
+            reloader.tell(order, number, Err(mistakes));
+        }
+        if let Some(fallback) = fallback {
+            let (of, who) = (fallback.generation, fallback.who.clone());
+            reloader.journal.note(|files| files.fallback = Some(fallback));
+            let (generation, reason) = (number, None);
+            reloader.journal.tell(Event::Rollback { generation, of, who, reason });
+        }
         reloader
     }
 
     /// Puts what stands on disk in force; see [`Server::reload`](super::Server::reload).
-    pub(super) async fn reload(&self, path: &Path, order: Reread) -> Result<Reloaded, ReloadError> {
-        let Reread { who, reason } = order;
+    pub(super) async fn reload(
+        &self,
+        path: &Path,
+        order: Reread,
+        when: When,
+    ) -> Result<Option<Reloaded>, ReloadError> {
         let mut current = self.current.lock().await;
-        let outcome = self.follow(&mut current, path).await;
-        let (error, lints, waiting) = match &outcome {
+        let inputs = Arc::new(Inputs::disk());
+        let outcome = self.follow(&mut current, path, &inputs, when).await;
+        match &outcome {
+            Ok(None) => {}
+            Ok(Some(reloaded)) => {
+                self.journal.note(|files| files.fallback = None);
+                self.tell(order, current.facts.number, Ok(reloaded));
+                self.keep(&current).await;
+            }
+            Err(error) => self.tell(order, current.facts.number, Err(error.text())),
+        }
+        outcome
+    }
+
+    /// Remembers what became of a reload, and tells it.
+    fn tell(&self, order: Reread, generation: u64, outcome: Result<&Reloaded, String>) {
+        let Reread { who, reason } = order;
+        let (error, lints, waiting) = match outcome {
             Ok(reloaded) => (None, reloaded.lints.as_slice(), reloaded.waiting.as_slice()),
-            Err(error) => (Some(error.text()), &[][..], &[][..]),
+            Err(error) => (Some(error), &[][..], &[][..]),
         };
         let waiting = waiting.iter().map(|key| (*key).to_owned()).collect();
         let reload = Reload {
             at: millis(SystemTime::now()),
             who,
-            generation: current.number,
+            generation,
             error,
             lints: if lints.is_empty() { String::new() } else { config::render(lints, false) },
             waiting,
         };
         self.journal.tell_reload(reload, reason);
-        outcome
     }
 
     /// The same for whoever asks through the control API.
-    pub(super) async fn report(&self, path: &Path, order: Reread) -> Result<Reload, Refusal> {
-        match self.reload(path, order).await {
+    pub(super) async fn report(
+        &self,
+        path: Option<&Path>,
+        order: Reread,
+    ) -> Result<Reload, Refusal> {
+        let path = path.ok_or_else(no_files)?;
+        match self.reload(path, order, When::Asked).await {
             // Another reload may have come since; that one is the newer truth.
-            Ok(_) => self.journal.reload().ok_or(Refusal::Away),
+            Ok(_) => self.journal.files().reload.ok_or(Refusal::Away),
             Err(error) => Err(Refusal::Mistakes(error.text())),
         }
     }
 
+    /// Puts a kept generation in force.
+    pub(super) async fn roll_back(
+        &self,
+        path: Option<&Path>,
+        order: Rollback,
+    ) -> Result<RolledBack, Refusal> {
+        let (Some(path), Some(archive)) = (path, self.archive.clone()) else {
+            return Err(no_files());
+        };
+        let mut current = self.current.lock().await;
+        let list = apart(move || archive.list()).await.map_err(defect)?;
+        let in_force = self.kept_as(&current);
+        let kept = match order.generation {
+            Some(number) => list.iter().find(|kept| kept.number == number),
+            None => list.iter().rev().find(|kept| kept.number < in_force),
+        };
+        let kept = kept.cloned().ok_or_else(|| unknown(order.generation, in_force, &list))?;
+        let inputs = Arc::new(Inputs::kept(kept.clone()));
+        let done = self.follow(&mut current, path, &inputs, When::Asked).await;
+        let done = done.map_err(|error| Refusal::Mistakes(error.text()))?;
+        let (generation, of, at, who) = (current.files, kept.number, kept.at, order.who);
+        let fallback = Fallback { generation: of, at, who: who.clone() };
+        self.journal.note(|files| files.fallback = Some(fallback));
+        self.journal.tell(Event::Rollback { generation, of, who, reason: order.reason });
+        self.keep(&current).await;
+        let on_disk = Arc::clone(&self.on_disk.borrow());
+        let differing = apart(move || on_disk.differences(&kept)).await.map_err(defect)?;
+        let waiting = done.map(|done| done.waiting).unwrap_or_default();
+        Ok(RolledBack {
+            generation,
+            of,
+            at,
+            differing: differing.iter().map(|path| path.display().to_string()).collect(),
+            waiting: waiting.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    /// What is kept, the oldest first.
+    pub(super) async fn generations(&self) -> Vec<KeptGeneration> {
+        let Some(archive) = self.archive.clone() else { return Vec::new() };
+        let current = self.current.lock().await;
+        let in_force = self.kept_as(&current);
+        drop(current);
+        let list = apart(move || archive.list()).await.unwrap_or_default();
+        let shown = |kept: Kept| KeptGeneration {
+            generation: kept.number,
+            at: kept.at,
+            files: kept.file_count(),
+            octets: kept.octets(),
+            in_force: kept.number == in_force,
+        };
+        list.into_iter().map(shown).collect()
+    }
+
+    /// The number under which the generation in force was kept first.
+    fn kept_as(&self, current: &Current) -> u64 {
+        self.journal.files().fallback.map_or(current.files, |fallback| fallback.generation)
+    }
+
+    /// Tells of changes of what was last read from disk.
+    pub(super) fn watch(&self) -> Watch {
+        Watch::new(self.on_disk.subscribe())
+    }
+
+    /// Keeps the generation that the server started with.
+    pub(super) async fn keep_first(&self) {
+        let current = self.current.lock().await;
+        self.keep(&current).await;
+    }
+
+    /// Keeps the generation in force. When that fails everything else goes on.
+    async fn keep(&self, current: &Current) {
+        let Some(archive) = self.archive.clone() else { return };
+        let (number, inputs) = (current.files, Arc::clone(&current.inputs));
+        let now = millis(SystemTime::now());
+        let unkept = match apart(move || archive.keep(number, now, &inputs)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        let unkept = unkept.map(|why| format!("generation {number} is not kept: {why}"));
+        if let Some(why) = &unkept {
+            tracing::warn!("{why}; a start on broken files would find an older one, or none");
+        }
+        self.journal.note(|files| files.unkept = unkept);
+    }
+
     /// The next generation, or none.
-    async fn follow(&self, current: &mut Current, path: &Path) -> Result<Reloaded, ReloadError> {
+    async fn follow(
+        &self,
+        current: &mut Current,
+        path: &Path,
+        inputs: &Arc<Inputs>,
+        when: When,
+    ) -> Result<Option<Reloaded>, ReloadError> {
         let (fixed, slots_of) = (self.fixed.clone(), current.facts.snapshot.clone());
-        let path = path.to_owned();
-        let (mut generation, waiting) = apart(move || read(path, &fixed, &slots_of)).await??;
+        let (path, number, source) = (path.to_owned(), current.last + 1, Arc::clone(inputs));
+        let outcome = apart(move || read(path, &source, number, &fixed, &slots_of)).await?;
+        if !inputs.are_kept() {
+            let is_known = inputs.is_same(&self.on_disk.borrow());
+            self.on_disk.send_replace(Arc::clone(inputs));
+            if is_known && when == When::Changed {
+                return Ok(None);
+            }
+        }
+        let (mut generation, waiting) = outcome?;
         look_up(&self.hosts, &generation).await;
         let table = self.hosts.table();
         let facts = Facts::of(&generation, &table);
         let places = Arc::new(Places::of(&mut generation));
         let put = self.put_in_force(current, facts.clone(), places).await;
         if put.is_ok() {
+            (current.files, current.inputs) = (number, Arc::clone(inputs));
             current.blueprint = generation.blueprint.clone();
             current.table = table;
         }
@@ -236,14 +404,13 @@ impl Reloader {
             differences
         });
         let differences = differences.await?;
-        let number = current.number;
         for difference in differences {
             tracing::info!("generation {number}, {difference}");
         }
         if !waiting.is_empty() {
             tracing::warn!("waiting for a restart: {}", waiting.join(", "));
         }
-        Ok(Reloaded { number, lints, waiting })
+        Ok(Some(Reloaded { number, lints, waiting }))
     }
 
     /// Puts other addresses of host names in force, if there are any: a generation of the same
@@ -262,11 +429,11 @@ impl Reloader {
             (Arc::new(steering), checks)
         });
         let (steering, checks) = filled.await?;
-        let facts = Facts { steering, checks, ..current.facts.clone() };
+        let number = current.last + 1;
+        let facts = Facts { number, steering, checks, ..current.facts.clone() };
         let places = current.places.clone();
         let old = self.put_in_force(&mut current, facts, places).await?;
         current.table = table;
-        let number = current.number;
         tracing::info!("generation {number} is in force: host names have other addresses");
         for difference in changes::between(old.side(), current.facts.side()) {
             tracing::info!("generation {number}, {difference}");
@@ -296,7 +463,7 @@ impl Reloader {
             safety: facts.safety,
             maintenance: facts.maintenance.clone(),
             numbers: numbers.clone(),
-            number: current.number + 1,
+            number: facts.number,
             places: places.clone(),
             done,
         };
@@ -306,7 +473,7 @@ impl Reloader {
         }
         self.roster.keep(&numbers);
         (current.numbers, current.places) = (numbers, places);
-        current.number += 1;
+        current.last = facts.number;
         Ok(std::mem::replace(&mut current.facts, facts))
     }
 
@@ -363,6 +530,7 @@ impl Facts {
             }
         };
         Facts {
+            number: generation.number,
             snapshot: generation.snapshot.clone(),
             steering,
             checks,
@@ -377,6 +545,27 @@ impl Facts {
     }
 }
 
+fn no_files() -> Refusal {
+    Refusal::Refused("this server has no files to read anew".to_owned())
+}
+
+fn defect(error: ReloadError) -> Refusal {
+    Refusal::Refused(error.to_string())
+}
+
+/// That there is no such generation, and which there are.
+fn unknown(wanted: Option<u64>, in_force: u64, list: &[Kept]) -> Refusal {
+    let what = match wanted {
+        Some(number) => format!("no generation {number} is kept"),
+        None => format!("nothing older than generation {in_force} is kept"),
+    };
+    let numbers: Vec<String> = list.iter().map(|kept| kept.number.to_string()).collect();
+    Refusal::Unknown(match &numbers[..] {
+        [] => what,
+        numbers => format!("{what}; there are: {}", numbers.join(", ")),
+    })
+}
+
 /// Does what takes long where nothing waits for it.
 async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -387,13 +576,16 @@ async fn apart<T: Send + 'static>(
 /// Reads and compiles everything; with the keys that wait for a restart.
 fn read(
     path: PathBuf,
+    inputs: &Inputs,
+    number: u64,
     fixed: &Fixed,
     before: &Snapshot,
 ) -> Result<(Generation, Vec<&'static str>), ReloadError> {
-    let mut loaded = config::load(&path).map_err(ReloadError::Refused)?;
+    let mut loaded = config::read(inputs, &path).map_err(ReloadError::Refused)?;
     let waiting = fixed.waiting(&loaded.config);
     fixed.put_back(&mut loaded.config);
-    let mut generation = build(loaded, Origin::Disk).map_err(ReloadError::Refused)?;
+    let mut generation = build(loaded, Origin::Files(inputs)).map_err(ReloadError::Refused)?;
+    generation.number(number);
     // Serving does not need it, and whoever explains looks into the databases.
     generation.atlas = Default::default();
     if let Some(snapshot) = Arc::get_mut(&mut generation.snapshot) {

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::admin::{self, Counts, History, Line, Overrides, Refusal, Request, Reread};
+use crate::admin::{self, Counts, History, Line, Overrides, Request, Reread};
 use crate::health::{self, Checker, Options, Report, Store};
 use crate::server::build::Generation;
 use crate::server::desk::{Desk, Outcomes, Places};
 use crate::server::event::Event;
-use crate::server::fixed::Fixed;
+use crate::server::first::Lineage;
+use crate::server::generations::Watch;
 use crate::server::hosts::Hosts;
 use crate::server::journal::{Journal, Outbox};
 use crate::server::notify;
-use crate::server::reload::{self, Outlets, ReloadError, Reloaded, Reloader};
+use crate::server::reload::{self, Outlets, ReloadError, Reloaded, Reloader, When};
 use crate::server::webhook::{self, Hooks, ledger::Ledger};
 use crate::transport::{Bound, Meter, Protocol, Running, stream};
 use crate::wire::{Rcode, Type};
@@ -60,16 +61,16 @@ pub enum StartError {
 
 impl Server {
     /// Looks up members by host name and runs the first round of checks, then answers on `bound`.
-    /// Must be called inside a multi-threaded tokio runtime. `state` is the directory for what survives a restart; events
-    /// go to `events`, as far as it keeps up, and to `history`. `fixed` is what reloads leave as it
-    /// is.
+    /// Must be called inside a multi-threaded tokio runtime. `state` is the directory for what
+    /// survives a restart; events go to `events`, as far as it keeps up, and to `history`.
+    /// `lineage` says where the generation comes from.
     ///
     /// # Errors
     ///
     /// When the checks or the listeners cannot be started.
     pub async fn start(
         mut generation: Generation,
-        fixed: Fixed,
+        lineage: Lineage,
         bound: Bound,
         limits: stream::Limits,
         state: Option<&Path>,
@@ -124,7 +125,10 @@ impl Server {
         let outlets = Outlets { renewals, announcements, hooks, journal: Arc::clone(&journal) };
         let watched = hosts.watch();
         let begin = reload::Begin { facts, numbers, places, sources, hosts };
-        let reloader = Arc::new(Reloader::new(&generation, fixed, roster, begin, outlets));
+        let reloader = Arc::new(Reloader::new(&generation, lineage, roster, begin, outlets));
+        let first = Arc::clone(&reloader);
+        // Copies what may be large, while queries are answered.
+        tokio::spawn(async move { first.keep_first().await });
         let following = tokio::spawn(reload::follow_hosts(reloader.clone(), watched, stopped));
         let (hosts, admin) = ([looking, following], None);
         Ok(Server {
@@ -162,13 +166,24 @@ impl Server {
     /// policies, GeoIP data, limits, secrets, keys and certificates. Queries are answered all the
     /// while, by the old generation until the new one is there: that is after the first results
     /// of checks that are new, which takes 5 s at most. Whoever calls while another call runs
-    /// waits for it. Log lines tell what changed; the history says who ordered it.
+    /// waits for it. Log lines tell what changed; the history says who ordered it. `None` when
+    /// only a change was to be put in force and there is none.
     ///
     /// # Errors
     ///
     /// When there is anything wrong; then everything stays as it was.
-    pub async fn reload(&self, path: &Path, order: Reread) -> Result<Reloaded, ReloadError> {
-        self.reloader.reload(path, order).await
+    pub async fn reload(
+        &self,
+        path: &Path,
+        order: Reread,
+        when: When,
+    ) -> Result<Option<Reloaded>, ReloadError> {
+        self.reloader.reload(path, order, when).await
+    }
+
+    /// Tells of changes of the files that were last read from disk.
+    pub fn watch(&self) -> Watch {
+        self.reloader.watch()
     }
 
     /// The addresses it answers on with UDP and TCP.
@@ -211,24 +226,28 @@ async fn dispatch(
     path: Option<PathBuf>,
 ) {
     while let Some(request) = requests.recv().await {
-        let Request::Reload(order, back) = request else {
-            // When the desk has gone, so has the request's way back, and whoever asks sees that.
-            let _ = desk.send(request).await;
-            continue;
-        };
         let (reloader, path) = (Arc::clone(&reloader), path.clone());
-        // It takes as long as it takes; other requests go on.
-        tokio::spawn(async move {
-            let done = match path {
-                None => {
-                    let text = "this server has no files to read anew";
-                    Err(Refusal::Refused(text.to_owned()))
-                }
-                Some(path) => reloader.report(&path, order).await,
-            };
-            // Whoever asked may have gone; it is done all the same.
-            let _ = back.send(done);
-        });
+        match request {
+            // It takes as long as it takes; other requests go on. Whoever asked may have gone; it
+            // is done all the same.
+            Request::Reload(order, back) => {
+                tokio::spawn(async move {
+                    let _ = back.send(reloader.report(path.as_deref(), order).await);
+                });
+            }
+            Request::Rollback(order, back) => {
+                tokio::spawn(async move {
+                    let _ = back.send(reloader.roll_back(path.as_deref(), order).await);
+                });
+            }
+            Request::Generations(back) => {
+                tokio::spawn(async move {
+                    let _ = back.send(reloader.generations().await);
+                });
+            }
+            // When the desk has gone, so has the request's way back, and whoever asks sees that.
+            request => drop(desk.send(request).await),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub struct Ask {
     rtype: RecordType,
     subnet: Option<ClientSubnet>,
     size: Option<u16>,
+    nsid: bool,
 }
 
 /// What came back.
@@ -37,7 +38,7 @@ impl Ask {
             Some(number) => RecordType::from(number.parse::<u16>().unwrap()),
             None => RecordType::from_str(rtype).unwrap(),
         };
-        Ask { name, rtype, subnet: None, size: None }
+        Ask { name, rtype, subnet: None, size: None, nsid: false }
     }
 
     /// For a client in this network, as `dig +subnet` does: `81.2.69.0/24`.
@@ -55,6 +56,13 @@ impl Ask {
         self
     }
 
+    /// With EDNS and the question who it is that answers (RFC 5001).
+    pub fn nsid(mut self) -> Ask {
+        self.nsid = true;
+        self.size = self.size.or(Some(1232));
+        self
+    }
+
     pub fn message(&self, id: u16) -> Vec<u8> {
         let mut message = Message::query();
         message.metadata.id = id;
@@ -63,6 +71,9 @@ impl Ask {
         message.edns = self.size.map(|size| {
             let mut edns = Edns::new();
             edns.set_max_payload(size);
+            if self.nsid {
+                edns.options_mut().insert(EdnsOption::Unknown(EdnsCode::NSID.into(), Vec::new()));
+            }
             if let Some(subnet) = self.subnet {
                 edns.options_mut().insert(EdnsOption::Subnet(subnet));
             }
@@ -137,6 +148,14 @@ impl Told {
     /// The ECS scope; none when the reply has no client subnet.
     pub fn scope(&self) -> Option<u8> {
         Some(self.subnet()?.scope_prefix())
+    }
+
+    /// The identifier of the server, as text.
+    pub fn identifier(&self) -> Option<String> {
+        match self.0.edns.as_ref()?.option(EdnsCode::NSID)? {
+            EdnsOption::NSID(nsid) => String::from_utf8(nsid.as_ref().to_vec()).ok(),
+            _ => None,
+        }
     }
 
     /// The client subnet of the reply.

@@ -110,6 +110,17 @@ pub(in crate::cli) enum CtlCommand {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Put a kept generation in force again, until the files are read anew: by a reload, or by a
+    /// restart.
+    Rollback {
+        /// Its number; the one before that in force when it is not said.
+        generation: Option<u64>,
+        /// Why; it is kept in the history.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Which generations are kept, to be put in force again.
+    Generations,
     /// Say which answer a client gets from the running server, and every reason for it.
     Explain {
         /// The name asked for.

@@ -13,13 +13,14 @@ use serde::Serialize;
 use super::report;
 use crate::admin::Entry;
 use crate::admin::message::{
-    Changed, Drain, Explained, Force, Health, Reload, Report, Reported, Reread, Restore, Resume,
-    Resumed, Status, millis,
+    Changed, Drain, Explained, Force, Health, KeptGeneration, Reload, Report, Reported, Reread,
+    Restore, Resume, Resumed, Rollback, RolledBack, Status, millis,
 };
 use arguments::{CtlCommand, Order};
 use reach::{Failure, Server};
 
 pub(super) use arguments::Ctl;
+pub(super) use text::utc;
 
 /// The server refused, or there is no such name.
 const REFUSED: u8 = 1;
@@ -100,6 +101,15 @@ async fn command(server: &Server, arguments: &Ctl) -> Result<ExitCode, Failure> 
                 report::say(&reload.lints);
             }
             show(json, &reload, |out| text::reload(&reload, out))?;
+        }
+        CtlCommand::Rollback { generation, reason } => {
+            let rollback = Rollback { generation: *generation, reason: reason.clone() };
+            let done: RolledBack = server.tell("/v1/rollback", &rollback).await?;
+            show(json, &done, |out| text::rolled_back(&done, out))?;
+        }
+        CtlCommand::Generations => {
+            let list: Vec<KeptGeneration> = server.read("/v1/generations").await?;
+            show(json, &list, |out| text::generations(&list, out))?;
         }
         CtlCommand::Explain { name, rtype, client } => {
             let client = format!("{}/{}", client.address, client.length);

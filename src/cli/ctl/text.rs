@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::admin::Entry;
 use crate::admin::message::{
-    Changed, Course, Health, MaintenanceStatus, Reload, Reported, ReportedTarget, Resumed,
-    ResumedTarget, Status, millis,
+    Changed, Course, Health, KeptGeneration, MaintenanceStatus, Reload, Reported, ReportedTarget,
+    Resumed, ResumedTarget, RolledBack, Status, millis,
 };
 use crate::cli::report::plural;
 
@@ -14,6 +14,10 @@ pub(super) fn status(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     let uptime = short(Duration::from_secs(status.uptime_seconds));
     writeln!(out, "meridian {}, up for {uptime}", status.version)?;
     writeln!(out, "generation  {}", status.generation)?;
+    if let Some(fallback) = &status.fallback {
+        let (of, since, who) = (fallback.generation, utc(fallback.at), &fallback.who);
+        writeln!(out, "kept        serving {of} as kept since {since}, not the files, by {who}")?;
+    }
     let (zones, records) = (status.zone_count, status.record_count);
     writeln!(out, "serves      {}, {}", plural(zones, "zone"), plural(records, "steered record"))?;
     let pools = status.pools;
@@ -143,6 +147,34 @@ pub(super) fn reload(reload: &Reload, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+pub(super) fn rolled_back(done: &RolledBack, out: &mut dyn Write) -> io::Result<()> {
+    let RolledBack { generation, of, at, .. } = done;
+    writeln!(out, "generation {generation} is in force: {of} as kept since {}", utc(*at))?;
+    if !done.waiting.is_empty() {
+        writeln!(out, "waiting for a restart: {}", done.waiting.join(", "))?;
+    }
+    if !done.differing.is_empty() {
+        writeln!(
+            out,
+            "the files on disk say something else, and a reload or a restart reads them:"
+        )?;
+    }
+    done.differing.iter().try_for_each(|path| writeln!(out, "  {path}"))
+}
+
+pub(super) fn generations(list: &[KeptGeneration], out: &mut dyn Write) -> io::Result<()> {
+    if list.is_empty() {
+        return writeln!(out, "no generation is kept");
+    }
+    for kept in list {
+        let KeptGeneration { generation, at, files, octets, in_force } = kept;
+        let mark = if *in_force { "  in force" } else { "" };
+        let files = plural(*files, "file");
+        writeln!(out, "{generation:>5}  {}  {files}, {octets} octets{mark}", utc(*at))?;
+    }
+    Ok(())
+}
+
 pub(super) fn entry(entry: &Entry, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}  {:<8}  {}", utc(entry.at), entry.kind, entry.text)
 }
@@ -169,7 +201,7 @@ fn short(duration: Duration) -> String {
 }
 
 /// `2026-03-01 12:00:00Z` of milliseconds since 1970.
-fn utc(millis: u64) -> String {
+pub(in crate::cli) fn utc(millis: u64) -> String {
     let seconds = millis / 1000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Howard Hinnant's civil_from_days: days counted from 0000-03-01, eras of 400 years.

@@ -18,7 +18,7 @@ use super::serve::Signals;
 use super::{logging, report, serve};
 use crate::admin::{self, History};
 use crate::config::{self, LogFormat, LogLevel, Memory};
-use crate::server::{Event, Fixed, Generation, Origin, Server};
+use crate::server::{Event, Fixed, Generation, Lineage, Origin, Server};
 use crate::transport::Bound;
 use region::Region;
 
@@ -48,12 +48,12 @@ pub(super) fn run(arguments: &Demo) -> anyhow::Result<ExitCode> {
         let bound = Bound::bind(&[arguments.listen], config.server.workers)?;
         let (sender, events) = mpsc::channel(EVENTS);
         let limits = serve::limits(&config.limits);
-        let fixed = Fixed::of(&config, true);
+        let lineage = Lineage::none(Fixed::of(&config, true));
         let mut signals = Signals::listen()?;
         let history = Arc::new(History::open(None));
         let listen = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let admin = admin::Bound::bind(None, listen)?.start(Arc::clone(&history), None)?;
-        let start = Server::start(generation, fixed, bound, limits, None, history, sender);
+        let start = Server::start(generation, lineage, bound, limits, None, history, sender);
         let mut server = tokio::select! {
             server = start => server?,
             () = signals.stop() => return Ok(ExitCode::SUCCESS),
@@ -206,7 +206,8 @@ fn tell(event: &Event, address: SocketAddr) -> io::Result<()> {
         | Event::Override { .. }
         | Event::Resume { .. }
         | Event::Report { .. }
-        | Event::Reload { .. } => {
+        | Event::Reload { .. }
+        | Event::Rollback { .. } => {
             writeln!(out, "  {event}")?;
         }
     }

@@ -5,13 +5,14 @@ mod octodns;
 mod zone;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
 
 use super::arguments::{ExportCommand, Supposed};
 use super::report;
-use crate::config::{self, suggest};
+use crate::config::{self, Disk, Files, suggest};
 use crate::server::Generation;
 use crate::steering::control::Control;
 use crate::steering::model::PoolState;
@@ -87,7 +88,8 @@ fn zone_file(config: &config::Config, zone: &Name) -> anyhow::Result<(String, Ma
     for file in &config.server.zones {
         let path = &file.path;
         let origin = crate::zone::master::default_origin(path)?;
-        let Ok(read) = crate::zone::master::parse_file(path, origin) else { continue };
+        let fetch = |path: &Path, most| Disk.read_bounded(path, most);
+        let Ok(read) = crate::zone::master::parse_file(path, origin, &fetch) else { continue };
         if read.apex == *zone {
             return Ok((std::fs::read_to_string(path)?, read));
         }

@@ -68,11 +68,20 @@ pub struct ServerSpec {
     /// Policy files; `*` and `?` may stand in the last part of a path.
     #[schemars(extend("default" = ["policies/*.toml"]))]
     pub policies: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Directory for what must survive a restart: last known health, announced zones.
+    /// Directory for what must survive a restart: last known health, announced zones, the last
+    /// generations.
     #[schemars(extend("default" = "state"))]
     pub state: Option<Spanned<String>>,
+    /// How many generations of all files are kept in the state directory, for a start on broken
+    /// files and for `meridian ctl rollback`; 0 is none.
+    #[schemars(extend("default" = 5))]
+    pub generations: Option<Spanned<i64>>,
+    /// Whether files that change are read anew without anybody asking for it.
+    #[schemars(extend("default" = false))]
+    pub watch: Option<Spanned<bool>>,
     /// Server identifier, told to those who ask (RFC 5001, RFC 4892): a text, or `0x` and
-    /// hexadecimal digits; at most 128 octets. Empty is none.
+    /// hexadecimal digits; at most 128 octets. `{generation}` in a text stands for the number of
+    /// the generation in force. Empty is none.
     #[schemars(extend("default" = ""))]
     pub nsid: Option<Spanned<String>>,
     /// Version, told to those who ask for `version.bind` in class CHAOS; at most 255 octets.

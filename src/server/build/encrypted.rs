@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::files::{Disk, Files};
 use crate::config::source::Located;
 use crate::config::{self, Config};
 use crate::server::build::{Origin, shown};
@@ -22,10 +21,7 @@ pub(super) fn build(
 ) -> Option<Built> {
     let Some(config) = &config.encrypted else { return Some((None, None)) };
     let mut read = |path: &Located<PathBuf>| {
-        let octets = match origin {
-            Origin::Disk => Disk.read(&path.value),
-            Origin::Embedded(files) => files.read(&path.value),
-        };
+        let octets = origin.files().read_secret(&path.value);
         octets
             .map_err(|error| {
                 found.push(Diagnostic::unreadable(&path.value, &error).at(&path.span, ""));
@@ -41,7 +37,7 @@ pub(super) fn build(
             return None;
         }
     };
-    let files = matches!(origin, Origin::Disk).then(|| {
+    let files = (!matches!(origin, Origin::Embedded(_))).then(|| {
         let paths = [&config.certificate.value, &config.key.value];
         Certificate::new(paths[0], paths[1], [&certificate, &key], identity.clone())
     });

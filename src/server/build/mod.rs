@@ -20,7 +20,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::files::Memory;
+use crate::config::files::{Disk, Files, Memory};
+use crate::config::server::Nsid;
 use crate::config::{self, Config, Loaded};
 use crate::engine::Snapshot;
 use crate::geo::{Atlas, Database, Network};
@@ -41,13 +42,29 @@ pub use hosts::Blueprint;
 pub enum Origin<'a> {
     /// The paths in the configuration.
     Disk,
+    /// The same, read through these.
+    Files(&'a dyn Files),
     /// Memory: zone files by the same paths, and the embedded GeoIP database for any path.
     Embedded(&'a Memory),
+}
+
+impl<'a> Origin<'a> {
+    /// What reads the files.
+    fn files(self) -> &'a dyn Files {
+        match self {
+            Origin::Disk => &Disk,
+            Origin::Files(files) => files,
+            Origin::Embedded(memory) => memory,
+        }
+    }
 }
 
 /// Everything that one generation of the configuration becomes.
 #[derive(Debug)]
 pub struct Generation {
+    /// Its number: 1 until it is given another one.
+    pub number: u64,
+    nsid: Nsid,
     /// What the engine answers from.
     pub snapshot: Arc<Snapshot>,
     /// What steers.
@@ -125,6 +142,8 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
     }
     let settings = settings::build(&config);
     Ok(Generation {
+        number: 1,
+        nsid: config.server.nsid.clone(),
         snapshot: Arc::new(Snapshot { zones, settings, transfer }),
         steering: Arc::new(steering),
         atlas: world.atlas,
@@ -158,6 +177,14 @@ fn safety(config: &Config) -> Safety {
 }
 
 impl Generation {
+    /// Gives it its number, which answers may tell. Only as long as nobody answers from it.
+    pub fn number(&mut self, number: u64) {
+        self.number = number;
+        if let Some(snapshot) = Arc::get_mut(&mut self.snapshot) {
+            snapshot.settings.nsid = self.nsid.of(number).into();
+        }
+    }
+
     /// Puts the addresses of host names in: pools and checks are what they are with these.
     pub fn place(&mut self, table: &Table) {
         if let Some(blueprint) = self.blueprint.clone() {

@@ -19,7 +19,7 @@ pub(super) fn build(config: &Config) -> Settings {
         edns_udp_size: config.limits.edns_udp_size,
         ecs_enabled: config.ecs_enabled,
         cookies: current.map(|current| Secrets::new(current, accepted)),
-        nsid: server.nsid.clone().into(),
+        nsid: server.nsid.of(1).into(),
         version: server.version.as_bytes().into(),
         keepalive: u16::try_from(idle).unwrap_or(u16::MAX),
         limits: limits(&config.limits),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::files::{Disk, Files};
 use crate::config::transfer::Secret;
 use crate::config::{self, Config, KeyAlgorithm};
 use crate::engine::transfer::{Access, Allow, Slots, Transfers};
@@ -30,19 +29,13 @@ pub(super) fn keys(
 fn read(key: &config::Key, origin: Origin<'_>, found: &mut Vec<Diagnostic>) -> Option<Arc<Key>> {
     let (text, place) = match &key.secret {
         Secret::Text(text) => (text.0.clone(), "`secret`".to_owned()),
-        Secret::File(path) => {
-            let octets = match origin {
-                Origin::Disk => Disk.read(&path.value),
-                Origin::Embedded(files) => files.read(&path.value),
-            };
-            match octets {
-                Ok(octets) => (String::from_utf8_lossy(&octets).into_owned(), shown(&path.value)),
-                Err(error) => {
-                    found.push(Diagnostic::unreadable(&path.value, &error).at(&path.span, ""));
-                    return None;
-                }
+        Secret::File(path) => match origin.files().read_secret(&path.value) {
+            Ok(octets) => (String::from_utf8_lossy(&octets).into_owned(), shown(&path.value)),
+            Err(error) => {
+                found.push(Diagnostic::unreadable(&path.value, &error).at(&path.span, ""));
+                return None;
             }
-        }
+        },
     };
     let mut secret = Vec::new();
     if !rdata::base64(text.trim().as_bytes(), &mut secret) || secret.is_empty() {

@@ -9,7 +9,6 @@ use rustls::crypto::aws_lc_rs;
 
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostic;
-use crate::config::files::{Disk, Files};
 use crate::config::source::Located;
 use crate::config::webhook::{Topic, Webhook};
 use crate::health;
@@ -91,11 +90,7 @@ fn secret(
     origin: Origin<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<String> {
-    let octets = match origin {
-        Origin::Disk => Disk.read(&path.value),
-        Origin::Embedded(files) => files.read(&path.value),
-    };
-    let text = match octets {
+    let text = match origin.files().read_secret(&path.value) {
         Ok(octets) => String::from_utf8_lossy(&octets).trim().to_owned(),
         Err(error) => {
             found.push(Diagnostic::unreadable(&path.value, &error).at(&path.span, ""));
@@ -117,7 +112,7 @@ fn kinds(topic: Topic) -> &'static [&'static str] {
         Topic::Pool => &["pool", "share", "safety", "maintenance"],
         Topic::Member => &["verdict", "hold", "warning", "resume"],
         Topic::Panic => &["panic"],
-        Topic::Reload => &["start", "reload"],
+        Topic::Reload => &["start", "reload", "rollback"],
         Topic::Override => &["override"],
     }
 }

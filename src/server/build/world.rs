@@ -1,8 +1,11 @@
 //! Databases and operator networks to the atlas.
 
+use std::path::Path;
+
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostic;
-use crate::geo::{self, Atlas, Coordinates, Database, Location, Network};
+use crate::config::files::Files;
+use crate::geo::{self, Atlas, Coordinates, Database, DatabaseError, Location, Network};
 use crate::server::build::Origin;
 
 /// Where clients are, and what says so.
@@ -23,9 +26,9 @@ pub fn build(config: &Config, origin: Origin<'_>, found: &mut Vec<Diagnostic>) -
     let mut complete = true;
     match origin {
         Origin::Embedded(_) => databases.push(geo::embedded()),
-        Origin::Disk => {
+        Origin::Disk | Origin::Files(_) => {
             for file in &config.geoip.databases {
-                match Database::open(&file.path) {
+                match open(&file.path, origin.files()) {
                     Ok(database) => databases.push(database),
                     Err(error) => {
                         let mut d = Diagnostic::error("bad-database", error.to_string());
@@ -41,6 +44,14 @@ pub fn build(config: &Config, origin: Origin<'_>, found: &mut Vec<Diagnostic>) -
     }
     let networks: Vec<Network> = config.geoip.networks.iter().map(network).collect();
     complete.then(|| World { atlas: Atlas::compile(&databases, &networks), databases, networks })
+}
+
+fn open(path: &Path, files: &dyn Files) -> Result<Database, DatabaseError> {
+    let name = path.display().to_string();
+    match files.read(path) {
+        Ok(octets) => Database::from_bytes(name, octets),
+        Err(source) => Err(DatabaseError::Unreadable { path: name, source }),
+    }
 }
 
 fn network(network: &crate::config::Network) -> Network {

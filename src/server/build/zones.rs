@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::config::diagnostic::Diagnostic;
-use crate::config::files::{Disk, Files, Memory};
 use crate::config::server::FilePath;
 use crate::config::source::{Source, Span};
 use crate::config::{self, Config};
@@ -130,8 +129,11 @@ fn parse(file: &FilePath, origin: Origin<'_>) -> Result<MasterFile, Vec<Problem>
         vec![Problem::File(Diagnostic::error("zone-file", message))]
     })?;
     let parsed = match origin {
-        Origin::Disk => master::parse_file(path, name),
-        Origin::Embedded(files) => match files.read(path) {
+        Origin::Disk | Origin::Files(_) => {
+            let files = origin.files();
+            master::parse_file(path, name, &|path, most| files.read_bounded(path, most))
+        }
+        Origin::Embedded(_) => match origin.files().read(path) {
             Ok(text) => master::parse_text(&text, path, name),
             Err(error) => {
                 return Err(vec![Problem::File(Diagnostic::unreadable(path, &error))]);
@@ -151,11 +153,8 @@ impl Texts<'_> {
     fn source(&mut self, path: &Path) -> Option<Arc<Source>> {
         let origin = self.origin;
         let read = || {
-            let text = match origin {
-                Origin::Disk => Disk.read(path),
-                Origin::Embedded(files) => Memory::read(files, path),
-            };
-            Some(Source::new(path, String::from_utf8_lossy(&text.ok()?)))
+            let text = origin.files().read(path).ok()?;
+            Some(Source::new(path, String::from_utf8_lossy(&text)))
         };
         self.sources.entry(path.to_owned()).or_insert_with(read).clone()
     }

@@ -32,6 +32,8 @@ impl Desk {
             Request::Resume(order, back) => drop(back.send(self.resume(order))),
             Request::Report(order, back) => self.report(order, back),
             Request::Reload(_, back) => drop(back.send(Err(Refusal::Away))),
+            Request::Rollback(_, back) => drop(back.send(Err(Refusal::Away))),
+            Request::Generations(back) => drop(back),
         }
     }
 
@@ -60,6 +62,7 @@ impl Desk {
         }
         let zones = &self.snapshot.zones;
         let overrides = self.overrides.problem().map(str::to_owned);
+        let files = self.journal.files();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             generation: self.generation,
@@ -82,7 +85,8 @@ impl Desk {
             overrides: self.overrides.list().to_vec(),
             held: self.held(),
             maintenance: self.maintenance(),
-            reload: self.journal.reload(),
+            reload: files.reload,
+            fallback: files.fallback,
             webhooks: self.journal.webhooks(),
             databases: self
                 .places
@@ -93,7 +97,11 @@ impl Desk {
                     built: database.info().built * 1000,
                 })
                 .collect(),
-            warnings: overrides.into_iter().chain(self.journal.problems()).collect(),
+            warnings: overrides
+                .into_iter()
+                .chain(self.journal.problems())
+                .chain(files.unkept)
+                .collect(),
         }
     }
 

@@ -1,9 +1,9 @@
 //! The files of a zone: read within bounds, loops of `$INCLUDE` noticed.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Fetch;
 use super::error::Problem;
 
 /// Octets of all files of one zone together: far over any real zone, far under any memory.
@@ -14,37 +14,33 @@ const MAX_DEPTH: usize = 16;
 const MAX_FILES: usize = 10_000;
 
 /// The files that are open, one including the next, and what was read so far.
-#[derive(Debug, Default)]
-pub(super) struct Files {
+pub(super) struct Files<'a> {
+    fetch: Fetch<'a>,
     open: Vec<PathBuf>,
     count: usize,
     octets: u64,
 }
 
-impl Files {
+impl<'a> Files<'a> {
+    /// Reads files by `fetch`.
+    pub(super) fn new(fetch: Fetch<'a>) -> Files<'a> {
+        Files { fetch, open: Vec::new(), count: 0, octets: 0 }
+    }
+
     /// Reads a file; [`close`](Files::close) it when its entries are done.
     pub(super) fn open(&mut self, path: &Path) -> Result<Vec<u8>, Problem> {
-        let unreadable = |error: &io::Error| Problem::unreadable(path, error);
-        let real = fs::canonicalize(path).map_err(|error| unreadable(&error))?;
-        if self.open.contains(&real) {
-            return Err(Problem::IncludeLoop(path.to_owned()));
-        }
+        let unreadable = |error: io::Error| Problem::unreadable(path, &error);
         if self.open.len() > MAX_DEPTH {
             return Err(Problem::IncludeDepth(MAX_DEPTH));
         }
         if self.count >= MAX_FILES {
             return Err(Problem::IncludeCount(MAX_FILES));
         }
-        // Opening a pipe would wait, a device would never end.
-        let data = fs::metadata(&real).map_err(|error| unreadable(&error))?;
-        if !data.is_file() {
-            return Err(unreadable(&io::Error::other("it is not a regular file")));
-        }
         let left = MAX_OCTETS - self.octets;
-        let mut text = Vec::new();
-        File::open(&real)
-            .and_then(|file| file.take(left + 1).read_to_end(&mut text))
-            .map_err(|error| unreadable(&error))?;
+        let (real, text) = (self.fetch)(path, left).map_err(unreadable)?;
+        if self.open.contains(&real) {
+            return Err(Problem::IncludeLoop(path.to_owned()));
+        }
         let read = text.len() as u64;
         if read > left {
             return Err(Problem::Large(MAX_OCTETS));

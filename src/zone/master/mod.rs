@@ -17,8 +17,10 @@ pub(crate) mod scanner;
 pub use error::{ParseError, Problem};
 pub use scanner::SyntaxError;
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
+use self::files::Files;
 use self::reader::Reader;
 use super::Record;
 use crate::wire::{Name, NameError};
@@ -49,13 +51,21 @@ pub fn default_origin(path: &Path) -> Result<Name, NameError> {
     file.strip_suffix(".zone").unwrap_or(&file).parse()
 }
 
-/// Reads a file and those it includes, starting with `default_origin`.
+/// How files are read: the content, cut behind the octet after the number given, and the path that
+/// stands for the file whatever links lead to it.
+pub type Fetch<'a> = &'a dyn Fn(&Path, u64) -> io::Result<(PathBuf, Vec<u8>)>;
+
+/// Reads a file and those it includes by `fetch`, starting with `default_origin`.
 ///
 /// # Errors
 ///
 /// All mistakes up to the twentieth, in the order they were met.
-pub fn parse_file(path: &Path, default_origin: Name) -> Result<MasterFile, Vec<ParseError>> {
-    let mut reader = Reader::default();
+pub fn parse_file(
+    path: &Path,
+    default_origin: Name,
+    fetch: Fetch<'_>,
+) -> Result<MasterFile, Vec<ParseError>> {
+    let mut reader = Reader::of(Files::new(fetch));
     reader.file(path, default_origin.clone());
     finish(reader, default_origin)
 }
@@ -76,7 +86,7 @@ pub fn parse_text(
     finish(reader, default_origin)
 }
 
-fn finish(reader: Reader, default_origin: Name) -> Result<MasterFile, Vec<ParseError>> {
+fn finish(reader: Reader<'_>, default_origin: Name) -> Result<MasterFile, Vec<ParseError>> {
     if !reader.errors.is_empty() {
         return Err(reader.errors);
     }

@@ -18,8 +18,8 @@ const MAX_TTL: u32 = (1 << 31) - 1;
 const MAX_ERRORS: usize = 20;
 
 /// What was read so far, over all files of a zone.
-#[derive(Debug, Default)]
-pub(super) struct Reader {
+#[derive(Default)]
+pub(super) struct Reader<'a> {
     pub(super) records: Vec<Record>,
     pub(super) errors: Vec<ParseError>,
     /// The owner of the first SOA record.
@@ -27,7 +27,7 @@ pub(super) struct Reader {
     /// The origin in force at the first record.
     pub(super) first_origin: Option<Name>,
     /// Where included files come from; `None` when the zone is no file.
-    pub(super) files: Option<Files>,
+    files: Option<Files<'a>>,
     /// `$TTL` (RFC 2308 section 4).
     default_ttl: Option<u32>,
     /// The last TTL that a record stated itself (RFC 1035 section 5.1).
@@ -50,12 +50,20 @@ struct Source<'a> {
 
 type Step<T = ()> = Result<T, Fault<Problem>>;
 
-impl Reader {
+impl<'a> Reader<'a> {
+    /// A reader of a zone that is made of files.
+    pub(super) fn of(files: Files<'a>) -> Reader<'a> {
+        Reader { files: Some(files), ..Reader::default() }
+    }
+}
+
+impl Reader<'_> {
     /// Reads a file and those it includes.
     pub(super) fn file(&mut self, path: &Path, origin: Name) {
-        let mut files = self.files.take().unwrap_or_default();
-        let opened = files.open(path);
-        self.files = Some(files);
+        let opened = match &mut self.files {
+            Some(files) => files.open(path),
+            None => Err(Problem::IncludeRefused),
+        };
         match opened {
             Ok(text) => self.text(&text, path, origin),
             Err(problem) => {

@@ -1,0 +1,19 @@
+//! What generations are made from: noted while it is read, kept on disk, watched for changes.
+//!
+//! ```text
+//! files ─► Inputs ─► config, build ─► in force ─► Archive: state/generations/7.json, files/…
+//!            └► Watch: has anything changed?          └► Kept ─► Inputs ─► config, build
+//! ```
+//!
+//! Knows files and their octets, and nothing of what they mean.
+
+mod archive;
+mod digest;
+mod inputs;
+mod kept;
+mod watch;
+
+pub use archive::{Archive, KeepError};
+pub use inputs::Inputs;
+pub use kept::Kept;
+pub use watch::Watch;
