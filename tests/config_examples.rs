@@ -74,7 +74,7 @@ fn the_template_names_every_key() {
     let options: BTreeSet<(String, String)> = options(&switched_on());
     let closing = template.split("Not yet supported").nth(1).unwrap();
     let tables = schema["$defs"]["ServerFile"]["properties"].as_object().unwrap();
-    assert_eq!(tables.len(), 10);
+    assert_eq!(tables.len(), 11);
     for (table, reference) in tables {
         if table == "keys" {
             assert!(template.contains("[keys]"));
