@@ -168,9 +168,10 @@ fn clients_that_drip_hold_no_more_than_their_share() {
     let server = Server::start(&["127.0.0.1:0"], 1, limits);
     let address = server.addresses[0];
     let mut dripping: Vec<TcpStream> = (0..100).map(|_| connect(address)).collect();
-    for round in 0..3 {
+    for _ in 0..3 {
         for stream in &mut dripping {
-            let _ = stream.write_all(&[round]); // refused ones are reset
+            // The length of a message, and a part of it; refused ones are reset.
+            let _ = stream.write_all(&[0xff]);
         }
     }
     assert!(is_served(&mut connect_from("127.0.0.2", address)));

@@ -130,6 +130,15 @@ impl Outcomes {
     }
 }
 
+/// What a desk has to do with the others.
+#[derive(Debug)]
+pub(super) struct Ties {
+    /// What host names stand for.
+    pub(super) hosts: watch::Receiver<Arc<Table>>,
+    pub(super) overrides: Overrides,
+    pub(super) journal: Arc<Journal>,
+}
+
 /// A generation that is to be in force.
 #[derive(Debug)]
 pub(super) struct Renewal {
@@ -161,10 +170,9 @@ impl Desk {
         roster: &Roster,
         numbers: &[CheckId],
         outcomes: Outcomes,
-        hosts: watch::Receiver<Arc<Table>>,
-        overrides: Overrides,
-        journal: Arc<Journal>,
+        ties: Ties,
     ) -> Desk {
+        let Ties { hosts, overrides, journal } = ties;
         let numbers = numbers_of(numbers);
         let verdicts = verdicts(roster, &numbers);
         let mut control = Control::new(facts.steering.clone(), verdicts);

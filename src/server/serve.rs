@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::admin::{self, Counts, History, Line, Overrides, Request, Reread};
 use crate::health::{self, Checker, Options, Report, Store};
 use crate::server::build::Generation;
-use crate::server::desk::{Desk, Outcomes, Places};
+use crate::server::desk::{Desk, Outcomes, Places, Ties};
 use crate::server::event::Event;
 use crate::server::first::Lineage;
 use crate::server::generations::Watch;
@@ -102,16 +102,12 @@ impl Server {
         let journal = Arc::new(Journal::new(Arc::clone(&history), events, outbox));
         journal.tell(Event::Start { version: env!("CARGO_PKG_VERSION") });
         let places = Arc::new(Places::of(&mut generation));
-        let desk = Desk::open(
-            &facts,
-            Arc::clone(&places),
-            roster,
-            &numbers,
-            first.outcomes,
-            hosts.watch(),
-            Overrides::load(state),
-            Arc::clone(&journal),
-        );
+        let ties = Ties {
+            hosts: hosts.watch(),
+            overrides: Overrides::load(state),
+            journal: Arc::clone(&journal),
+        };
+        let desk = Desk::open(&facts, Arc::clone(&places), roster, &numbers, first.outcomes, ties);
         let running = bound.start(desk.engine(), limits)?;
         let (renewals, renewed) = mpsc::channel(1);
         let (requests, requested) = mpsc::channel(REQUESTS);

@@ -151,7 +151,7 @@ fn copy_lower(name: &[u8], lower: &mut [u8]) {
 
 /// Whether a name in any case is the one that `lower` has in lower case.
 ///
-/// As [`copy_lower`] goes, sixteen octets at a time: thirty instructions for a name of 23 octets
+/// As `copy_lower` goes, sixteen octets at a time: thirty instructions for a name of 23 octets
 /// that needs no copy, where a copy and a comparison by the C library took ninety.
 #[inline(always)]
 pub fn is_in_any_case(name: &[u8], lower: &[u8]) -> bool {
