@@ -20,15 +20,15 @@ use gungraun::{
 use scenarios::{Bed, QUERIES, Scenario};
 
 #[library_benchmark]
-#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(414))]
-#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(606))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(697))]
-#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(649))]
-#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(694))]
-#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(755))]
-#[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(784))]
-#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(1978))]
-#[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(415))]
+#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(474))]
+#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(678))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(776))]
+#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(719))]
+#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(780))]
+#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(830))]
+#[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(852))]
+#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2055))]
+#[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(476))]
 fn respond(mut bed: Bed) -> Bed {
     bed.respond_to_all();
     bed
