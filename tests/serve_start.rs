@@ -47,6 +47,17 @@ fn both_signals_stop_it_in_order_with_exit_code_0() {
 }
 
 #[test]
+fn a_file_that_is_named_without_a_directory_finds_those_beside_it() {
+    let server = "[server]\nzones = [\"*.zone\"]\npolicies = []\n[geoip]\ndatabases = []\n\
+                  [admin]\nlisten = \"\"\n";
+    let files = Files::new().with("server.toml", server).with("example.com.zone", ZONE);
+    let arguments = ["serve", "--config", "server.toml", "--listen", "127.0.0.1:0"];
+    let mut process = files.start(&arguments);
+    process.stderr.wait("that it answers", |line| line.contains("answering for 1 zone"));
+    assert_eq!(process.stop(), Some(0));
+}
+
+#[test]
 fn a_connection_that_is_silent_does_not_hold_up_the_stop() {
     let files = files();
     let mut serving = files.serve();

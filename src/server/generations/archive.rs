@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, PathBuf};
 
+use super::absolute;
 use super::digest::Digest;
 use super::inputs::Inputs;
 use super::kept::{Content, Kept};

@@ -13,7 +13,16 @@ mod inputs;
 mod kept;
 mod watch;
 
+use std::io;
+use std::path::{self, Path, PathBuf};
+
 pub use archive::{Archive, KeepError};
 pub use inputs::Inputs;
 pub use kept::Kept;
 pub use watch::Watch;
+
+/// A path from the root on. An empty one, as the directory of a file that is named without one, is
+/// the current directory.
+fn absolute(path: &Path) -> io::Result<PathBuf> {
+    if path.as_os_str().is_empty() { std::env::current_dir() } else { path::absolute(path) }
+}
