@@ -142,8 +142,10 @@ fn a_drained_pool_gets_its_clients_back_little_by_little() {
     });
     assert!(counts.is_sorted(), "{counts:?}");
     until("nothing is left to be said", || words(&files) == json!([]));
+    // Shares are looked at once a second.
+    until("its end is told", || done(&files, "events").contains("restored: 100 %"));
     let events = done(&files, "events");
-    for part in ["is being drained: 100 %", "is drained", "restored: 0 %", "restored: 100 %"] {
+    for part in ["is being drained: 100 %", "is drained", "restored: 0 %"] {
         assert!(events.contains(part), "{part} is not in:\n{events}");
     }
 }
