@@ -7,7 +7,12 @@
 
 mod ask;
 mod facts;
+mod gather;
+mod member;
 mod text;
+mod words;
 
-pub use facts::{Facts, Scene, course, gather};
+pub use facts::Facts;
+pub use gather::{Scene, gather};
+pub use member::course;
 pub use text::write;

@@ -1,0 +1,166 @@
+//! Batches over real sockets.
+
+use super::*;
+
+fn pair(server: &str, packet_information: bool) -> (UdpSocket, UdpSocket, Batch) {
+    let server = UdpSocket::bind(server).unwrap();
+    let address = server.local_addr().unwrap();
+    if packet_information {
+        want_packet_information(&server, address.ip()).unwrap();
+    }
+    let to: IpAddr = match address.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let client = UdpSocket::bind((to, 0)).unwrap();
+    client.connect((to, address.port())).unwrap();
+    (server, client, Batch::new(address.ip()))
+}
+
+/// Receives until `count` datagrams came, echoing each.
+fn echo(batch: &mut Batch, server: &UdpSocket, count: usize) -> usize {
+    let (mut received, mut discarded) = (0, 0);
+    while received < count {
+        received += batch.receive(server).unwrap();
+        discarded += batch.reply(|datagram, out| {
+            let length = datagram.octets.len().min(REPLY);
+            out[..length].copy_from_slice(&datagram.octets[..length]);
+            Some(length)
+        });
+        let queued = batch.queued();
+        assert_eq!(batch.send(server), queued);
+    }
+    discarded
+}
+
+fn next(client: &UdpSocket) -> Vec<u8> {
+    let mut buffer = [0; 2 * REPLY];
+    let length = client.recv(&mut buffer).unwrap();
+    buffer[..length].to_vec()
+}
+
+#[test]
+fn more_datagrams_than_a_batch_come_back_each_to_its_sender() {
+    for address in ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0"] {
+        let wildcard = address.contains("0.0.0.0") || address.contains("[::]");
+        let (server, client, mut batch) = pair(address, wildcard);
+        let other = UdpSocket::bind((client.local_addr().unwrap().ip(), 0)).unwrap();
+        other.connect(client.peer_addr().unwrap()).unwrap();
+        for round in 0..3u8 {
+            for number in 0..40 {
+                client.send(&[round, number, 1]).unwrap();
+                other.send(&[round, number, 2, 9]).unwrap();
+            }
+            assert_eq!(echo(&mut batch, &server, 80), 0);
+            for number in 0..40 {
+                assert_eq!(next(&client), [round, number, 1]);
+                assert_eq!(next(&other), [round, number, 2, 9]);
+            }
+        }
+    }
+}
+
+#[test]
+fn datagrams_up_to_the_buffer_are_answered_and_longer_ones_discarded() {
+    let (server, client, mut batch) = pair("127.0.0.1:0", false);
+    for length in [0, 1, QUERY - 1, QUERY, QUERY + 1, 9000] {
+        client.send(&vec![7; length]).unwrap();
+        client.send(b"after").unwrap();
+        let discarded = echo(&mut batch, &server, 2);
+        assert_eq!(discarded, usize::from(length > QUERY));
+        if length <= QUERY {
+            assert_eq!(next(&client).len(), length.min(REPLY));
+        }
+        assert_eq!(next(&client), b"after");
+    }
+}
+
+#[test]
+fn datagrams_from_port_0_are_discarded() {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let (server, client, mut batch) = pair(address, false);
+        client.send(b"before").unwrap();
+        client.send(b"after").unwrap();
+        let mut received = 0;
+        while received < 1 {
+            received = batch.receive(&server).unwrap();
+        }
+        // No socket sends from port 0, so the kernel's word is changed.
+        batch.forget_first_port();
+        let mut asked = 0;
+        let discarded = batch.reply(|datagram, _| {
+            assert_eq!(datagram.octets, b"after");
+            asked += 1;
+            None
+        });
+        assert_eq!((discarded, asked), (1, received - 1));
+    }
+}
+
+#[test]
+fn replies_are_compacted_when_some_datagrams_get_none() {
+    let (server, client, mut batch) = pair("127.0.0.1:0", false);
+    for number in 0..BATCH as u8 {
+        client.send(&[number]).unwrap();
+    }
+    let mut received = 0;
+    while received < BATCH {
+        received += batch.receive(&server).unwrap();
+        batch.reply(|datagram, out| {
+            out.fill(datagram.octets[0]);
+            match datagram.octets[0] % 4 {
+                0 => Some(REPLY),
+                1 => Some(0),
+                2 => Some(REPLY + 1), // says more than it may: no reply
+                _ => None,
+            }
+        });
+        batch.send(&server);
+    }
+    for number in (0..BATCH as u8).filter(|number| number % 4 < 2) {
+        let expected = if number % 4 == 0 { vec![number; REPLY] } else { Vec::new() };
+        assert_eq!(next(&client), expected);
+    }
+}
+
+#[test]
+fn a_reply_that_cannot_be_sent_does_not_hold_up_the_others() {
+    let (server, client, mut batch) = pair("127.0.0.1:0", false);
+    let (other, its_client, _) = pair("127.0.0.1:0", false);
+    other.connect(its_client.local_addr().unwrap()).unwrap();
+    // A socket that is shut for writing refuses every reply: the worst case.
+    socket2::SockRef::from(&other).shutdown(std::net::Shutdown::Write).unwrap();
+    for _ in 0..3 {
+        client.send(b"x").unwrap();
+    }
+    let mut received = 0;
+    while received < 3 {
+        received += batch.receive(&server).unwrap();
+        batch.reply(|_, _| Some(1));
+        assert!(batch.queued() > 0);
+        assert_eq!(batch.send(&other), 0);
+        assert_eq!(batch.queued(), 0);
+    }
+}
+
+#[test]
+fn the_local_address_is_the_one_that_was_asked() {
+    for (bind, asked) in [("0.0.0.0:0", "127.0.0.7"), ("0.0.0.0:0", "127.0.0.1"), ("[::]:0", "::1")]
+    {
+        let (server, _, mut batch) = pair(bind, true);
+        let asked: IpAddr = asked.parse().unwrap();
+        let client = UdpSocket::bind((asked, 0)).unwrap();
+        // Connected: a reply from any other address would never arrive.
+        client.connect((asked, server.local_addr().unwrap().port())).unwrap();
+        client.send(b"where").unwrap();
+        batch.receive(&server).unwrap();
+        batch.reply(|datagram, out| {
+            assert_eq!(datagram.local, Some(asked));
+            out[0] = 1;
+            Some(1)
+        });
+        assert_eq!(batch.send(&server), 1);
+        assert_eq!(next(&client), [1]);
+    }
+}
