@@ -15,6 +15,7 @@ pub mod checker;
 pub mod composite;
 pub mod credentials;
 pub mod damping;
+pub mod dialogue;
 pub mod failure;
 pub mod formula;
 pub mod jitter;

@@ -12,6 +12,7 @@ use crate::steering::answers::Outcome;
 use crate::steering::compile::CompiledTarget;
 use crate::steering::model::{Model, PoolId};
 use crate::steering::resolve::{Item, Resolved, Ring};
+use crate::steering::served::Panic;
 use crate::steering::share::Share;
 use crate::steering::table::ClassTable;
 
@@ -121,6 +122,15 @@ pub fn count_pairs(
     let (old4, new4) = (old4.join(old.1.v4(), kin), new4.join(new.1.v4(), kin));
     let (old6, new6) = (old6.join(old.1.v6(), kin), new6.join(new.1.v6(), kin));
     sizes(&old4.join(&new4, both), &old6.join(&new6, both))
+}
+
+/// As [`outlets`] for what is answered now, where `panic` says that nothing is up: then what is
+/// named is answered as if it were up, and nobody is sent to a pool.
+pub fn outlets_now(outcome: &Outcome, panic: Option<Panic>) -> HashMap<Outlet, f64, RandomState> {
+    match panic {
+        Some(_) => HashMap::from_iter([(Outlet::Substitute, 1.0)]),
+        None => outlets(outcome),
+    }
 }
 
 /// The share of clients, from 0 to 1, that an answer sends to each outlet.

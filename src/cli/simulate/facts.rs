@@ -165,14 +165,8 @@ impl Subject<'_> {
 
     fn flows(&self, control: &Control) -> Flows {
         let outcomes = control.outcomes(self.record);
-        let outlets: Vec<_> = outcomes
-            .iter()
-            .map(|(outcome, panic)| match panic {
-                // As if they were up: nobody of them is.
-                Some(_) => HashMap::from_iter([(Outlet::Substitute, 1.0)]),
-                None => census::outlets(outcome),
-            })
-            .collect();
+        let outlets: Vec<_> =
+            outcomes.iter().map(|(outcome, panic)| census::outlets_now(outcome, *panic)).collect();
         let mut flows = Flows::new();
         for (kin, weight) in &self.kin {
             for (outlet, share) in &outlets[kin.class as usize] {

@@ -1,15 +1,13 @@
 //! The check that asks a name server: over UDP, and over TCP when the answer is truncated.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hickory_proto::op::Message;
 use hickory_proto::serialize::binary::BinDecodable;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
 
 use super::marks::Marks;
 use super::resolve::Lookup;
+use crate::health::dialogue;
 use crate::health::failure::{Failure, Stage, Timing, shown};
 use crate::health::kinds::{Data, Question};
 use crate::wire::edns::OPT;
@@ -42,9 +40,12 @@ impl Dns {
         // Not to be guessed by one who would answer in the target's place.
         let id = RandomState::new().hash_one(server) as u16;
         let query = query(id, &self.question);
-        let mut reply = over_udp(*server, id, &query).await?;
+        let failed = |e| Failure::of_io(&e, Stage::Answer);
+        let is_ours =
+            |octets: &[u8]| octets.starts_with(&id.to_be_bytes()).then(|| octets.to_vec());
+        let mut reply = dialogue::over_udp(*server, &query, is_ours).await.map_err(failed)?;
         if Header::parse(&reply).is_some_and(|header| header.flags & TC != 0) {
-            reply = over_tcp(*server, &query, marks).await?;
+            reply = dialogue::over_tcp(*server, &query).await.map_err(failed)?;
         }
         self.judge(id, &reply)?;
         Ok(marks.timing())
@@ -109,38 +110,4 @@ fn query(id: u16, question: &Question) -> Vec<u8> {
     opt[3..5].copy_from_slice(&UDP_SIZE.to_be_bytes());
     query.extend_from_slice(&opt);
     query
-}
-
-/// Waits for a datagram with the number of the query; others are not for it.
-async fn over_udp(server: SocketAddr, id: u16, query: &[u8]) -> Result<Vec<u8>, Failure> {
-    let failed = |e| Failure::of_io(&e, Stage::Answer);
-    let any: IpAddr = match server {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).await.map_err(failed)?;
-    // From then on nobody else's datagrams come in, and a refusal does.
-    socket.connect(server).await.map_err(failed)?;
-    socket.send(query).await.map_err(failed)?;
-    let mut octets = vec![0; usize::from(u16::MAX)];
-    loop {
-        let length = socket.recv(&mut octets).await.map_err(failed)?;
-        if octets[..length].starts_with(&id.to_be_bytes()) {
-            octets.truncate(length);
-            return Ok(octets);
-        }
-    }
-}
-
-async fn over_tcp(server: SocketAddr, query: &[u8], marks: &Marks) -> Result<Vec<u8>, Failure> {
-    let failed = |e| Failure::of_io(&e, marks.stage());
-    let mut stream = TcpStream::connect(server).await.map_err(failed)?;
-    // A name of 255 octets, a header and OPT are all there is.
-    let mut framed = (query.len() as u16).to_be_bytes().to_vec();
-    framed.extend_from_slice(query);
-    stream.write_all(&framed).await.map_err(failed)?;
-    let length = stream.read_u16().await.map_err(failed)?;
-    let mut reply = vec![0; usize::from(length)];
-    stream.read_exact(&mut reply).await.map_err(failed)?;
-    Ok(reply)
 }

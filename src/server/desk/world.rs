@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use crate::admin::{Refusal, World};
 use crate::geo::{Atlas, Country};
-use crate::steering::census::{self, Outlet, Size};
+use crate::steering::census::{self, Size};
 use crate::steering::compile::CompiledTarget;
 use crate::wire::Name;
 use crate::zone::RecordId;
@@ -40,14 +40,9 @@ impl Desk {
             let model = &steering.model;
             let target = steering.compiled.number(model.records[index].target);
             let counted = census.of(target, &steering.compiled.targets[target], &places);
-            let sent: Vec<_> = outcomes
-                .iter()
-                .map(|(outcome, panic)| match panic {
-                    // As if they were up: nobody of them is.
-                    Some(_) => HashMap::from_iter([(Outlet::Substitute, 1.0)]),
-                    None => census::outlets(outcome),
-                })
-                .collect();
+            let now = outcomes.iter();
+            let sent: Vec<_> =
+                now.map(|(outcome, panic)| census::outlets_now(outcome, *panic)).collect();
             let mut countries: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
             for (class, country, part) in &*counted {
                 let of_country = countries.entry(country.to_string()).or_default();

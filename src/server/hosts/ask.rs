@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::answer::{Answer, Family, NoAnswer, Question};
 use super::table::Found;
+use crate::health::dialogue;
 use crate::wire::Name;
 
 /// How long one server may take for one answer.
@@ -65,41 +64,18 @@ async fn one(name: &Name, family: Family, servers: &[SocketAddr]) -> Result<Answ
 }
 
 async fn ask(question: &Question, server: SocketAddr) -> Result<Answer, AskError> {
-    match over_udp(question, server).await {
-        Err(AskError::Answer(NoAnswer::Truncated)) => over_tcp(question, server).await,
-        answer => answer,
-    }
-}
-
-async fn over_udp(question: &Question, server: SocketAddr) -> Result<Answer, AskError> {
-    let any: IpAddr = match server {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    // A port of its own for each question, and connected: nobody else's answers get in.
-    let socket = UdpSocket::bind((any, 0)).await?;
-    socket.connect(server).await?;
-    socket.send(&question.message()).await?;
-    let mut octets = [0; 4096];
-    loop {
-        let length = socket.recv(&mut octets).await?;
-        match question.read(&octets[..length]) {
-            Err(NoAnswer::Unrelated) => {}
-            answer => return Ok(answer?),
-        }
-    }
-}
-
-async fn over_tcp(question: &Question, server: SocketAddr) -> Result<Answer, AskError> {
-    let mut stream = TcpStream::connect(server).await?;
     let message = question.message();
-    let mut framed = (message.len() as u16).to_be_bytes().to_vec();
-    framed.extend(message);
-    stream.write_all(&framed).await?;
-    let length = usize::from(stream.read_u16().await?);
-    let mut octets = vec![0; length];
-    stream.read_exact(&mut octets).await?;
-    Ok(question.read(&octets)?)
+    let read = |octets: &[u8]| match question.read(octets) {
+        Err(NoAnswer::Unrelated) => None,
+        answer => Some(answer),
+    };
+    match dialogue::over_udp(server, &message, read).await? {
+        Err(NoAnswer::Truncated) => {
+            let octets = dialogue::over_tcp(server, &message).await?;
+            Ok(question.read(&octets)?)
+        }
+        answer => Ok(answer?),
+    }
 }
 
 /// One server did not answer.
