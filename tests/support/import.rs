@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::dns::Ask;
 use super::mmdb;
-use super::program::{Files, Output};
+use super::program::{CONFIG, Files, Output};
 
 /// A client, and all data that may come, sorted.
 pub type Expected<'a> = (&'a str, &'a [&'a str]);
@@ -71,12 +71,15 @@ pub fn report_has(files: &Files, parts: &[&str]) {
 
 /// Serves what was imported, and asks for clients: who, what, and all that may come, sorted.
 ///
-/// Without monitors: the addresses are somebody's, and nobody is to be asked.
+/// Without monitors: the addresses are somebody's, and nobody is to be asked. And without the
+/// admin listener: its port is the default one, for one server alone.
 pub fn serves(files: &Files, name: &str, expected: &[Expected<'_>]) {
     let policies = read(files, "policies/imported.toml");
     let unchecked: Vec<&str> =
         policies.lines().filter(|line| !line.starts_with("monitor = ")).collect();
     fs::write(files.path("config/policies/imported.toml"), unchecked.join("\n")).unwrap();
+    let main = read(files, "meridian.toml");
+    files.write(CONFIG, &main);
     let server = files.serve();
     for (client, answers) in expected {
         let told = Ask::new(name, "A").from(client).udp(server.address());
@@ -84,6 +87,7 @@ pub fn serves(files: &Files, name: &str, expected: &[Expected<'_>]) {
         assert_eq!(told.set(), *answers, "{name} for {client}");
     }
     fs::write(files.path("config/policies/imported.toml"), policies).unwrap();
+    fs::write(files.path(CONFIG), main).unwrap();
 }
 
 /// Judges cases with the imported configuration: monitors are there, and nobody is asked.
