@@ -162,14 +162,18 @@ struct Reader {
 
 impl Reader {
     /// Takes the steps of a block. A `dig` may have to wait until what was done before it is in
-    /// force; in the end all of those after the last other command must be right together.
+    /// force; in the end all of those after the last other command must be right together. So may
+    /// `explain`: where all are down, a `dig` is the same as when all are up again.
     fn take(&self, steps: &[Step]) {
         for step in steps {
-            match step.command.strip_prefix("dig ") {
-                Some(question) => {
+            match step.command.split_once(' ') {
+                Some(("dig", question)) => {
                     until(&step.command, || self.dig(question) == step.printed);
                 }
-                None => self.run(step),
+                Some(("meridian", rest)) if rest.starts_with("explain ") => {
+                    until(&step.command, || is_like(&self.printed(step), &step.printed));
+                }
+                _ => self.run(step),
             }
         }
         for step in steps.iter().rev() {
@@ -197,17 +201,23 @@ impl Reader {
     }
 
     fn run(&self, step: &Step) {
+        let printed = self.printed(step);
+        assert!(
+            is_like(&printed, &step.printed),
+            "{} printed\n{}\nand not\n{}",
+            step.command,
+            printed.join("\n"),
+            step.printed.join("\n")
+        );
+    }
+
+    fn printed(&self, step: &Step) -> Vec<String> {
         let command = at(&step.command, &self.regions);
         let printed = match command.strip_prefix("curl -X POST ") {
             Some(url) => post(url.trim_matches('\'')),
             None => self.shell(&command),
         };
-        let lines: Vec<&str> = printed.lines().map(str::trim_end).collect();
-        assert!(
-            is_like(&lines, &step.printed),
-            "{command} printed\n{printed}\nand not\n{}",
-            step.printed.join("\n")
-        );
+        printed.lines().map(|line| line.trim_end().to_owned()).collect()
     }
 
     fn shell(&self, command: &str) -> String {
@@ -229,14 +239,14 @@ impl Reader {
 }
 
 /// Whether lines are those of a page, where `…` stands for any number of them.
-fn is_like(lines: &[&str], page: &[String]) -> bool {
+fn is_like(lines: &[String], page: &[String]) -> bool {
     match (page, lines) {
         ([], []) => true,
         ([any, rest @ ..], _) if any == "…" => {
             (0..=lines.len()).any(|skipped| is_like(&lines[skipped..], rest))
         }
         ([wanted, page @ ..], [line, lines @ ..]) => {
-            wanted.trim_end() == *line && is_like(lines, page)
+            wanted.trim_end() == line && is_like(lines, page)
         }
         _ => false,
     }

@@ -10,7 +10,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use dns::{Ask, connect, receive_framed, send_framed, socket};
-use program::{CONFIG, Files, Output};
+use program::{CONFIG, Files, Output, Process};
 
 const ZONE: &str =
     "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
@@ -161,18 +161,29 @@ fn the_log_is_json_when_asked_for_and_quiet_when_asked_for() {
     drop(process);
 
     files.write(CONFIG, "[geoip]\ndatabases = []\n[log]\nlevel = \"error\"\n");
-    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut process = files.start(&["serve", "--listen", &port.to_string()]);
-    let begin = Instant::now();
-    // Nothing says that it answers but its answers.
-    let asking = socket(port);
-    asking.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-    let query = Ask::new("ns1.example.com", "A").message(1);
-    while asking.send(&query).and_then(|_| asking.recv(&mut [0; 512])).is_err() {
-        assert!(process.is_running() && begin.elapsed() < program::PATIENCE);
-    }
+    let mut process = quiet(&files);
     assert_eq!(process.stop(), Some(0));
     assert_eq!(process.stderr.all(), "");
+}
+
+/// Starts a server that says nothing, and waits until it answers: nothing else tells that it does.
+/// Its port is one that was free a moment ago; where another has it by then, the next is tried.
+fn quiet(files: &Files) -> Process {
+    let query = Ask::new("ns1.example.com", "A").message(1);
+    let begin = Instant::now();
+    loop {
+        let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut process = files.start(&["serve", "--listen", &port.to_string()]);
+        let asking = socket(port);
+        asking.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        while process.is_running() {
+            if asking.send(&query).and_then(|_| asking.recv(&mut [0; 512])).is_ok() {
+                return process;
+            }
+            assert!(begin.elapsed() < program::PATIENCE, "{}", process.stderr.all());
+        }
+        process.stderr.wait("a taken port", |line| line.contains("Address already in use"));
+    }
 }
 
 #[test]
