@@ -1,4 +1,5 @@
-//! Instructions of `Engine::respond` for each scenario, by callgrind, with a limit for each.
+//! Instructions of `Engine::respond` for each scenario, and of the whole loop of a UDP worker for
+//! two, by callgrind, with a limit for each.
 //!
 //! ```text
 //! cargo install gungraun-runner@0.20.0   # as the crate in Cargo.lock; and valgrind
@@ -13,9 +14,18 @@
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
 
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
 use gungraun::{
-    Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
+    Callgrind, EntryPoint, EventKind, LibraryBenchmarkConfig, library_benchmark,
+    library_benchmark_group, main,
 };
+use meridian::transport::stream::Limits;
+use meridian::transport::{Bound, Running};
+use tokio::runtime::Runtime;
 
 use scenarios::{Bed, QUERIES, Scenario};
 
@@ -34,17 +44,78 @@ fn respond(mut bed: Bed) -> Bed {
     bed
 }
 
+// Only what happens in the worker's thread is counted, all of it, from its start to its end: what
+// it does once is little beside so many queries.
+#[library_benchmark]
+#[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(605))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(888))]
+fn worker(served: Served) -> Bed {
+    served.ask_and_stop()
+}
+
+/// Nobody asks over a stream here.
+const LIMITS: Limits = Limits { connections: 1, per_client: 1, idle: MINUTE, lifetime: MINUTE };
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The engine of a scenario behind a socket with one worker.
+struct Served {
+    bed: Bed,
+    running: Running,
+    runtime: Runtime,
+}
+
+impl Served {
+    fn new(scenario: Scenario) -> Served {
+        let bed = Bed::new(scenario);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let bound = Bound::bind(&[address], 1).expect("some port is free");
+        let runtime = Runtime::new().expect("threads can be started");
+        let engine = Arc::new(ArcSwap::new(Arc::clone(bed.engine())));
+        let running = {
+            let _inside = runtime.enter();
+            bound.start(&engine, LIMITS).expect("threads can be started")
+        };
+        Served { bed, running, runtime }
+    }
+
+    /// Asks everything, each query after the reply to the last one: each is a batch of its own.
+    fn ask_and_stop(self) -> Bed {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("some port is free");
+        socket.connect(self.running.addresses()[0]).expect("it is on this machine");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("it is a time");
+        let mut reply = [0; 1232];
+        for query in self.bed.queries() {
+            socket.send(&query.message).expect("it is on this machine");
+            let length = socket.recv(&mut reply).expect("a reply");
+            assert!(length > query.message.len() && reply[..2] == query.message[..2]);
+        }
+        self.runtime.block_on(self.running.stop());
+        self.bed
+    }
+}
+
 /// Fails when there are 3 % more instructions for a query than were counted.
 fn counted(instructions: u64) -> LibraryBenchmarkConfig {
+    limited(Callgrind::default(), instructions)
+}
+
+/// The same for what is inside the function that a worker's thread runs.
+fn in_worker(instructions: u64) -> LibraryBenchmarkConfig {
+    let entry = EntryPoint::Custom("meridian::transport::udp::worker::work*".to_owned());
+    limited(Callgrind::default().entry_point(entry).clone(), instructions)
+}
+
+fn limited(mut callgrind: Callgrind, instructions: u64) -> LibraryBenchmarkConfig {
     let limit = instructions * QUERIES as u64 * 103 / 100;
     LibraryBenchmarkConfig::default()
-        .tool(Callgrind::default().hard_limits([(EventKind::Ir, limit)]))
+        .tool(callgrind.hard_limits([(EventKind::Ir, limit)]).clone())
         .clone()
 }
 
 library_benchmark_group!(name = engine, benchmarks = respond);
+library_benchmark_group!(name = transport, benchmarks = worker);
 
 main!(
     config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args(["--cache-sim=no"])),
-    library_benchmark_groups = engine
+    library_benchmark_groups = [engine, transport]
 );

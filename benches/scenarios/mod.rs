@@ -215,6 +215,12 @@ impl Bed {
         &self.engine
     }
 
+    /// What is asked.
+    #[allow(dead_code, reason = "for those who measure more than the engine")]
+    pub(crate) fn queries(&self) -> &[Query] {
+        &self.queries
+    }
+
     #[inline]
     fn respond(&mut self, number: usize) -> usize {
         let query = &self.queries[number];

@@ -110,6 +110,9 @@ impl View<'_> {
     /// when nothing is. `bounds` are those of the shares of the pools under it that keep a part
     /// of their clients.
     pub fn answer(&self, plan: PlanId, rtype: Option<Type>, bounds: &[u16]) -> Option<Resolved> {
+        if bounds.is_empty() {
+            return self.answer_part(plan, rtype, 0);
+        }
         let mut bounds: Vec<u16> = bounds.iter().copied().filter(|bound| *bound > 0).collect();
         bounds.push(Share::FULL.bound());
         bounds.sort_unstable();
@@ -130,10 +133,11 @@ impl View<'_> {
     fn answer_part(&self, plan: PlanId, rtype: Option<Type>, portion: u8) -> Option<Resolved> {
         let ask = |resort| Ask { rtype, resort, portion };
         let healthy = ask(Resort::Healthy);
-        let found = self.resolve(plan, healthy);
         // A deliberate NODATA is for when its betters are down: no share leaves a client with it.
-        if found.is_some() && !self.is_nowhere(plan, healthy) {
-            return found;
+        match self.resolve(plan, healthy) {
+            Some(Resolved::NoData) if self.is_nowhere(plan, healthy) => {}
+            Some(found) => return Some(found),
+            None => {}
         }
         let whole = self.resolve(plan, ask(Resort::Whole));
         whole.or_else(|| self.resolve(plan, ask(Resort::Drained)))

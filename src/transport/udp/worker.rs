@@ -175,6 +175,8 @@ fn count(counter: &AtomicU64, more: u64) {
 }
 
 /// Answers until told to stop, whatever happens to a batch; one of `threads` for its address.
+// On its own, for profiles to show, and for `benches/instructions` to count what is in it.
+#[inline(never)]
 fn work<R: Respond>(
     socket: &UdpSocket,
     local: IpAddr,
