@@ -46,7 +46,7 @@ on_all_down = "last-known"
 
 fn files() -> Files {
     let networks = "[geoip.networks]\n\"133.0.0.0/8\" = { country = \"JP\" }\n";
-    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\nsocket = \"../state/meridian.sock\"\n";
     Files::new()
         .with(CONFIG, format!("{SERVER}{networks}{admin}"))
         .with("config/policies/services.toml", POLICIES)

@@ -25,6 +25,7 @@ pub mod overrides;
 mod route;
 
 pub use api::description;
+pub use dashboard::outlines;
 pub use history::{Entry, History};
 pub use line::{Change, Inquiry, Line, Order, Question, Refusal, Request, Reread};
 pub use listen::{Bound, OpenError, Running};

@@ -187,6 +187,13 @@ pub(super) struct Simulate {
     /// Draw a map of which pool has which part of the world.
     #[arg(long)]
     pub(super) map: bool,
+    /// Write the map as an SVG image; needs one name.
+    #[arg(long, value_name = "FILE")]
+    pub(super) svg: Option<PathBuf>,
+    /// How much all clients of a name ask for, in the unit that pools have their `capacity` in:
+    /// 50000, or 50000qps. Without it, what the members' loads come to that were reported last.
+    #[arg(long, value_name = "LOAD", value_parser = total)]
+    pub(super) total: Option<f64>,
     #[command(flatten)]
     pub(super) weights: Weights,
     /// Print JSON.
@@ -457,6 +464,15 @@ pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
          such as 30m"
             .to_owned()
     })
+}
+
+/// A number, with a unit that says nothing more.
+fn total(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/' || c == ' ');
+    match number.parse() {
+        Ok(total) if total > 0.0 && f64::is_finite(total) => Ok(total),
+        _ => Err("write a number above 0, such as 50000 or 50000qps".to_owned()),
+    }
 }
 
 pub(super) fn client(text: &str) -> Result<ClientSubnet, String> {

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod inquiry;
+mod insight;
 mod orders;
 mod reports;
 mod world;
@@ -369,6 +370,7 @@ impl Desk {
         let engine =
             Engine { snapshot: self.snapshot.clone(), live: Arc::new(self.control.live().clone()) };
         self.retired.engines.push(self.engine.swap(Arc::new(engine)));
+        self.publish_insight();
     }
 
     fn tell_changes(&self, changes: Vec<Change>) {

@@ -220,7 +220,7 @@ impl Desk {
     }
 
     /// What is known of each check of the generation.
-    fn known(&self) -> Vec<KnownCheck<'_>> {
+    pub(super) fn known(&self) -> Vec<KnownCheck<'_>> {
         let mut known = vec![KnownCheck::default(); self.checks.len()];
         for (begun, CheckId(check)) in &self.numbers {
             known[*check as usize] = KnownCheck {
@@ -235,8 +235,8 @@ impl Desk {
 
 /// What is known of a check.
 #[derive(Debug, Clone, Copy, Default)]
-struct KnownCheck<'a> {
-    record: Option<health::Record>,
+pub(super) struct KnownCheck<'a> {
+    pub(super) record: Option<health::Record>,
     /// Why it failed the last time, if it did.
     failure: Option<&'a str>,
     /// How long the last check that succeeded took.

@@ -71,13 +71,12 @@ pub struct Scene<'a> {
 pub fn gather(scene: Scene<'_>, question: &Question) -> anyhow::Result<Facts> {
     let engine =
         Engine { snapshot: scene.snapshot.clone(), live: Arc::new(scene.control.live().clone()) };
-    let has_ecs = scene.snapshot.settings.ecs_enabled && question.length > 0;
-    let address =
-        if has_ecs { truncate(question.address, question.length) } else { question.address };
-    let client = Client::new(address);
+    let has_ecs = has_ecs(scene, question);
+    let address = address(has_ecs, question);
+    let client = Case::client(scene, question);
     let told = ask::ask(&engine, question)?;
     let known = provenance(scene.databases, scene.networks, client.address);
-    let case = Case { scene, question, client, location: &known.location };
+    let case = Case::new(scene, question, client, &known.location);
     let (length, shown) = (question.length, truncate(address, question.length));
     Ok(Facts {
         name: question.name.to_string(),
@@ -95,6 +94,15 @@ pub fn gather(scene: Scene<'_>, question: &Question) -> anyhow::Result<Facts> {
     })
 }
 
+/// Whether the client is taken from EDNS Client Subnet.
+fn has_ecs(scene: Scene<'_>, question: &Question) -> bool {
+    scene.snapshot.settings.ecs_enabled && question.length > 0
+}
+
+fn address(has_ecs: bool, question: &Question) -> IpAddr {
+    if has_ecs { truncate(question.address, question.length) } else { question.address }
+}
+
 fn answer(told: Told, client: IpAddr) -> AnswerFacts {
     AnswerFacts {
         // NoError, NXDomain, ServFail: the names of RFC 9499 but for case.
@@ -106,7 +114,7 @@ fn answer(told: Told, client: IpAddr) -> AnswerFacts {
     }
 }
 
-fn location(known: &Provenance<'_>) -> LocationFacts {
+pub(super) fn location(known: &Provenance<'_>) -> LocationFacts {
     let at = &known.location;
     let fields = [
         ("country", at.country.map(|v| v.to_string()), known.country),
@@ -159,8 +167,24 @@ impl Bound<'_> {
     }
 }
 
+impl<'a> Case<'a> {
+    pub(super) fn new(
+        scene: Scene<'a>,
+        question: &'a Question,
+        client: Client,
+        location: &'a Location,
+    ) -> Case<'a> {
+        Case { scene, question, client, location }
+    }
+
+    /// Who asks.
+    pub(super) fn client(scene: Scene<'_>, question: &Question) -> Client {
+        Client::new(address(has_ecs(scene, question), question))
+    }
+}
+
 impl Case<'_> {
-    fn steps(&self) -> Vec<Step> {
+    pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut name = self.question.name.clone();
         while steps.len() < MAX_CHAIN {

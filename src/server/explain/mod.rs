@@ -6,6 +6,7 @@
 //! as JSON.
 
 mod ask;
+mod brief;
 mod compiled;
 mod facts;
 mod gather;
@@ -14,6 +15,7 @@ mod text;
 mod whatif;
 mod words;
 
+pub use brief::brief;
 pub use facts::{Facts, StateFacts};
 pub use gather::{Scene, gather};
 pub use member::course;
