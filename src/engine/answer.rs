@@ -218,7 +218,7 @@ impl<S: Steer> Answering<'_, '_, S> {
     /// Answers a question why a client gets its answer, when it is one and its sender may ask.
     #[cold]
     fn explained(&mut self, insight: &Insight) -> Result<Option<Step>, Full> {
-        let Some(name) = insight::subject(&self.scratch.name) else { return Ok(None) };
+        let Some(name) = insight::subject(self.scratch.name.as_wire()) else { return Ok(None) };
         // The target of an alias is not what was asked.
         let is_asked = self.message.at() == HEADER + self.scratch.name.as_wire().len() + 4;
         if !is_asked || !insight.admits(self.sender.ip()) {

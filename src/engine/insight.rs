@@ -14,7 +14,7 @@ use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
 
 use super::limits::Exempt;
-use crate::wire::{LowerName, Name};
+use crate::wire::Name;
 
 /// The label that is asked with, in wire form.
 const LABEL: &[u8] = b"\x08_explain";
@@ -66,7 +66,11 @@ impl Insight {
         let lines = self.by.load().as_ref()?.explain(name, client, length);
         let mut data = Vec::new();
         for line in lines.iter().take(STRINGS) {
-            let text = &line[..line.floor_char_boundary(STRING)];
+            let mut end = line.len().min(STRING);
+            while !line.is_char_boundary(end) {
+                end -= 1;
+            }
+            let text = &line[..end];
             data.push(text.len() as u8);
             data.extend_from_slice(text.as_bytes());
         }
@@ -88,9 +92,9 @@ impl Insight {
     }
 }
 
-/// The name that is to be explained, when `asked` asks for that.
-pub(super) fn subject(asked: &LowerName) -> Option<Name> {
-    Name::from_wire(asked.as_wire().strip_prefix(LABEL)?).ok()
+/// The name that is to be explained, when `asked`, in wire form and lower case, asks for that.
+pub(super) fn subject(asked: &[u8]) -> Option<Name> {
+    Name::from_wire(asked.strip_prefix(LABEL)?).ok()
 }
 
 #[cfg(test)]
@@ -111,7 +115,7 @@ mod tests {
     #[test]
     fn the_name_stands_behind_the_label() {
         let lower = |text: &str| text.parse::<Name>().unwrap().to_lower();
-        let subject = |text: &str| subject(&lower(text)).map(|name| name.to_string());
+        let subject = |text: &str| subject(lower(text).as_wire()).map(|name| name.to_string());
         assert_eq!(subject("_explain.www.example.com"), Some("www.example.com.".to_owned()));
         assert_eq!(subject("_explain"), Some(".".to_owned()));
         assert_eq!(subject("_explains.example.com"), None);

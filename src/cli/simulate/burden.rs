@@ -66,7 +66,7 @@ pub(super) fn present(config: &Config, generation: &Generation, pools: &[PoolId]
         });
         let loads: Vec<f64> = loads.map(f64::from).collect();
         let mean = loads.iter().sum::<f64>() / loads.len() as f64;
-        (pool.capacity > 0 && !loads.is_empty()).then(|| mean * pool.capacity as f64)
+        (pool.capacity > 0 && !loads.is_empty()).then_some(mean * pool.capacity as f64)
     };
     pools.iter().map(work).sum()
 }

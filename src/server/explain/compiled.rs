@@ -1,7 +1,9 @@
 //! The compiled side of a decision, beside the evaluated one: the row of the prefix table, the
 //! order of preference, and what is ready for the client.
 
-use hickory_proto::op::{Message, Query};
+use std::net::IpAddr;
+
+use hickory_proto::op::{Message, OpCode, Query};
 use hickory_proto::rr::{Name as HickoryName, RecordType};
 use hickory_proto::serialize::binary::BinDecodable;
 
@@ -10,7 +12,7 @@ use super::gather::{Bound, Case};
 use crate::steering::Panic;
 use crate::steering::answers::{Look, Outcome, Row};
 use crate::steering::model::{MemberData, Spread};
-use crate::steering::plan::{Plan, PlanId};
+use crate::steering::plan::{Paths, Plan, PlanId};
 use crate::wire::Type;
 
 /// Octets of a DNS message before its question.
@@ -118,7 +120,7 @@ impl Case<'_> {
             return Vec::new();
         };
         // Their owner is a pointer to the question of a message.
-        let mut question = Message::response(0, hickory_proto::op::OpCode::Query);
+        let mut question = Message::response(0, OpCode::Query);
         question.add_query(Query::query(owner, RecordType::from(self.question.rtype.0)));
         let Ok(mut message) = question.to_vec() else { return Vec::new() };
         message[HEADER - 6..HEADER - 4].copy_from_slice(&(records.len() as u16).to_be_bytes());
@@ -150,7 +152,8 @@ impl Case<'_> {
     }
 }
 
-fn candidate_by(paths: &crate::steering::plan::Paths, is_first: bool) -> Option<String> {
+/// How a candidate of a choice is rated, and whether it is the one in force.
+fn candidate_by(paths: &Paths, is_first: bool) -> Option<String> {
     let nearest = paths.iter().filter_map(|(_, ms)| *ms).min();
     let held = is_first.then_some("in force");
     let network = nearest.map(|ms| format!("{ms} ms by the network"));
@@ -164,8 +167,8 @@ fn candidate_by(paths: &crate::steering::plan::Paths, is_first: bool) -> Option<
 /// Type and data of a record.
 fn octets(data: &MemberData) -> (Type, Vec<u8>) {
     let octets = match data {
-        MemberData::Address(std::net::IpAddr::V4(address)) => address.octets().to_vec(),
-        MemberData::Address(std::net::IpAddr::V6(address)) => address.octets().to_vec(),
+        MemberData::Address(IpAddr::V4(address)) => address.octets().to_vec(),
+        MemberData::Address(IpAddr::V6(address)) => address.octets().to_vec(),
         MemberData::Alias(name) => name.as_wire().to_vec(),
         MemberData::Data { rdata, .. } => rdata.to_vec(),
     };

@@ -5,7 +5,7 @@ use super::gather::{Bound, Case};
 use super::words;
 use crate::steering::answers::Outcome;
 use crate::steering::evaluate::evaluate;
-use crate::steering::model::{PoolId, PoolState, Target};
+use crate::steering::model::{PolicyId, PoolId, PoolState, Target};
 use crate::steering::resolve::View;
 use crate::steering::share::Share;
 use crate::steering::trace::Trace;
@@ -43,8 +43,8 @@ impl Case<'_> {
         if trace.kind == "pool" {
             return Some(vec![self.pool(&trace.name)?]);
         }
-        let policies = (0..).map(crate::steering::model::PolicyId).zip(&model.policies);
-        let found = policies.into_iter().find(|(_, policy)| policy.name == trace.name);
-        found.map(|(id, _)| model.pools_under(Target::Policy(id)))
+        let policies = (0..).map(PolicyId).zip(&model.policies);
+        let mut named = policies.filter(|(_, policy)| policy.name == trace.name);
+        named.next().map(|(id, _)| model.pools_under(Target::Policy(id)))
     }
 }
