@@ -187,8 +187,9 @@ fn past(serving: &Serving, client: &str, at: u64) -> (u16, Value) {
 /// When the last entry of a kind was made.
 fn last(files: &Files, kind: &str) -> u64 {
     let output = files.run(&["ctl", "events", "--json"]);
-    let entries = output.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let entry = entries.filter(|entry| entry["kind"] == kind).last().unwrap();
+    let mut entries =
+        output.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let entry = entries.rfind(|entry| entry["kind"] == kind).unwrap();
     entry["at"].as_u64().unwrap()
 }
 
