@@ -228,3 +228,62 @@ fn names_pools_and_logs_that_are_not_there_are_named() {
         assert!(output.code == 2 && output.stderr.contains(said), "{arguments:?}: {output:?}");
     }
 }
+
+/// With capacities, and members that said how busy they are.
+fn with_capacities() -> Files {
+    let policies = POLICIES
+        .replace("[pool.us]\n", "[pool.us]\ncapacity = 40_000\n")
+        .replace("[pool.eu]\n", "[pool.eu]\ncapacity = 60_000\n");
+    files().with("config/policies/p.toml", policies)
+}
+
+#[test]
+fn expected_load_is_held_against_capacity() {
+    let files = with_capacities();
+    let of = |more: &[&str]| {
+        let arguments = ["simulate", "draw.example.com", "--total", "50000qps"];
+        files.run(&[&arguments, more].concat())
+    };
+    let facts = json(&of(&["--every-failure", "--json"]));
+    assert_eq!(facts["total"], 50_000.0);
+    let target = &facts["targets"][0];
+    let outlets = target["outlets"].as_array().unwrap();
+    let burden = |pool: &str| {
+        let outlet = outlets.iter().find(|outlet| outlet["outlet"] == pool).unwrap();
+        outlet["burden"].clone()
+    };
+    let near = |value: &Value, wanted: f64| (value.as_f64().unwrap() - wanted).abs() < 1e-6;
+    assert!(near(&burden("us")["expected"], 37_500.0) && near(&burden("us")["load"], 0.9375));
+    assert!(near(&burden("eu")["load"], 12_500.0 / 60_000.0));
+    // Without eu all come to us, which is too small; that is the worst.
+    let worst = &target["failures"][0];
+    assert_eq!(worst["down"], serde_json::json!(["eu"]));
+    assert_eq!(worst["overloaded"][0][0], "us");
+    assert!(near(&worst["overloaded"][0][1], 1.25));
+    let text = of(&["--every-failure"]).stdout;
+    assert!(text.contains("37.5 k of 40.0 k, 93.8 %"), "{text}");
+    assert!(text.contains("us OVER its capacity: 125.0 %"), "{text}");
+    let down = of(&["--down", "eu"]).stdout;
+    assert!(down.contains("50.0 k of 40.0 k, 125.0 %: OVER"), "{down}");
+
+    let all = files.run(&["simulate", "--total", "50000"]);
+    assert!(all.code == 2 && all.stderr.contains("name one"), "{all:?}");
+    let wrong = files.run(&["simulate", "draw.example.com", "--total", "much"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("50000qps"), "{wrong:?}");
+}
+
+#[test]
+fn the_map_is_an_image_with_every_country_in_the_colour_of_its_pool() {
+    let files = files();
+    let output = files.run(&["simulate", "www.example.com", "--svg", "world.svg"]);
+    assert_eq!(output.code, 0, "{output:?}");
+    let image = std::fs::read_to_string(files.path("world.svg")).unwrap();
+    assert!(image.starts_with("<svg ") && image.ends_with("</svg>\n"));
+    let line = |of: &str| image.lines().find(|line| line.contains(of)).unwrap().to_owned();
+    assert!(line("<title>DE: eu 100.0 %").starts_with("<path d=\"M"));
+    let colour = |line: String| line.split("fill=\"").nth(1).unwrap()[..7].to_owned();
+    assert_eq!(colour(line("<title>FR: eu 100.0 %")), colour(line("<title>eu</title>")));
+    assert_ne!(colour(line("<title>JP: ap")), colour(line("<title>eu</title>")));
+    assert!(line("<text").contains(">ap "), "the largest share comes first");
+    assert!(image.matches("<path").count() > 150);
+}

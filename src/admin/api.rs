@@ -20,10 +20,10 @@ use serde::de::DeserializeOwned;
 use super::access::{self, Peer};
 use super::dashboard;
 use super::history::{Entry, History};
-use super::line::{self, Change, Line, Order, Place, Question, Refusal, Request};
+use super::line::{self, Change, Inquiry, Line, Order, Place, Question, Refusal, Request};
 use super::message::{
     Changed, Drain, Explained, Force, Health, KeptGeneration, Problem, Reload, Report, Reported,
-    Reread, Restore, Resume, Resumed, Rollback, RolledBack, Status, World,
+    Reread, Restore, Resume, Resumed, Rollback, RolledBack, Status, World, time,
 };
 use super::metrics::{self, Counts};
 use super::route::{self, Route};
@@ -174,17 +174,25 @@ struct Asked {
     rtype: Option<String>,
     /// The client: an address, or the subnet that a resolver would send for it.
     client: String,
+    /// Pools that are supposed to be down, with commas between.
+    down: Option<String>,
+    /// With the state that was in force then, in milliseconds since 1970, as far as the history
+    /// has it.
+    at: Option<u64>,
+    /// Also what is compiled at each step.
+    #[serde(default)]
+    trace: bool,
 }
 
 async fn explain(
     State(office): Here,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Explained>, Refusal> {
-    let question = question(query(asked)?)?;
-    office.line()?.ask(|back| Request::Explain(question, back)).await?.map(Json)
+    let inquiry = inquiry(query(asked)?)?;
+    office.line()?.ask(|back| Request::Explain(inquiry, back)).await?.map(Json)
 }
 
-fn question(asked: Asked) -> Result<Question, Refusal> {
+fn inquiry(asked: Asked) -> Result<Inquiry, Refusal> {
     let invalid = |what: &str, text: &str| Refusal::Invalid(format!("`{text}` is no {what}"));
     let name = asked.name.parse().map_err(|_| invalid("name", &asked.name))?;
     let rtype = asked.rtype.as_deref().unwrap_or("A");
@@ -197,7 +205,10 @@ fn question(asked: Asked) -> Result<Question, Refusal> {
             (net.addr(), net.prefix_len())
         }
     };
-    Ok(Question { name, rtype, address, length })
+    let down = asked.down.iter().flat_map(|down| down.split(','));
+    let down = down.map(str::trim).filter(|pool| !pool.is_empty()).map(str::to_owned).collect();
+    let (at, is_traced) = (asked.at.map(time), asked.trace);
+    Ok(Inquiry { question: Question { name, rtype, address, length }, down, at, is_traced })
 }
 
 /// A steered name, as it stands in the address.

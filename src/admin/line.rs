@@ -19,7 +19,7 @@ pub enum Request {
     /// Every pool and member.
     Health(oneshot::Sender<Health>),
     /// Which answer a client gets, and why.
-    Explain(Question, oneshot::Sender<Result<Explained, Refusal>>),
+    Explain(Inquiry, oneshot::Sender<Result<Explained, Refusal>>),
     /// Where the clients of a steered name are sent.
     World(Name, oneshot::Sender<Result<World, Refusal>>),
     /// An order about a pool.
@@ -47,6 +47,19 @@ pub struct Question {
     pub address: IpAddr,
     /// Bits that are known of the address.
     pub length: u8,
+}
+
+/// A question to explain, and in which state.
+#[derive(Debug, Clone)]
+pub struct Inquiry {
+    /// The question.
+    pub question: Question,
+    /// Pools that are supposed to be down.
+    pub down: Vec<String>,
+    /// When it was asked; `None` for now.
+    pub at: Option<SystemTime>,
+    /// Whether to tell what is compiled at each step.
+    pub is_traced: bool,
 }
 
 /// An order about a pool.

@@ -25,8 +25,9 @@ pub mod overrides;
 mod route;
 
 pub use api::description;
+pub use dashboard::outlines;
 pub use history::{Entry, History};
-pub use line::{Change, Line, Order, Question, Refusal, Request, Reread};
+pub use line::{Change, Inquiry, Line, Order, Question, Refusal, Request, Reread};
 pub use listen::{Bound, OpenError, Running};
 pub use message::{Health, Status, World};
 pub use metrics::Counts;

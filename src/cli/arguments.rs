@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::ctl::Ctl;
 use super::latency::Level;
+use crate::config;
 use crate::wire::{Name, Type};
 
 /// Authoritative GeoDNS and global server load balancing.
@@ -37,8 +39,8 @@ pub(super) enum Command {
     /// Say which answer a client gets, and every reason for it.
     ///
     /// Works from the files; verdicts of health checks come from the state directory while they
-    /// are younger than ten minutes, and what is not known counts as up. Exits with 0, or with 1
-    /// when no such name is served.
+    /// are younger than ten minutes, and what is not known counts as up. With --server it is a
+    /// running server that says it. Exits with 0, or with 1 when no such name is served.
     Explain(Explain),
     /// Say where the world's clients go: the share of each pool, by country, and what failures
     /// would do.
@@ -131,6 +133,25 @@ pub(super) struct Check {
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
+    #[command(flatten)]
+    pub(super) asked: Asked,
+    /// Ask a running server instead of the files: the one that the configuration file is of, or
+    /// that at a control socket or at http://127.0.0.1:9153.
+    #[arg(long, value_name = "SOCKET|URL", num_args = 0..=1, default_missing_value = "")]
+    pub(super) server: Option<String>,
+    /// With the state that a running server was in then: 2026-12-01T22:00:00Z, or so long ago: 30m.
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "server")]
+    pub(super) at: Option<SystemTime>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) config: Config,
+}
+
+/// A question to explain.
+#[derive(Debug, Args)]
+pub(super) struct Asked {
     /// The name asked for.
     pub(super) name: Name,
     /// The type asked for.
@@ -142,11 +163,10 @@ pub(super) struct Explain {
     /// Suppose that this pool is down; may be given often.
     #[arg(long, value_name = "POOL")]
     pub(super) down: Vec<String>,
-    /// Print JSON.
+    /// Also print what is compiled at each step: the row of the prefix table, the class with its
+    /// order of preference, and the answer that is ready for it.
     #[arg(long)]
-    pub(super) json: bool,
-    #[command(flatten)]
-    pub(super) config: Config,
+    pub(super) trace: bool,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +187,13 @@ pub(super) struct Simulate {
     /// Draw a map of which pool has which part of the world.
     #[arg(long)]
     pub(super) map: bool,
+    /// Write the map as an SVG image; needs one name.
+    #[arg(long, value_name = "FILE")]
+    pub(super) svg: Option<PathBuf>,
+    /// How much all clients of a name ask for, in the unit that pools have their `capacity` in:
+    /// 50000, or 50000qps. Without it, what the members' loads come to that were reported last.
+    #[arg(long, value_name = "LOAD", value_parser = total)]
+    pub(super) total: Option<f64>,
     #[command(flatten)]
     pub(super) weights: Weights,
     /// Print JSON.
@@ -426,6 +453,25 @@ fn share(text: &str) -> Result<f64, String> {
     match number.unwrap_or_else(|| text.parse()) {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("write a share such as 5% or 0.05".to_owned()),
+    }
+}
+
+/// A moment, or how long ago it was.
+pub(super) fn moment(text: &str) -> Result<SystemTime, String> {
+    let ago = config::duration::parse(text).and_then(|ago| SystemTime::now().checked_sub(ago));
+    ago.or_else(|| config::maintenance::moment(text)).ok_or_else(|| {
+        "write a date, a time and the zone, such as 2026-12-01T22:00:00Z, or how long ago it was, \
+         such as 30m"
+            .to_owned()
+    })
+}
+
+/// A number, with a unit that says nothing more.
+fn total(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == '/' || c == ' ');
+    match number.parse() {
+        Ok(total) if total > 0.0 && f64::is_finite(total) => Ok(total),
+        _ => Err("write a number above 0, such as 50000 or 50000qps".to_owned()),
     }
 }
 

@@ -1,15 +1,18 @@
 //! `meridian explain`: which answer a client gets, and every reason.
 //!
-//! From the files; what there is to say is [`server::explain`](crate::server::explain)'s.
+//! From the files, or from a running server; what there is to say is
+//! [`server::explain`](crate::server::explain)'s.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use super::arguments::Explain;
-use super::report;
+use super::{ctl, report};
+use crate::admin::message::millis;
 use crate::admin::{Overrides, Question};
 use crate::health::{CheckId, Store};
+use crate::server::explain::StateFacts;
 use crate::server::{Generation, explain, hosts};
 use crate::steering::control::Control;
 use crate::steering::model::PoolState;
@@ -43,6 +46,7 @@ pub(super) fn suppose(
     let unknown = vec![None; generation.checks.len()];
     // What an operator said to a server is not said of files.
     let overrides = Overrides::default();
+    let state = StateFacts { of: "files", down: down.to_vec(), ..StateFacts::default() };
     let scene = explain::Scene {
         snapshot: &generation.snapshot,
         control,
@@ -50,9 +54,11 @@ pub(super) fn suppose(
         networks: &generation.networks,
         checks: &generation.checks,
         records: &unknown,
+        failures: &[],
         hosts: &hosts::Table::default(),
         overrides: &overrides,
-        supposed_down: down,
+        state: &state,
+        is_traced: false,
         now: SystemTime::UNIX_EPOCH,
     };
     let facts = explain::gather(scene, question)?;
@@ -72,6 +78,14 @@ pub(super) fn suppose(
 }
 
 pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
+    match &arguments.server {
+        Some(at) => ctl::explain(&arguments.config.config, at, arguments),
+        None => from_files(arguments),
+    }
+}
+
+fn from_files(arguments: &Explain) -> anyhow::Result<ExitCode> {
+    let asked = &arguments.asked;
     let Some((config, mut generation)) = report::generation(&arguments.config.config) else {
         return Ok(ExitCode::from(super::FAILED));
     };
@@ -100,14 +114,16 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
     for (name, known) in &hosts.of {
         control.set_fresh_until(name, known.until);
     }
-    // What an operator said to the server is said by a running server (`meridian ctl explain`).
+    // What an operator said to the server is said by a running server (`--server`).
     let overrides = Overrides::default();
-    for name in &arguments.down {
+    for name in &asked.down {
         control.force(report::pool_named(&generation, name)?, Some(PoolState::Down));
     }
     control.evaluate_choices();
     control.tick(now);
     control.settle();
+    let (at, down) = (millis(now), asked.down.clone());
+    let state = StateFacts { of: "files", at, down, ..StateFacts::default() };
     let scene = explain::Scene {
         snapshot: &generation.snapshot,
         control: &control,
@@ -115,16 +131,18 @@ pub(super) fn run(arguments: &Explain) -> anyhow::Result<ExitCode> {
         networks: &generation.networks,
         checks: &generation.checks,
         records: &records,
+        failures: &[],
         hosts: &hosts,
         overrides: &overrides,
-        supposed_down: &arguments.down,
+        state: &state,
+        is_traced: asked.trace,
         now,
     };
     let question = Question {
-        name: arguments.name.clone(),
-        rtype: arguments.rtype,
-        address: arguments.client.address,
-        length: arguments.client.length,
+        name: asked.name.clone(),
+        rtype: asked.rtype,
+        address: asked.client.address,
+        length: asked.client.length,
     };
     let facts = explain::gather(scene, &question)?;
     let out = &mut io::stdout().lock();

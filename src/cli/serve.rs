@@ -9,7 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::arguments::Serve;
-use super::{ctl, descriptors, logging, report};
+use super::{descriptors, logging, report};
+use crate::admin::message::utc;
 use crate::admin::{self, History, OpenError, Reread};
 use crate::config::{self, Config, Limits};
 use crate::server::{self, Event, First, ReloadError, Reloaded, Server, Watch, When};
@@ -33,7 +34,7 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         tracing::error!("generation {number} was kept and cannot be used any more");
     }
     if let Some(fallback) = lineage.fallback() {
-        let (number, since) = (fallback.generation, ctl::utc(fallback.at));
+        let (number, since) = (fallback.generation, utc(fallback.at));
         tracing::error!(
             "the files have mistakes: serving generation {number} instead, kept since {since}; \
              repair the files and reload"

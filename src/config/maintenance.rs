@@ -85,9 +85,8 @@ impl Maintenance {
     }
 }
 
-/// A moment between 1970 and 9999.
 fn time(key: &str, text: &Spanned<TimeText>, reader: &mut Reader<'_>) -> Option<SystemTime> {
-    let found = text.value.0.parse::<Datetime>().ok().and_then(moment);
+    let found = moment(&text.value.0);
     if found.is_none() {
         let message = format!("`{key}` is no moment");
         let help = "write a date, a time and the zone, such as 2026-12-01T22:00:00Z or \
@@ -97,7 +96,9 @@ fn time(key: &str, text: &Spanned<TimeText>, reader: &mut Reader<'_>) -> Option<
     found
 }
 
-fn moment(written: Datetime) -> Option<SystemTime> {
+/// A moment between 1970 and 9999: a date, a time and the zone, as files and commands have it.
+pub fn moment(text: &str) -> Option<SystemTime> {
+    let written: Datetime = text.parse().ok()?;
     let (date, time, offset) = (written.date?, written.time?, written.offset?);
     let minutes = match offset {
         Offset::Z => 0,
@@ -113,7 +114,7 @@ fn moment(written: Datetime) -> Option<SystemTime> {
     let second = time.second.map_or(0, i64::from);
     let of_day = i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + second;
     let seconds = u64::try_from(days * 86_400 + of_day - minutes * 60).ok()?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    UNIX_EPOCH.checked_add(Duration::new(seconds, time.nanosecond.unwrap_or(0)))
 }
 
 /// Lints for records that maintenance would leave with nothing: one for each moment in which all
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn moments_are_those_of_the_calendar() {
         let seconds = |text: &str| {
-            let moment = moment(text.parse().unwrap())?;
+            let moment = moment(text)?;
             Some(moment.duration_since(UNIX_EPOCH).unwrap().as_secs())
         };
         assert_eq!(seconds("1970-01-01T00:00:00Z"), Some(0));

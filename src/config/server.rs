@@ -48,6 +48,8 @@ pub struct Server {
     pub cookie_secret: Option<Secret>,
     /// Further secrets whose cookies are accepted.
     pub cookie_accept: Vec<Secret>,
+    /// Who may ask over DNS why a client gets its answer.
+    pub explain_from: Vec<IpNet>,
 }
 
 /// The server's identifier, which may name the generation in force.
@@ -197,6 +199,7 @@ impl Server {
                 .flat_map(|secrets| &secrets.value)
                 .filter_map(|secret| cookie_secret("cookie_accept", secret, reader))
                 .collect(),
+            explain_from: networks(spec.explain_from, reader),
         }
     }
 }
@@ -443,7 +446,7 @@ impl Limits {
             nxdomains_per_second: nxdomains,
             errors_per_second: errors,
             slip: u32::try_from(slip).unwrap_or(2),
-            exempt: exempt(spec.exempt, reader),
+            exempt: networks(spec.exempt, reader),
             require_cookies_over: queries,
             tcp_connections: usize::try_from(in_all).unwrap_or(1024),
             tcp_per_client: usize::try_from(each).unwrap_or(64),
@@ -454,8 +457,8 @@ impl Limits {
     }
 }
 
-/// The networks that are never limited.
-fn exempt(spec: Option<Spanned<Vec<Spanned<String>>>>, reader: &mut Reader<'_>) -> Vec<IpNet> {
+/// Networks of senders.
+fn networks(spec: Option<Spanned<Vec<Spanned<String>>>>, reader: &mut Reader<'_>) -> Vec<IpNet> {
     let texts = spec.map(|spec| spec.value).unwrap_or_default();
     let read = |text: &Spanned<String>| reader.place(&text.range, place::prefix(&text.value));
     texts.iter().filter_map(read).collect()

@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 
 use crate::steering::{Answer, Client, Panic};
+use crate::wire::header::HEADER;
 use crate::wire::{Rcode, Subnet, Type};
-use crate::zone::rrset::Owner;
+use crate::zone::rrset::{Owner, QUESTION};
 use crate::zone::{Found, Outcome, RecordId, Zone};
 
 use super::alias::{self, MAX_CHAIN, Place, Substituted};
 use super::message::{Full, Message, Section};
 use super::options::ExtendedError;
 use super::usual::Known;
-use super::{Engine, Scratch, Steer, additional};
+use super::{Engine, Insight, Scratch, Steer, additional, insight};
 
 /// An answer on its way into a message. The name asked for is in the scratch.
 pub(super) struct Answering<'a, 'o, S> {
@@ -201,11 +202,43 @@ impl<S: Steer> Answering<'_, '_, S> {
     /// Writes the SOA of a negative answer (RFC 2308 section 3).
     #[inline]
     fn negative(&mut self, zone: Zone<'_>, apex: u16, rcode: Rcode) -> Result<Step, Full> {
+        if self.qtype == Type::TXT
+            && let Some(insight) = self.engine.snapshot.settings.insight.as_deref()
+            && let Some(step) = self.explained(insight)?
+        {
+            return Ok(step);
+        }
         self.message.rrset(Section::Authority, zone.negative(), Owner::Pointer(apex), apex)?;
         self.zone = zone.number();
         Ok(Step::Done(rcode))
     }
 }
+
+impl<S: Steer> Answering<'_, '_, S> {
+    /// Answers a question why a client gets its answer, when it is one and its sender may ask.
+    #[cold]
+    fn explained(&mut self, insight: &Insight) -> Result<Option<Step>, Full> {
+        let Some(name) = insight::subject(self.scratch.name.as_wire()) else { return Ok(None) };
+        // The target of an alias is not what was asked.
+        let is_asked = self.message.at() == HEADER + self.scratch.name.as_wire().len() + 4;
+        if !is_asked || !insight.admits(self.sender.ip()) {
+            return Ok(None);
+        }
+        let (client, length) = match self.subnet {
+            Some(subnet) => (subnet.address, subnet.source),
+            None => (self.sender.ip(), 0),
+        };
+        self.scope = length;
+        let Some(data) = insight.explain(&name, client, length) else {
+            return Ok(Some(Step::Done(Rcode::REFUSED)));
+        };
+        self.message.record(Section::Answer, QUESTION, TXT, [&data, &[]])?;
+        Ok(Some(Step::Done(Rcode::NOERROR)))
+    }
+}
+
+/// The fixed part of an explanation: TXT, class IN, not to be kept.
+const TXT: [u8; 8] = [0, 16, 0, 1, 0, 0, 0, 0];
 
 /// The fixed part of the one record that answers ANY (RFC 8482 section 4.2): HINFO, class IN, an
 /// hour.

@@ -10,6 +10,7 @@ mod answer;
 mod chaos;
 mod clock;
 pub mod cookie;
+mod insight;
 pub mod limits;
 mod message;
 mod options;
@@ -34,6 +35,7 @@ use usual::Known;
 
 pub use clock::Clock;
 pub use cookie::{CookieState, Secrets};
+pub use insight::{Explain, Insight};
 pub use limits::{Limited, Limits};
 pub use snapshot::{Settings, Snapshot};
 pub use steer::Steer;

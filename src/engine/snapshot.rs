@@ -1,9 +1,11 @@
 //! Everything fixed by one generation of the configuration.
 
+use std::sync::Arc;
+
 use super::cookie::Secrets;
 use crate::zone::Zones;
 
-use super::{Limits, transfer::Transfers};
+use super::{Insight, Limits, transfer::Transfers};
 
 /// What one reload made; immutable, and swapped as a whole.
 #[derive(Debug, Default)]
@@ -33,6 +35,8 @@ pub struct Settings {
     pub keepalive: u16,
     /// How much one client gets over UDP.
     pub limits: Limits,
+    /// Who may ask over DNS why a client gets its answer, and who says it.
+    pub insight: Option<Arc<Insight>>,
 }
 
 impl Default for Settings {
@@ -45,6 +49,7 @@ impl Default for Settings {
             version: Box::default(),
             keepalive: 100,
             limits: Limits::default(),
+            insight: None,
         }
     }
 }

@@ -178,6 +178,10 @@ fn apex(name: &[u8], zone: Zone<'_>) -> u16 {
 /// Writes the SOA of a negative answer (RFC 2308 section 3).
 #[inline(never)]
 fn negative(name: &[u8], zone: Zone<'_>, out: &mut [u8], rcode: Rcode) -> Option<Sections> {
+    // `_explain` may ask for something else than the name itself.
+    if name.starts_with(b"\x08_") {
+        return None;
+    }
     let apex = apex(name, zone);
     let end = zone.negative().write(out, end_of(name), Owner::Pointer(apex), apex)?;
     Some((end, 0, 1, rcode))

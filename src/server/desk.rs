@@ -3,6 +3,7 @@
 
 mod calendar;
 mod inquiry;
+mod insight;
 mod orders;
 mod reports;
 mod world;
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use calendar::Calendar;
+pub(super) use orders::in_force;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{block_in_place, spawn_blocking};
 use tokio::time::MissedTickBehavior;
@@ -368,6 +370,7 @@ impl Desk {
         let engine =
             Engine { snapshot: self.snapshot.clone(), live: Arc::new(self.control.live().clone()) };
         self.retired.engines.push(self.engine.swap(Arc::new(engine)));
+        self.publish_insight();
     }
 
     fn tell_changes(&self, changes: Vec<Change>) {

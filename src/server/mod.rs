@@ -18,6 +18,7 @@ pub mod explain;
 pub mod first;
 pub mod fixed;
 pub mod generations;
+mod hindsight;
 pub mod hosts;
 mod journal;
 pub mod notify;

@@ -8,6 +8,8 @@
 //!              other addresses of hosts ┘
 //! ```
 
+mod past;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

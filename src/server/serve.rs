@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::admin::{self, Counts, History, Line, Overrides, Request, Reread};
+use crate::admin::{self, Counts, History, Inquiry, Line, Override, Overrides, Request, Reread};
 use crate::health::{self, Checker, Options, Report, Store};
 use crate::server::build::Generation;
 use crate::server::desk::{Desk, Outcomes, Places, Ties};
@@ -241,10 +241,27 @@ async fn dispatch(
                     let _ = back.send(reloader.generations().await);
                 });
             }
+            Request::Explain(inquiry @ Inquiry { at: Some(at), .. }, back) => {
+                let desk = desk.clone();
+                tokio::spawn(async move {
+                    let words = overrides(&desk).await;
+                    let path = path.as_deref();
+                    let _ = back.send(reloader.explain_past(path, inquiry, at, words).await);
+                });
+            }
             // When the desk has gone, so has the request's way back, and whoever asks sees that.
             request => drop(desk.send(request).await),
         }
     }
+}
+
+/// The operator's words in force.
+async fn overrides(desk: &mpsc::Sender<Request>) -> Vec<Override> {
+    let (back, status) = oneshot::channel();
+    if desk.send(Request::Status(back)).await.is_err() {
+        return Vec::new();
+    }
+    status.await.map(|status| status.overrides).unwrap_or_default()
 }
 
 /// What has no name is counted under this one.

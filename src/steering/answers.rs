@@ -1,5 +1,7 @@
 //! Finished answers: what one bound target says to each class of clients, ready to copy.
 
+mod look;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
@@ -7,8 +9,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::steering::hints;
-use crate::steering::model::{MemberData, Model, PoolId};
+pub use look::{Look, Row};
+
+use crate::steering::model::{MemberData, Model};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::served::{Answer, Client, Panic, Served, Spin};
 use crate::steering::spread::{self, Candidate};
@@ -359,26 +362,9 @@ impl Writer<'_> {
         Choice::Ring { first, count, take, rotor: source * self.columns + column, is_alias }
     }
 
-    /// What a member puts into answers now.
-    fn data(&self, id: PoolId, index: usize) -> MemberData {
-        let pool = self.model.pool(id);
-        let member = &pool.members[index];
-        match (&member.data, self.standings.get(id.0 as usize)) {
-            (MemberData::Data { rtype, rdata }, Some(standing)) => {
-                let left = hints::without_down(pool, standing, member);
-                let rdata = left.unwrap_or_else(|| rdata.clone());
-                MemberData::Data { rtype: *rtype, rdata }
-            }
-            (data, _) => data.clone(),
-        }
-    }
-
     /// Appends one record; true when it is an alias.
     fn record(&self, bytes: &mut Vec<u8>, item: Item) -> bool {
-        let data = match item {
-            Item::Member(pool, index) => self.data(pool, index),
-            Item::Address(address) => MemberData::Address(address),
-        };
+        let data = item.data(self.model, self.standings);
         let rtype = data.rtype().unwrap_or(Type::CNAME);
         let v4;
         let v6;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::steering::answers::Answers;
+use crate::steering::answers::{Answers, Look};
 use crate::steering::served::{Client, Served, Spin};
 use crate::wire::Type;
 use crate::zone::RecordId;
@@ -26,6 +26,12 @@ pub struct Slot {
 }
 
 impl Live {
+    /// What a question of `qtype` about `record` from `client` goes through.
+    pub fn look(&self, record: RecordId, qtype: Type, client: Client) -> Look<'_> {
+        let slot = self.slots[record.0 as usize];
+        self.answers[slot.answers as usize].look(qtype, client, slot.seed)
+    }
+
     /// The answer of `record` to a question of `qtype` (not ANY) from `client`.
     #[inline(always)]
     pub fn serve(

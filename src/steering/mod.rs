@@ -29,6 +29,7 @@ pub mod model;
 pub mod plan;
 pub mod preference;
 pub mod rating;
+pub mod reach;
 pub mod resolve;
 pub mod served;
 pub mod share;

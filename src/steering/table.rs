@@ -88,6 +88,21 @@ impl ClassTable {
         }
     }
 
+    /// The first and the last address of the range that a place is in. `address` is the one that
+    /// was found there.
+    pub fn row(&self, address: IpAddr, place: Place) -> (IpAddr, IpAddr) {
+        match address {
+            IpAddr::V4(_) => {
+                let (first, last) = self.v4.row(place);
+                (IpAddr::V4(first.into()), IpAddr::V4(last.into()))
+            }
+            IpAddr::V6(_) => {
+                let (first, last) = self.v6.row(place);
+                (IpAddr::V6(first.into()), IpAddr::V6(last.into()))
+            }
+        }
+    }
+
     /// The length of the widest prefix around `address` with its class throughout.
     #[inline]
     pub fn class_scope(&self, address: IpAddr, place: Place) -> u8 {
@@ -215,6 +230,12 @@ impl<A: Indexed> Family<A> {
             map.push(range.first, range.class);
         }
         map
+    }
+
+    fn row(&self, place: Place) -> (A, A) {
+        let index = place.range as usize;
+        let next = self.ranges.get(index + 1).and_then(|next| next.first.previous());
+        (self.ranges[index].first, next.unwrap_or(A::MAX))
     }
 
     #[inline]

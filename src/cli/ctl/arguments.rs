@@ -1,14 +1,13 @@
 //! What can be typed after `meridian ctl`.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 
 use crate::admin::message::{Forced, Reportable};
-use crate::cli::arguments::{ClientSubnet, client};
+use crate::cli::arguments::{Asked, moment};
 use crate::config;
-use crate::wire::{Name, Type};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Ctl {
@@ -123,14 +122,11 @@ pub(in crate::cli) enum CtlCommand {
     Generations,
     /// Say which answer a client gets from the running server, and every reason for it.
     Explain {
-        /// The name asked for.
-        name: Name,
-        /// The type asked for.
-        #[arg(default_value = "A")]
-        rtype: Type,
-        /// The client: an address, or the subnet that a resolver would send for it.
-        #[arg(long, value_name = "IP[/LENGTH]", value_parser = client)]
-        client: ClientSubnet,
+        #[command(flatten)]
+        asked: Asked,
+        /// With the state that it was in then: 2026-12-01T22:00:00Z, or so long ago: 30m.
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        at: Option<SystemTime>,
     },
     /// What happened: verdicts, holds, warnings, pools, shares, panics, overrides, reports,
     /// reloads.

@@ -5,22 +5,23 @@ mod reach;
 mod text;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::arguments::{Asked, Explain};
 use super::report;
 use crate::admin::Entry;
 use crate::admin::message::{
     Changed, Drain, Explained, Force, Health, KeptGeneration, Reload, Report, Reported, Reread,
     Restore, Resume, Resumed, Rollback, RolledBack, Status, millis,
 };
-use arguments::{CtlCommand, Order};
+use arguments::{CtlCommand, Order, Reach};
 use reach::{Failure, Server};
 
 pub(super) use arguments::Ctl;
-pub(super) use text::utc;
 
 /// The server refused, or there is no such name.
 const REFUSED: u8 = 1;
@@ -29,12 +30,32 @@ const REFUSED: u8 = 1;
 const WAIT: u64 = 25;
 
 pub(super) fn run(arguments: &Ctl) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let done = runtime.block_on(async {
+    end(async {
         let server = Server::at(&arguments.reach)?;
         command(&server, arguments).await
-    });
-    match done {
+    })
+}
+
+/// `meridian explain --server`: `at` is a control socket, a URL, or empty for the server that the
+/// configuration file `config` is of.
+pub(super) fn explain(config: &Path, at: &str, arguments: &Explain) -> anyhow::Result<ExitCode> {
+    let mut reach =
+        Reach { config: config.to_owned(), socket: None, server: None, token_file: None };
+    match at {
+        "" => {}
+        url if url.contains("://") => reach.server = Some(url.to_owned()),
+        socket => reach.socket = Some(socket.into()),
+    }
+    end(async {
+        let server = Server::at(&reach)?;
+        explained(&server, &arguments.asked, arguments.at, arguments.json).await
+    })
+}
+
+/// Does what is to be done, and says why it was not.
+fn end(work: impl Future<Output = Result<ExitCode, Failure>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(work) {
         Ok(code) => Ok(code),
         Err(Failure::Refused(text)) => {
             report::say(&text);
@@ -111,21 +132,34 @@ async fn command(server: &Server, arguments: &Ctl) -> Result<ExitCode, Failure> 
             let list: Vec<KeptGeneration> = server.read("/v1/generations").await?;
             show(json, &list, |out| text::generations(&list, out))?;
         }
-        CtlCommand::Explain { name, rtype, client } => {
-            let client = format!("{}/{}", client.address, client.length);
-            let query =
-                [("name", name.to_string()), ("type", rtype.to_string()), ("client", client)];
-            let explained: Explained = server.ask("/v1/explain", &query).await?;
-            show(json, &explained.facts, |out| out.write_all(explained.text.as_bytes()))?;
-            if !explained.exists {
-                return Ok(ExitCode::from(REFUSED));
-            }
-        }
+        CtlCommand::Explain { asked, at } => return explained(server, asked, *at, json).await,
         CtlCommand::Events { since, limit, follow } => {
             events(server, json, *since, *limit, *follow).await?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn explained(
+    server: &Server,
+    asked: &Asked,
+    at: Option<SystemTime>,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let Asked { name, rtype, client, down, trace } = asked;
+    let client = format!("{}/{}", client.address, client.length);
+    let mut query =
+        vec![("name", name.to_string()), ("type", rtype.to_string()), ("client", client)];
+    if !down.is_empty() {
+        query.push(("down", down.join(",")));
+    }
+    query.extend(at.map(|at| ("at", millis(at).to_string())));
+    if *trace {
+        query.push(("trace", true.to_string()));
+    }
+    let explained: Explained = server.ask("/v1/explain", &query).await?;
+    show(json, &explained.facts, |out| out.write_all(explained.text.as_bytes()))?;
+    Ok(if explained.exists { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
 }
 
 fn parts(order: &Order) -> (Option<String>, Option<u64>, bool) {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::map;
+use super::burden::{Burden, overloaded};
+use super::{map, svg};
 use crate::cli::arguments::Simulate;
 use crate::cli::people::Clients;
 use crate::geo::{Coordinates, LocationId, country};
@@ -12,7 +13,7 @@ use crate::server::Generation;
 use crate::steering::census::{self, Kin, Outlet};
 use crate::steering::control::Control;
 use crate::steering::latency;
-use crate::steering::model::{PoolId, PoolState, Target};
+use crate::steering::model::{Model, PoolId, PoolState, Target};
 use crate::zone::RecordId;
 
 /// All of it.
@@ -22,8 +23,14 @@ pub(super) struct Facts {
     pub(super) down: Vec<String>,
     /// `people` or `queries`.
     pub(super) unit: &'static str,
+    /// How much all clients ask for, in the unit of `capacity`, when that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) total: Option<f64>,
     /// One for each target of the names.
     pub(super) targets: Vec<TargetFacts>,
+    /// The map of the one target, when it is wanted.
+    #[serde(skip)]
+    pub(super) image: Option<String>,
 }
 
 /// Names that are bound to one target.
@@ -61,6 +68,9 @@ pub(super) struct OutletFacts {
     /// The round trip in milliseconds that this distance takes, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ms: Option<(f64, f64)>,
+    /// What it gets to do, when that and its capacity are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) burden: Option<Burden>,
 }
 
 /// A continent or a country.
@@ -82,35 +92,50 @@ pub(super) struct FailureFacts {
     pub(super) lost: f64,
     /// The outlet that gets the most clients on top, its part before and after.
     pub(super) most_loaded: Option<(String, f64, f64)>,
+    /// Pools that get more than they can do, the worst first, with their loads: 1.0 is full.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) overloaded: Vec<(String, f64)>,
 }
 
 /// How much goes from each place to each outlet.
 type Flows = HashMap<(Outlet, LocationId), f64>;
 
-pub(super) fn gather(
-    generation: &Generation,
-    control: &mut Control,
-    clients: &Clients,
-    wanted: &[RecordId],
-    arguments: &Simulate,
-) -> Facts {
-    let model = &generation.steering.model;
+/// Records by what they are bound to.
+pub(super) fn by_target(model: &Model, wanted: &[RecordId]) -> BTreeMap<Target, Vec<RecordId>> {
     let mut of_target: BTreeMap<Target, Vec<RecordId>> = BTreeMap::new();
     for id in wanted {
         of_target.entry(model.records[id.0 as usize].target).or_default().push(*id);
     }
-    let mut targets: Vec<TargetFacts> = of_target
+    of_target
+}
+
+/// `total` is how much all clients ask for, in the unit of `capacity`.
+pub(super) fn gather(
+    generation: &Generation,
+    control: &mut Control,
+    clients: &Clients,
+    wanted: BTreeMap<Target, Vec<RecordId>>,
+    total: Option<f64>,
+    arguments: &Simulate,
+) -> Facts {
+    let model = &generation.steering.model;
+    let mut image = None;
+    let mut targets: Vec<TargetFacts> = wanted
         .into_iter()
         .map(|(target, records)| {
             let compiled = &generation.steering.compiled;
             let kin = clients.of(&compiled.targets[compiled.number(target)], &generation.atlas);
-            let subject = Subject { generation, target, record: records[0], kin };
+            let subject = Subject { generation, target, record: records[0], kin, total };
             let name = |id: &RecordId| model.records[id.0 as usize].owner.to_string();
-            subject.facts(records.iter().map(name).collect(), control, arguments)
+            let facts = subject.facts(records.iter().map(name).collect(), control, arguments);
+            if arguments.svg.is_some() {
+                image = Some(subject.image(control, &facts));
+            }
+            facts
         })
         .collect();
     targets.sort_by(|a, b| a.names.cmp(&b.names));
-    Facts { down: arguments.down.clone(), unit: clients.unit(), targets }
+    Facts { down: arguments.down.clone(), unit: clients.unit(), total, targets, image }
 }
 
 /// One target, its clients, and a record of it.
@@ -119,6 +144,7 @@ struct Subject<'a> {
     target: Target,
     record: RecordId,
     kin: Vec<(Kin, f64)>,
+    total: Option<f64>,
 }
 
 impl Subject<'_> {
@@ -136,9 +162,16 @@ impl Subject<'_> {
             .iter()
             .map(|(outlet, people)| {
                 let km = self.distances(*outlet, &flows);
+                let share = people / clients;
                 OutletFacts {
                     outlet: outlet.name(model).to_owned(),
-                    share: people / clients,
+                    share,
+                    burden: match outlet {
+                        Outlet::Pool(id) => {
+                            self.total.and_then(|it| Burden::of(model.pool(*id), share, it))
+                        }
+                        _ => None,
+                    },
                     clients: *people,
                     km,
                     ms: km.map(|(half, most)| {
@@ -229,8 +262,11 @@ impl Subject<'_> {
         }
         let mut found: Vec<FailureFacts> =
             cases.iter().map(|case| self.failure(control, flows, case)).collect();
+        let worst = |failure: &FailureFacts| failure.overloaded.first().map_or(0.0, |it| it.1);
         found.sort_by(|a, b| {
-            b.lost.total_cmp(&a.lost).then_with(|| highest(b).total_cmp(&highest(a)))
+            let by_load = worst(b).total_cmp(&worst(a));
+            let by_share = highest(b).total_cmp(&highest(a));
+            b.lost.total_cmp(&a.lost).then(by_load).then(by_share)
         });
         found
     }
@@ -265,6 +301,7 @@ impl Subject<'_> {
             down: down.iter().map(|pool| model.pool(*pool).name.clone()).collect(),
             moved: moved / clients,
             lost: lost(&new) / clients,
+            overloaded: overloaded(self.generation, &new, clients, self.total),
             most_loaded: most_loaded.map(|(outlet, old, new)| {
                 (outlet.name(model).to_owned(), old / clients, new / clients)
             }),
@@ -279,6 +316,23 @@ impl Subject<'_> {
             Some((self.coordinates(*location)?, number, *weight))
         });
         map::Map::draw(points, outlets.iter().map(|facts| facts.outlet.clone()).collect())
+    }
+
+    /// The map as an image.
+    fn image(&self, control: &Control, facts: &TargetFacts) -> String {
+        let flows = self.flows(control);
+        let code = |location: LocationId| {
+            let country = self.generation.atlas.location(location).country;
+            country.map_or(String::new(), |code| code.to_string())
+        };
+        let countries = self.places(&flows, code).into_iter();
+        let countries = countries.map(|place| (place.place.clone(), place)).collect();
+        let model = &self.generation.steering.model;
+        let pools = model.pools_under(self.target).into_iter().filter_map(|id| {
+            let pool = model.pool(id);
+            Some((pool.name.clone(), pool.coordinates?))
+        });
+        svg::draw(facts, &countries, &pools.collect::<Vec<_>>())
     }
 
     fn coordinates(&self, location: LocationId) -> Option<Coordinates> {

@@ -2,14 +2,17 @@
 //!
 //! Facts are gathered first and then shown, as text or as JSON.
 
+mod burden;
 mod facts;
 mod map;
+mod svg;
 mod text;
 
+use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 pub(super) use self::text::{count, percent};
 
@@ -21,7 +24,7 @@ use crate::steering::model::PoolState;
 use crate::zone::RecordId;
 
 pub(super) fn run(arguments: &Simulate) -> anyhow::Result<ExitCode> {
-    let Some((_, mut generation)) = report::generation(&arguments.config.config) else {
+    let Some((config, mut generation)) = report::generation(&arguments.config.config) else {
         return Ok(ExitCode::from(super::FAILED));
     };
     generation.suppose_hosts();
@@ -41,7 +44,21 @@ pub(super) fn run(arguments: &Simulate) -> anyhow::Result<ExitCode> {
         arguments.names.is_empty() || arguments.names.contains(&record.owner)
     });
     let wanted: Vec<RecordId> = wanted.map(|(id, _)| id).collect();
-    let facts = facts::gather(&generation, &mut control, &clients, &wanted, arguments);
+    let targets = facts::by_target(model, &wanted);
+    if targets.len() != 1 && (arguments.svg.is_some() || arguments.total.is_some()) {
+        bail!("--svg and --total are about one name, and {} are steered: name one", wanted.len());
+    }
+    let total = match targets.keys().next() {
+        Some(target) if targets.len() == 1 => {
+            let present = || burden::present(&config, &generation, &model.pools_under(*target));
+            arguments.total.or_else(present)
+        }
+        _ => None,
+    };
+    let facts = facts::gather(&generation, &mut control, &clients, targets, total, arguments);
+    if let (Some(path), Some(image)) = (&arguments.svg, &facts.image) {
+        fs::write(path, image).with_context(|| path.display().to_string())?;
+    }
     let out = &mut io::stdout().lock();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *out, &facts)?;

@@ -21,21 +21,23 @@ pub(super) fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
         if index > 0 {
             writeln!(out)?;
         }
-        self::target(target, facts.unit, out)?;
+        self::target(target, facts, out)?;
     }
     Ok(())
 }
 
-fn target(facts: &TargetFacts, unit: &str, out: &mut dyn Write) -> io::Result<()> {
+fn target(facts: &TargetFacts, all: &Facts, out: &mut dyn Write) -> io::Result<()> {
+    let unit = all.unit;
     write!(out, "{}", facts.names[..facts.names.len().min(LISTED)].join(", "))?;
     if facts.names.len() > LISTED {
         write!(out, " and {} more", facts.names.len() - LISTED)?;
     }
     writeln!(out, " (by {}): {} {unit}", facts.target, count(facts.clients))?;
     let width = facts.outlets.iter().map(|outlet| outlet.outlet.len()).max().unwrap_or(0).max(6);
+    let heading = if all.total.is_some() { "  load of capacity" } else { "" };
     writeln!(
         out,
-        "  {:<width$}  {:>7}  {:>8}  {:>15}  {:>13}",
+        "  {:<width$}  {:>7}  {:>8}  {:>15}  {:>13}{heading}",
         "pool", "share", unit, "km, half / 95 %", "about ms"
     )?;
     for outlet in &facts.outlets {
@@ -64,10 +66,20 @@ fn outlet(facts: &OutletFacts, width: usize, out: &mut dyn Write) -> io::Result<
         percent(facts.share),
         count(facts.clients)
     )?;
-    if let (Some((half_km, most_km)), Some((half_ms, most_ms))) = (facts.km, facts.ms) {
-        let km = format!("{half_km:.0} / {most_km:.0}");
-        let ms = format!("{half_ms:.0} / {most_ms:.0}");
-        write!(out, "  {km:>15}  {ms:>13}")?;
+    let (km, ms) = match (facts.km, facts.ms) {
+        (Some((half_km, most_km)), Some((half_ms, most_ms))) => {
+            (format!("{half_km:.0} / {most_km:.0}"), format!("{half_ms:.0} / {most_ms:.0}"))
+        }
+        _ if facts.burden.is_none() => return writeln!(out),
+        _ => Default::default(),
+    };
+    write!(out, "  {km:>15}  {ms:>13}")?;
+    if let Some(burden) = &facts.burden {
+        let (expected, capacity) = (count(burden.expected), count(burden.capacity as f64));
+        write!(out, "  {expected} of {capacity}, {}", percent(burden.load))?;
+        if burden.is_over() {
+            write!(out, ": OVER")?;
+        }
     }
     writeln!(out)
 }
@@ -109,6 +121,9 @@ fn failures(failures: &[FailureFacts], out: &mut dyn Write) -> io::Result<()> {
             && after > before
         {
             write!(out, ", most to {pool}: {} to {}", percent(*before), percent(*after))?;
+        }
+        for (pool, load) in &failure.overloaded {
+            write!(out, "; {pool} OVER its capacity: {}", percent(*load))?;
         }
         writeln!(out)?;
     }

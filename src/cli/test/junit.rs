@@ -47,7 +47,7 @@ fn case(path: &str, outcome: &Outcome, out: &mut String) {
 }
 
 /// Text as it may stand in XML, in an attribute too.
-fn escaped(text: &str) -> String {
+pub(in crate::cli) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

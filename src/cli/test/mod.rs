@@ -7,6 +7,8 @@ mod judge;
 mod junit;
 mod text;
 
+pub(super) use junit::escaped;
+
 use std::fs;
 use std::io;
 use std::path::Path;

@@ -95,6 +95,10 @@ pub struct ServerSpec {
     /// Further secrets, whose cookies are accepted while `cookie_secret` is changed.
     #[schemars(extend("default" = []))]
     pub cookie_accept: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Networks from which TXT queries for `_explain.` before a name are told why a client gets
+    /// its answer.
+    #[schemars(extend("default" = []))]
+    pub explain_from: Option<Spanned<Vec<Spanned<String>>>>,
     /// User to run as after binding. Not yet supported.
     #[schemars(extend("enum" = [""]))]
     pub user: Option<Spanned<NotYet>>,

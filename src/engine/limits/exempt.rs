@@ -35,7 +35,7 @@ impl Exempt {
 
     /// Whether the sender of a packet is in one of them.
     #[inline]
-    pub(super) fn contains(&self, client: IpAddr) -> bool {
+    pub(in crate::engine) fn contains(&self, client: IpAddr) -> bool {
         match client {
             IpAddr::V4(address) => *self.v4.find(address.into()).value,
             IpAddr::V6(address) => *self.v6.find(address.into()).value,

@@ -6,7 +6,7 @@ use rustls::crypto::aws_lc_rs;
 
 use crate::config::{self, Config};
 use crate::engine::limits::{Exempt, Limits, Rates};
-use crate::engine::{Secrets, Settings};
+use crate::engine::{Insight, Secrets, Settings};
 
 /// What the engine does in one way or another.
 pub(super) fn build(config: &Config) -> Settings {
@@ -23,6 +23,7 @@ pub(super) fn build(config: &Config) -> Settings {
         version: server.version.as_bytes().into(),
         keepalive: u16::try_from(idle).unwrap_or(u16::MAX),
         limits: limits(&config.limits),
+        insight: Insight::new(&server.explain_from),
     }
 }
 

@@ -7,9 +7,10 @@ use crate::admin::message::{
     Course, DatabaseStatus, Explained, Health, HeldPool, MemberHealth, NAMED, PoolCounts,
     PoolHealth, Status, Zone, millis,
 };
-use crate::admin::{Override, Question, Refusal, Request};
+use crate::admin::{Inquiry, Override, Refusal, Request};
 use crate::health::{self, CheckId};
-use crate::server::explain;
+use crate::server::explain::{self, StateFacts};
+use crate::steering::control::Control;
 use crate::steering::model::{Member, Pool, PoolId, PoolState};
 use crate::steering::standing::Resort;
 
@@ -21,7 +22,7 @@ impl Desk {
         match request {
             Request::Status(back) => drop(back.send(self.status())),
             Request::Health(back) => drop(back.send(self.health())),
-            Request::Explain(question, back) => drop(back.send(self.explain(&question))),
+            Request::Explain(inquiry, back) => drop(back.send(self.explain(inquiry))),
             Request::World(name, back) => self.world(&name, back),
             Request::Change(change, back) => {
                 let changed = self.change(change);
@@ -179,32 +180,47 @@ impl Desk {
         }
     }
 
-    fn explain(&self, question: &Question) -> Result<Explained, Refusal> {
-        let records: Vec<_> = self.known().into_iter().map(|known| known.record).collect();
-        let hosts = self.hosts.borrow().clone();
+    fn explain(&self, inquiry: Inquiry) -> Result<Explained, Refusal> {
+        let Inquiry { question, down, is_traced, .. } = inquiry;
+        let known = self.known();
+        let records: Vec<_> = known.iter().map(|known| known.record).collect();
+        let failures: Vec<_> = known.iter().map(|known| known.failure).collect();
+        let (hosts, now) = (self.hosts.borrow().clone(), SystemTime::now());
+        let supposed = if down.is_empty() { None } else { Some(self.suppose(&down, now)?) };
+        let (generation, at) = (Some(self.generation), millis(now));
+        let state = StateFacts { of: "server", generation, at, down, remarks: Vec::new() };
         let scene = explain::Scene {
             snapshot: &self.snapshot,
-            control: &self.control,
+            control: supposed.as_ref().unwrap_or(&self.control),
             databases: &self.places.databases,
             networks: &self.places.networks,
             checks: &self.checks,
             records: &records,
+            failures: &failures,
             hosts: &hosts,
             overrides: &self.overrides,
-            supposed_down: &[],
-            now: SystemTime::now(),
+            state: &state,
+            is_traced,
+            now,
         };
-        let invalid = |error: anyhow::Error| Refusal::Invalid(format!("{error:#}"));
-        let facts = explain::gather(scene, question).map_err(invalid)?;
-        let mut text = Vec::new();
-        let written = explain::write(&facts, &mut text).map_err(anyhow::Error::from);
-        let json = serde_json::to_value(&facts).map_err(anyhow::Error::from);
-        let (exists, facts) = (facts.exists, written.and(json).map_err(invalid)?);
-        Ok(Explained { exists, facts, text: String::from_utf8_lossy(&text).into_owned() })
+        explain::explained(scene, &question)
+    }
+
+    /// What would be answered if these pools were down.
+    fn suppose(&self, down: &[String], now: SystemTime) -> Result<Control, Refusal> {
+        let pools = down.iter().map(|name| self.pool_wanted(name));
+        let pools = pools.collect::<Result<Vec<PoolId>, Refusal>>()?;
+        let mut control = self.control.clone();
+        for pool in pools {
+            control.force(pool, Some(PoolState::Down));
+        }
+        control.guard(now);
+        control.settle();
+        Ok(control)
     }
 
     /// What is known of each check of the generation.
-    fn known(&self) -> Vec<KnownCheck<'_>> {
+    pub(super) fn known(&self) -> Vec<KnownCheck<'_>> {
         let mut known = vec![KnownCheck::default(); self.checks.len()];
         for (begun, CheckId(check)) in &self.numbers {
             known[*check as usize] = KnownCheck {
@@ -219,8 +235,8 @@ impl Desk {
 
 /// What is known of a check.
 #[derive(Debug, Clone, Copy, Default)]
-struct KnownCheck<'a> {
-    record: Option<health::Record>,
+pub(super) struct KnownCheck<'a> {
+    pub(super) record: Option<health::Record>,
     /// Why it failed the last time, if it did.
     failure: Option<&'a str>,
     /// How long the last check that succeeded took.

@@ -226,7 +226,7 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
 }
 
 /// A word as steering has it.
-fn in_force(word: &Override) -> control::Override {
+pub(in crate::server) fn in_force(word: &Override) -> control::Override {
     match word.state {
         OverrideState::Up => control::Override::Forced(PoolState::Up),
         OverrideState::Down => control::Override::Forced(PoolState::Down),

@@ -12,6 +12,8 @@ pub struct Facts {
     pub name: String,
     /// The type asked for.
     pub rtype: String,
+    /// The state that is explained.
+    pub state: StateFacts,
     /// Who asks.
     pub client: ClientFacts,
     /// Where the client is.
@@ -23,6 +25,22 @@ pub struct Facts {
     /// Whether the name is served.
     #[serde(skip)]
     pub exists: bool,
+}
+
+/// Which state is explained.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StateFacts {
+    /// `files`: what they say, with what checks said last; `server`: what a server knows now;
+    /// `history`: what it knows of an earlier time.
+    pub of: &'static str,
+    /// The number of the generation, of a server.
+    pub generation: Option<u64>,
+    /// When that is or was, in milliseconds since 1970.
+    pub at: u64,
+    /// Pools that are supposed to be down.
+    pub down: Vec<String>,
+    /// What is not known of an earlier time, and what stands in for it.
+    pub remarks: Vec<String>,
 }
 
 /// Who asks.
@@ -78,6 +96,61 @@ pub struct SteeredFacts {
     /// `on_all_down`.
     pub exception: Option<String>,
     pub decision: TargetFacts,
+    /// Only when each step is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiled: Option<CompiledFacts>,
+}
+
+/// What is compiled for the client.
+#[derive(Debug, Serialize)]
+pub struct CompiledFacts {
+    /// `null` where the target looks at no place: all clients are of one class.
+    pub row: Option<RowFacts>,
+    pub class: u32,
+    /// What the class prefers.
+    pub order: PlanFacts,
+    pub cell: CellFacts,
+    /// The records that walking the tree of policies leads to.
+    pub evaluated: Vec<String>,
+    /// Whether both come to the same.
+    pub agrees: bool,
+}
+
+/// A row of the prefix table.
+#[derive(Debug, Serialize)]
+pub struct RowFacts {
+    pub first: String,
+    pub last: String,
+    /// The ECS scope while another than the first choice answers.
+    pub class_scope: u8,
+    /// The ECS scope while the first choice answers.
+    pub first_choice_scope: u8,
+}
+
+/// An order of preference.
+#[derive(Debug, Serialize)]
+pub struct PlanFacts {
+    /// A weight, an estimate, or that it is the choice in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    pub what: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub of: Vec<PlanFacts>,
+}
+
+/// What is ready for the class.
+#[derive(Debug, Serialize)]
+pub struct CellFacts {
+    /// `null` where there are no answers of the type.
+    pub number: Option<usize>,
+    pub is_first_choice_up: bool,
+    /// Whether a hash of the client's network decides.
+    pub is_hashed: bool,
+    /// What stands in because nothing is up.
+    pub stands_in: Option<&'static str>,
+    /// The data of all records that this client may be told.
+    pub answer: Vec<String>,
+    pub scope: u8,
 }
 
 /// A pool or policy, as it was looked into.
@@ -98,7 +171,19 @@ pub struct TargetFacts {
 pub struct ConsideredFacts {
     pub by: String,
     pub fate: Fate,
+    /// The answer if it were up, of one that was passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub if_up: Option<IfUpFacts>,
     pub target: TargetFacts,
+}
+
+/// An answer that is not given.
+#[derive(Debug, Serialize)]
+pub struct IfUpFacts {
+    /// How it would be made.
+    pub outcome: String,
+    /// The records that the client may be told then.
+    pub records: Vec<String>,
 }
 
 /// A member of a pool.
@@ -112,6 +197,11 @@ pub struct MemberFacts {
     pub state: &'static str,
     /// Who says so, and since when.
     pub by: String,
+    /// Why its last check failed, if it did and that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// Seconds since its check says so.
+    pub since_seconds_ago: Option<u64>,
     /// Seconds since the last check.
     pub checked_seconds_ago: Option<u64>,
     /// What its checks say beyond up and down.

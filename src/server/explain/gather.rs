@@ -9,8 +9,8 @@ use hickory_proto::op::ResponseCode;
 
 use super::ask::{self, Told};
 use super::facts::{
-    AnswerFacts, ClientFacts, ConsideredFacts, Facts, Field, LocationFacts, SteeredFacts, Step,
-    TargetFacts,
+    AnswerFacts, ClientFacts, ConsideredFacts, Facts, Field, LocationFacts, StateFacts,
+    SteeredFacts, Step, TargetFacts,
 };
 use super::words;
 use crate::admin::{Overrides, Question};
@@ -24,8 +24,9 @@ use crate::steering::Client;
 use crate::steering::answers::Outcome as Decided;
 use crate::steering::control::{Control, Cut};
 use crate::steering::evaluate::{Asker, evaluate};
-use crate::steering::model::PoolId;
+use crate::steering::model::{PoolId, Record};
 use crate::steering::resolve::Resolved;
+use crate::steering::spread;
 use crate::steering::trace::{Fate, Trace};
 use crate::wire::{LowerName, Name, Type};
 use crate::zone::{Outcome, RecordId, Rrset};
@@ -48,12 +49,16 @@ pub struct Scene<'a> {
     pub checks: &'a [Check],
     /// What is known of each check.
     pub records: &'a [Option<health::Record>],
+    /// Why the last of each check failed, where that is known.
+    pub failures: &'a [Option<&'a str>],
     /// What host names stand for.
     pub hosts: &'a Table,
     /// The operator's word.
     pub overrides: &'a Overrides,
-    /// Pools that are supposed to be down.
-    pub supposed_down: &'a [String],
+    /// Which state it is.
+    pub state: &'a StateFacts,
+    /// Whether to tell what is compiled at each step.
+    pub is_traced: bool,
     /// Now.
     pub now: SystemTime,
 }
@@ -66,17 +71,17 @@ pub struct Scene<'a> {
 pub fn gather(scene: Scene<'_>, question: &Question) -> anyhow::Result<Facts> {
     let engine =
         Engine { snapshot: scene.snapshot.clone(), live: Arc::new(scene.control.live().clone()) };
-    let has_ecs = scene.snapshot.settings.ecs_enabled && question.length > 0;
-    let address =
-        if has_ecs { truncate(question.address, question.length) } else { question.address };
-    let client = Client::new(address);
+    let has_ecs = has_ecs(scene, question);
+    let address = address(has_ecs, question);
+    let client = Case::client(scene, question);
     let told = ask::ask(&engine, question)?;
     let known = provenance(scene.databases, scene.networks, client.address);
-    let case = Case { scene, question, client, location: &known.location };
+    let case = Case::new(scene, question, client, &known.location);
     let (length, shown) = (question.length, truncate(address, question.length));
     Ok(Facts {
         name: question.name.to_string(),
         rtype: question.rtype.to_string(),
+        state: scene.state.clone(),
         client: ClientFacts {
             subnet: format!("{shown}/{length}"),
             source: if has_ecs { "EDNS Client Subnet" } else { "the packet's source" },
@@ -87,6 +92,15 @@ pub fn gather(scene: Scene<'_>, question: &Question) -> anyhow::Result<Facts> {
         exists: !matches!(told.rcode, ResponseCode::NXDomain | ResponseCode::Refused),
         answer: answer(told, address),
     })
+}
+
+/// Whether the client is taken from EDNS Client Subnet.
+fn has_ecs(scene: Scene<'_>, question: &Question) -> bool {
+    scene.snapshot.settings.ecs_enabled && question.length > 0
+}
+
+fn address(has_ecs: bool, question: &Question) -> IpAddr {
+    if has_ecs { truncate(question.address, question.length) } else { question.address }
 }
 
 fn answer(told: Told, client: IpAddr) -> AnswerFacts {
@@ -100,7 +114,7 @@ fn answer(told: Told, client: IpAddr) -> AnswerFacts {
     }
 }
 
-fn location(known: &Provenance<'_>) -> LocationFacts {
+pub(super) fn location(known: &Provenance<'_>) -> LocationFacts {
     let at = &known.location;
     let fields = [
         ("country", at.country.map(|v| v.to_string()), known.country),
@@ -133,13 +147,44 @@ fn from(origin: Origin<'_>) -> String {
 /// One question, with everything needed to find its reasons.
 pub(super) struct Case<'a> {
     pub(super) scene: Scene<'a>,
-    question: &'a Question,
-    client: Client,
+    pub(super) question: &'a Question,
+    pub(super) client: Client,
     location: &'a Location,
 }
 
+/// A steered record that the way leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bound<'a> {
+    pub(super) id: RecordId,
+    pub(super) record: &'a Record,
+    pub(super) last_known: Option<&'a Resolved>,
+}
+
+impl Bound<'_> {
+    /// The hash seed of its name.
+    pub(super) fn seed(self) -> u64 {
+        spread::seed(self.record.owner.to_lower().as_wire())
+    }
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(
+        scene: Scene<'a>,
+        question: &'a Question,
+        client: Client,
+        location: &'a Location,
+    ) -> Case<'a> {
+        Case { scene, question, client, location }
+    }
+
+    /// Who asks.
+    pub(super) fn client(scene: Scene<'_>, question: &Question) -> Client {
+        Client::new(address(has_ecs(scene, question), question))
+    }
+}
+
 impl Case<'_> {
-    fn steps(&self) -> Vec<Step> {
+    pub(super) fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut name = self.question.name.clone();
         while steps.len() < MAX_CHAIN {
@@ -197,18 +242,19 @@ impl Case<'_> {
 
     fn steered(&self, id: RecordId) -> (SteeredFacts, Option<Name>) {
         let model = &self.scene.control.steering().model;
-        let record = &model.records[id.0 as usize];
-        let (client, location) = (self.client, self.location);
-        let asker = Asker { client, location, rtype: self.question.rtype };
-        let evaluation = evaluate(self.scene.control.view(), record, asker, None);
-        let (ttl, cut) = self.scene.control.ttl(id);
+        let (record, control) = (&model.records[id.0 as usize], self.scene.control);
+        let last_known = control.last_known(id, self.question.rtype, self.client.address);
+        let bound = Bound { id, record, last_known };
+        let evaluation = evaluate(control.view(), record, self.asker(), last_known);
+        let (ttl, cut) = control.ttl(id);
         let facts = SteeredFacts {
             site: record.site.clone(),
             ttl,
             ttl_cut: cut.map(|cut| self.cut(record.ttl, &cut)),
             outcome: words::outcome(&evaluation.outcome),
             exception: words::exception(&evaluation),
-            decision: self.target(&evaluation.trace),
+            decision: self.target(bound, &evaluation.trace),
+            compiled: self.scene.is_traced.then(|| self.compiled(bound, &evaluation.outcome)),
         };
         let alias = match &evaluation.outcome {
             Decided::Resolved(Resolved::Ring(ring)) if self.question.rtype != Type::CNAME => {
@@ -219,7 +265,17 @@ impl Case<'_> {
         (facts, alias)
     }
 
-    fn target(&self, trace: &Trace) -> TargetFacts {
+    /// Who asks.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker { client: self.client, location: self.location, rtype: self.question.rtype }
+    }
+
+    /// What hashes tell the client apart by.
+    pub(super) fn key(&self) -> u64 {
+        spread::client_key(self.client.address)
+    }
+
+    fn target(&self, bound: Bound<'_>, trace: &Trace) -> TargetFacts {
         TargetFacts {
             name: trace.name.clone(),
             kind: trace.kind,
@@ -231,7 +287,11 @@ impl Case<'_> {
                 .map(|considered| ConsideredFacts {
                     by: considered.by.clone(),
                     fate: self.fate(&considered.fate, &considered.trace),
-                    target: self.target(&considered.trace),
+                    if_up: match considered.fate {
+                        Fate::PassedOver(_) => self.if_up(bound, &considered.trace),
+                        _ => None,
+                    },
+                    target: self.target(bound, &considered.trace),
                 })
                 .collect(),
             members: trace.members.iter().map(|member| self.member(&trace.name, member)).collect(),

@@ -31,11 +31,24 @@ pub fn course(record: &health::Record, check: &Check, now: SystemTime) -> Course
     }
 }
 
+/// A member's state, and who says so.
+struct Said<'a> {
+    state: &'static str,
+    by: String,
+    /// How many seconds ago it was checked.
+    age: Option<u64>,
+    /// What its check knows, when that is what counts.
+    record: Option<&'a health::Record>,
+}
+
 impl Case<'_> {
     /// The facts about a member of a pool.
     pub(super) fn member(&self, pool: &str, member: &MemberTrace) -> MemberFacts {
-        let (state, by, age) = self.verdict(pool, member.check);
+        let Said { state, by, age, record } = self.verdict(pool, member.check);
         let course = age.and(member.check).map(|check| self.course(check));
+        let failure = record.and(member.check).and_then(|check| self.failure(check));
+        let ago =
+            |then: SystemTime| self.scene.now.duration_since(then).unwrap_or_default().as_secs();
         let mut course = course.unwrap_or_default();
         course.warnings.extend(self.hints_down(pool, &member.name));
         MemberFacts {
@@ -44,6 +57,8 @@ impl Case<'_> {
             host: self.host(pool, &member.name),
             state,
             by,
+            failure,
+            since_seconds_ago: record.map(|record| ago(record.state.since)),
             checked_seconds_ago: age,
             course,
             is_offered: member.is_offered,
@@ -77,8 +92,15 @@ impl Case<'_> {
         }
     }
 
+    /// Why a target is down, as its last check had it.
+    fn failure(&self, check: CheckId) -> Option<String> {
+        let is_down = |record: &health::Record| !record.state.verdict.is_usable();
+        self.scene.records[check.0 as usize].as_ref().filter(|record| is_down(record))?;
+        self.scene.failures.get(check.0 as usize)?.map(str::to_owned)
+    }
+
     /// The state of all members of a pool, when a person's word is stronger than the checks.
-    fn word(&self, pool: &str) -> Option<(&'static str, String, Option<u64>)> {
+    fn word(&self, pool: &str) -> Option<Said<'_>> {
         let state = match self.scene.control.standing(self.pool(pool)?).state {
             PoolState::Up => "up",
             PoolState::Down => "down",
@@ -89,30 +111,32 @@ impl Case<'_> {
             Some(said) if said.state.as_str() == state => said.to_string(),
             _ => "the pool's `state` in the file".to_owned(),
         };
-        Some((state, by, None))
+        Some(Said { state, by, age: None, record: None })
     }
 
-    /// A member's state, who says so, and how many seconds ago it was checked.
-    fn verdict(&self, pool: &str, check: Option<CheckId>) -> (&'static str, String, Option<u64>) {
-        if self.scene.supposed_down.iter().any(|name| name == pool) {
-            return ("down", "supposed by --down".to_owned(), None);
+    /// A member's state, and who says so.
+    fn verdict(&self, pool: &str, check: Option<CheckId>) -> Said<'_> {
+        let said = |state, by: String| Said { state, by, age: None, record: None };
+        if self.scene.state.down.iter().any(|name| name == pool) {
+            return said("down", "supposed by --down".to_owned());
         }
         if let Some(word) = self.word(pool) {
             return word;
         }
         let Some(id) = check else {
-            return ("up", "no monitor".to_owned(), None);
+            return said("up", "no monitor".to_owned());
         };
         let check = &self.scene.checks[id.0 as usize];
         let what = format!("monitor {} of {}", check.monitor.name, check.target);
         let Some(record) = &self.scene.records[id.0 as usize] else {
-            return ("unknown", format!("{what}: not checked yet, counts as up"), None);
+            return said("unknown", format!("{what}: not checked yet, counts as up"));
         };
         let ago =
             |then: SystemTime| self.scene.now.duration_since(then).unwrap_or_default().as_secs();
         let since = ago(record.state.since);
         let by = format!("{what}, for {since} s{}", self.parts(check));
-        (record.state.verdict.as_str(), by, record.at.map(ago))
+        let (state, age) = (record.state.verdict.as_str(), record.at.map(ago));
+        Said { state, by, age, record: Some(record) }
     }
 
     /// What a composite goes by, and how that is.

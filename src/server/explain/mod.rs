@@ -6,13 +6,17 @@
 //! as JSON.
 
 mod ask;
+mod brief;
+mod compiled;
 mod facts;
 mod gather;
 mod member;
 mod text;
+mod whatif;
 mod words;
 
-pub use facts::Facts;
+pub use brief::brief;
+pub use facts::{Facts, StateFacts};
 pub use gather::{Scene, gather};
 pub use member::course;
-pub use text::write;
+pub use text::{explained, write};

@@ -2,8 +2,13 @@
 
 use std::io::{self, Write};
 
-use super::facts::{ConsideredFacts, Facts, HostFacts, MemberFacts, TargetFacts};
-use crate::admin::message::Course;
+use super::facts::{
+    CompiledFacts, ConsideredFacts, Facts, HostFacts, IfUpFacts, MemberFacts, PlanFacts, RowFacts,
+    StateFacts, TargetFacts,
+};
+use super::gather::{Scene, gather};
+use crate::admin::message::{Course, Explained, utc};
+use crate::admin::{Question, Refusal};
 use crate::steering::trace::Fate;
 
 /// Writes the whole explanation.
@@ -14,6 +19,7 @@ use crate::steering::trace::Fate;
 pub fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{} {} for {}", facts.name, facts.rtype, facts.client.subnet)?;
     writeln!(out)?;
+    state(&facts.state, out)?;
     write!(out, "client    {} (from {})", facts.client.subnet, facts.client.source)?;
     if !facts.client.subnet.starts_with(&facts.client.looked_up) {
         write!(out, ", looked up as {}", facts.client.looked_up)?;
@@ -38,6 +44,9 @@ pub fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
             }
             target(&steered.decision, "", 0, out)?;
             writeln!(out, "outcome   {}", steered.outcome)?;
+            if let Some(facts) = &steered.compiled {
+                compiled(facts, out)?;
+            }
         }
     }
     writeln!(out)?;
@@ -51,6 +60,80 @@ pub fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
         }
         _ => writeln!(out, "scope     none: the reply carries no client subnet"),
     }
+}
+
+/// The explanation as it is sent to whoever asks a server.
+///
+/// # Errors
+///
+/// When the name or the answer cannot be written as a message.
+pub fn explained(scene: Scene<'_>, question: &Question) -> Result<Explained, Refusal> {
+    let invalid = |error: anyhow::Error| Refusal::Invalid(format!("{error:#}"));
+    let facts = gather(scene, question).map_err(invalid)?;
+    let mut text = Vec::new();
+    let written = write(&facts, &mut text).map_err(anyhow::Error::from);
+    let json = serde_json::to_value(&facts).map_err(anyhow::Error::from);
+    let (exists, facts) = (facts.exists, written.and(json).map_err(invalid)?);
+    Ok(Explained { exists, facts, text: String::from_utf8_lossy(&text).into_owned() })
+}
+
+/// What it is about, where that is not the files.
+fn state(facts: &StateFacts, out: &mut dyn Write) -> io::Result<()> {
+    let generation =
+        facts.generation.map_or(String::new(), |number| format!("generation {number}"));
+    match facts.of {
+        "server" => writeln!(out, "state     {generation} of the running server")?,
+        "history" => {
+            let at = utc(facts.at);
+            writeln!(out, "state     {generation} at {at}, by the server's history")?;
+        }
+        _ => {}
+    }
+    facts.remarks.iter().try_for_each(|remark| writeln!(out, "          ! {remark}"))
+}
+
+/// What is ready for the client, and whether it is what was evaluated.
+fn compiled(facts: &CompiledFacts, out: &mut dyn Write) -> io::Result<()> {
+    let CompiledFacts { row, class, order, cell, evaluated, agrees } = facts;
+    match row {
+        Some(RowFacts { first, last, class_scope, first_choice_scope }) => {
+            writeln!(out, "compiled  table row {first} to {last}: class {class}")?;
+            writeln!(
+                out,
+                "          scope /{first_choice_scope} by the first choice, /{class_scope} by the \
+                 class"
+            )?;
+        }
+        None => writeln!(out, "compiled  no place is looked at: all clients are class {class}")?,
+    }
+    plan(order, 0, out)?;
+    match cell.number {
+        None => write!(out, "          no cell: no pool has the type")?,
+        Some(number) => {
+            let first = if cell.is_first_choice_up { "is up" } else { "is not up" };
+            write!(out, "          cell {number}: the first choice {first}")?;
+        }
+    }
+    if let Some(what) = cell.stands_in {
+        write!(out, ", {what} stands in")?;
+    }
+    if cell.is_hashed {
+        write!(out, ", a hash of the client's network decides")?;
+    }
+    writeln!(out, ": {}, scope /{}", listed(&cell.answer), cell.scope)?;
+    let same = if *agrees { "the same" } else { "NOT the same: please report this" };
+    writeln!(out, "          evaluated: {}: {same}", listed(evaluated))
+}
+
+fn plan(facts: &PlanFacts, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+    let indent = "  ".repeat(depth);
+    let by = facts.by.as_ref().map_or(String::new(), |by| format!("[{by}] "));
+    writeln!(out, "          {indent}{by}{}", facts.what)?;
+    facts.of.iter().try_for_each(|part| plan(part, depth + 1, out))
+}
+
+fn listed(records: &[String]) -> String {
+    if records.is_empty() { "no data".to_owned() } else { records.join(", ") }
 }
 
 fn location(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
@@ -115,6 +198,11 @@ fn considered(facts: &ConsideredFacts, depth: usize, out: &mut dyn Write) -> io:
         Fate::PassedOver(why) => {
             let remark = format!("passed over: {why}");
             head(&facts.target, &format!("x  [{by}] "), &remark, depth, out)?;
+            if let Some(IfUpFacts { outcome, records }) = &facts.if_up {
+                let indent = "  ".repeat(depth + 1);
+                let records = listed(records);
+                writeln!(out, "          {indent}were it up: {records} ({outcome})")?;
+            }
             inside(&facts.target, depth, out)
         }
     }
@@ -135,6 +223,9 @@ fn member(facts: &MemberFacts, depth: usize, out: &mut dyn Write) -> io::Result<
         }
     }
     write!(out, " {state}: {by}")?;
+    if let Some(failure) = &facts.failure {
+        write!(out, ": {failure}")?;
+    }
     if let Some(seconds) = facts.checked_seconds_ago {
         write!(out, ", last checked {seconds} s ago")?;
     }

@@ -33,9 +33,15 @@ pub(super) fn outcome(decided: &Decided) -> String {
 /// What stands in the way of the usual order, if anything does.
 pub(super) fn exception(evaluation: &Evaluation) -> Option<String> {
     let all_down = |word: &str| match (word, evaluation.resort) {
-        ("last-known", _) => "nothing is up: on_all_down = \"last-known\"; the files do not hold \
-                              what was last known, so as \"all\""
-            .to_owned(),
+        ("last-known", Resort::Unchecked | Resort::Everything) => {
+            "nothing is up: on_all_down = \"last-known\"; no earlier answer is known, so as \"all\""
+                .to_owned()
+        }
+        ("last-known", _) => {
+            "nothing is up: on_all_down = \"last-known\" gives the last answer in \
+                              which something was up"
+                .to_owned()
+        }
         ("all", Resort::Everything) => "nothing is up: on_all_down = \"all\" answers as if every \
                                         member were up, even what the operator took out"
             .to_owned(),

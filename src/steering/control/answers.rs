@@ -1,6 +1,7 @@
 //! Working out: what every class of clients is answered now, for some bindings.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 
@@ -33,6 +34,27 @@ impl Control {
             self.decide(number, class * columns, *plan, rtype, &bounds)
         };
         classes.iter().enumerate().map(decide).collect()
+    }
+
+    /// The class of a record's clients that one is in, and what that prefers.
+    pub fn class_of(&self, record: RecordId, address: IpAddr) -> (u32, PlanId) {
+        let number = self.steering.slots[record.0 as usize].answers as usize;
+        let target = &self.steering.compiled.targets[self.steering.bindings[number].target];
+        let class = target.table.as_ref().map_or(0, |table| table.find(address).class);
+        (class, target.classes[class as usize])
+    }
+
+    /// The last answer that had a member up, for a client and a type of a record that answers
+    /// that when nothing is; `None` where there was none.
+    pub fn last_known(&self, record: RecordId, rtype: Type, address: IpAddr) -> Option<&Resolved> {
+        let number = self.steering.slots[record.0 as usize].answers as usize;
+        let binding = &self.steering.bindings[number];
+        let column = match binding.types.iter().position(|known| *known == rtype) {
+            None if binding.has_alias => binding.types.len(),
+            column => column?,
+        };
+        let (class, _) = self.class_of(record, address);
+        self.last_known.get(&(number, class as usize * binding.columns().count() + column))
     }
 
     /// The answers of some bindings, in their order, on all cores when they are many.

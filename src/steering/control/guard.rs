@@ -14,7 +14,7 @@ use crate::steering::share::Share;
 use crate::steering::standing::{Resort, Standing};
 
 /// What holds changes back.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Guard {
     safety: Safety,
     /// Whether another thing is wanted than was looked at last.

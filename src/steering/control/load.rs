@@ -28,7 +28,7 @@ const LEAST: f64 = 0.10;
 const CHECKS: Duration = Duration::from_secs(10);
 
 /// What regions report, and what became of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Loads {
     pub(super) of_check: HashMap<CheckId, f64>,
     /// Shares below all, before they are rounded to steps.

@@ -100,7 +100,7 @@ impl Cause {
 }
 
 /// The moving state of one generation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Control {
     steering: Arc<Steering>,
     verdicts: HashMap<CheckId, Verdict>,

@@ -66,7 +66,7 @@ pub struct LastTarget {
 }
 
 /// What moves shares in one generation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Transitions {
     /// The time of the last tick.
     pub(super) now: SystemTime,

@@ -21,7 +21,7 @@ const STALE: Duration = Duration::from_secs(5);
 const STEP: u32 = 5;
 
 /// What may end before an answer's `ttl` does.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ends {
     /// How soon the verdict of a check may change; those of which nothing speaks for a change are
     /// not in it.
