@@ -101,7 +101,7 @@ fn counted(instructions: u64) -> LibraryBenchmarkConfig {
 
 /// The same for what is inside the function that a worker's thread runs.
 fn in_worker(instructions: u64) -> LibraryBenchmarkConfig {
-    let entry = EntryPoint::Custom("meridian::transport::udp::worker::work*".to_owned());
+    let entry = EntryPoint::Custom("meridian::transport::udp::worker::work".to_owned());
     limited(Callgrind::default().entry_point(entry).clone(), instructions)
 }
 
