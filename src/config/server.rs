@@ -48,6 +48,8 @@ pub struct Server {
     pub cookie_secret: Option<Secret>,
     /// Further secrets whose cookies are accepted.
     pub cookie_accept: Vec<Secret>,
+    /// The user to go on as after binding; `None` is whoever starts it.
+    pub user: Option<String>,
 }
 
 /// The server's identifier, which may name the generation in force.
@@ -175,8 +177,6 @@ impl Server {
         let zones = matching("zones", spec.zones.as_ref(), "../zones/*.zone", files, reader);
         let policies =
             matching("policies", spec.policies.as_ref(), "policies/*.toml", files, reader);
-        let empty = Some(toml::Value::from(""));
-        reader.not_yet("user", spec.user.as_ref(), empty);
         Server {
             listen: listen(spec.listen.as_ref(), taken, reader),
             workers: usize::try_from(workers).unwrap_or(0),
@@ -197,6 +197,7 @@ impl Server {
                 .flat_map(|secrets| &secrets.value)
                 .filter_map(|secret| cookie_secret("cookie_accept", secret, reader))
                 .collect(),
+            user: spec.user.map(|user| user.value).filter(|user| !user.is_empty()),
         }
     }
 }
