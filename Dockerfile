@@ -1,30 +1,30 @@
-# The server in an image of its own:
+# The server in an image of its own, with nothing else in it: no shell, no package manager.
 #
 #   docker build -t meridian .
-#   docker run --rm -p 5300:53/udp -p 5300:53/tcp meridian
+#   docker run --rm --read-only --tmpfs /var/lib/meridian:uid=953 \
+#     -p 5300:53/udp -p 5300:53/tcp meridian
 #
-# It serves the project's example configuration; mount your own over /etc/meridian (see
-# docker-compose.yml). Both builders read this file: nothing in it needs BuildKit.
+# It runs as user 953, writes in /var/lib/meridian only, and serves the project's example
+# configuration; mount your own over /etc/meridian (see docker-compose.yml, docs/install.md). Checks
+# of kind `exec` need their programs: build on this image, or name another RUNTIME_IMAGE. Both
+# builders read this file: nothing in it needs BuildKit.
 
 ARG BUILDER_IMAGE=rust:1.95-slim-trixie
-ARG RUNTIME_IMAGE=debian:trixie-slim
+ARG RUNTIME_IMAGE=scratch
 
 # Everything but the program. It comes first so that a binary that was built elsewhere can be
 # laid on it (`--target runtime`) without starting a compiler.
 FROM ${RUNTIME_IMAGE} AS runtime
-RUN groupadd --system --gid 953 meridian \
- && useradd --system --uid 953 --gid meridian --home-dir /var/lib/meridian --no-create-home \
-      --shell /usr/sbin/nologin meridian \
- && install -d -o meridian -g meridian -m 0750 /var/lib/meridian
 COPY config /etc/meridian/config
 COPY zones /etc/meridian/zones
 COPY geoip /etc/meridian/geoip
-# The example configuration keeps its state beside itself.
-RUN ln -s /var/lib/meridian /etc/meridian/config/state
+# The example configuration keeps its state beside itself: a link to the directory below.
+COPY packaging/container/config /etc/meridian/config
+COPY --chown=953:953 packaging/container/state /var/lib/meridian
 WORKDIR /etc/meridian
-USER meridian
+USER 953:953
 EXPOSE 53/udp 53/tcp
-ENTRYPOINT ["meridian"]
+ENTRYPOINT ["/usr/local/bin/meridian"]
 CMD ["serve", "--config", "/etc/meridian/config/meridian.toml", "--listen", "0.0.0.0:53"]
 
 FROM ${BUILDER_IMAGE} AS build
@@ -41,8 +41,10 @@ COPY src src
 # Files of the build context may be older than the empty program; cargo goes by their times.
 RUN touch build.rs src/lib.rs src/main.rs \
  && cargo build --release --locked --bin meridian
+# What is laid on the runtime: the program, the libraries it is linked with, and the authorities
+# that HTTPS checks trust.
+COPY packaging/container/collect /collect
+RUN /collect target/release/meridian /image
 
 FROM runtime
-# The authorities that HTTPS checks trust.
-COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /src/target/release/meridian /usr/local/bin/meridian
+COPY --from=build /image /

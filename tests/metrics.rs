@@ -58,6 +58,36 @@ fn the_metrics_are_those_of_the_page() {
 }
 
 #[test]
+fn alerts_and_the_dashboard_name_metrics_that_exist_and_each_alert_is_explained() {
+    let page = fs::read_to_string("docs/metrics.md").unwrap();
+    let known: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split('`').next())
+        .collect();
+    let alerts = fs::read_to_string("packaging/prometheus/alerts.yml").unwrap();
+    let dashboard = fs::read_to_string("packaging/grafana/meridian.json").unwrap();
+    for (file, text) in [("alerts", &alerts), ("dashboard", &dashboard)] {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words = text.split(|c| !is_part(c));
+        let named: BTreeSet<&str> = words.filter(|word| word.starts_with("meridian_")).collect();
+        assert!(named.len() > 10, "{file}: {named:?}");
+        let unknown: Vec<_> = named.difference(&known).collect();
+        assert!(unknown.is_empty(), "{file}: {unknown:?} are no metrics");
+    }
+    let explained = fs::read_to_string("docs/alerts.md").unwrap();
+    let headings: BTreeSet<&str> =
+        explained.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let names: BTreeSet<&str> =
+        alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert_eq!(names, headings);
+    for name in names {
+        let runbook = format!("runbook: docs/alerts.md#{}\n", name.to_lowercase());
+        assert!(alerts.contains(&runbook), "{name} has no {runbook}");
+    }
+}
+
+#[test]
 fn queries_are_counted_by_transport_type_and_code() {
     let files = files();
     let serving = files.serve();

@@ -86,6 +86,11 @@ impl Bound {
         self.address
     }
 
+    /// The path of the control socket.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_ref().map(|(_, path)| path.as_path())
+    }
+
     /// Begins to answer. What needs the server is refused until [`Running::open`].
     ///
     /// # Errors

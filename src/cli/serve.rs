@@ -13,10 +13,14 @@ use super::{descriptors, logging, report};
 use crate::admin::message::utc;
 use crate::admin::{self, History, OpenError, Reread};
 use crate::config::{self, Config, Limits};
-use crate::server::{self, Event, First, ReloadError, Reloaded, Server, Watch, When};
-use crate::transport::{Bound, stream};
+use crate::server::{
+    self, Account, Event, First, Lineage, ReloadError, Reloaded, Server, Watch, When, privileges,
+    systemd,
+};
+use crate::transport::{Bound, Passed, stream};
 
 pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
+    let passed = Passed::from_environment();
     let path = &arguments.config.config;
     let first = match server::first(path, arguments.strict, !arguments.listen.is_empty()) {
         Ok(first) => first,
@@ -50,11 +54,18 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "cannot raise the limit of open files"),
     }
-    let mut bound = Bound::bind(listen, config.server.workers)?;
+    let account = config.server.user.as_deref().map(Account::find).transpose()?;
+    let mut bound = Bound::take(passed, listen, config.server.workers)?;
     if let Some(encrypted) = &generation.encrypted {
         bound.bind_encrypted(encrypted)?;
     }
-    let admin = open_admin(&config)?;
+    for idle in bound.let_go() {
+        tracing::error!("{idle}");
+    }
+    let admin = open_admin(&config, account.as_ref())?;
+    if let Some(account) = account {
+        become_user(&account, &config, &lineage)?;
+    }
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
@@ -88,9 +99,15 @@ pub(super) fn run(arguments: &Serve) -> anyhow::Result<ExitCode> {
         for (protocol, address) in server.encrypted() {
             tracing::info!("answering for {zones} on {address}, {protocol}");
         }
+        systemd::ready(&format!("answering for {zones}"));
+        let watchdog = tokio::spawn(systemd::watchdog(server.pulse()));
         let watch = config.server.watch.then(|| server.watch());
         reload_until_stop(&server, path, hangups, watch, &mut signals).await;
         tracing::info!("stopping");
+        // Gone before the end is told: it is the last to be told.
+        watchdog.abort();
+        let _ = watchdog.await;
+        systemd::stopping();
         server.stop().await;
         anyhow::Ok(())
     })?;
@@ -134,8 +151,27 @@ async fn change(watch: &mut Option<Watch>) {
 }
 
 /// Opens the control socket and the address of metrics. A socket that cannot be made for another
-/// reason than that one is in use does not keep the server from answering.
-fn open_admin(config: &Config) -> Result<admin::Bound, OpenError> {
+/// reason than that one is in use does not keep the server from answering. The state directory and
+/// the socket belong to the user that the server becomes.
+fn open_admin(config: &Config, account: Option<&Account>) -> anyhow::Result<admin::Bound> {
+    let directories = [Some(config.server.state.as_path()), socket_directory(config)];
+    if let Some(account) = account {
+        for directory in directories.into_iter().flatten() {
+            account.make_directory(directory)?;
+        }
+    }
+    let admin = bind_admin(config)?;
+    if let (Some(account), Some(socket)) = (account, admin.socket()) {
+        account.own(socket)?;
+    }
+    Ok(admin)
+}
+
+fn socket_directory(config: &Config) -> Option<&Path> {
+    config.admin.socket.as_deref()?.parent().filter(|path| !path.as_os_str().is_empty())
+}
+
+fn bind_admin(config: &Config) -> Result<admin::Bound, OpenError> {
     let config::Admin { socket, listen, .. } = &config.admin;
     match admin::Bound::bind(socket.as_deref(), *listen) {
         Err(error @ OpenError::Socket { .. }) => {
@@ -144,6 +180,30 @@ fn open_admin(config: &Config) -> Result<admin::Bound, OpenError> {
         }
         other => other,
     }
+}
+
+/// Gives up the powers of root, and says what will not work without them.
+fn become_user(account: &Account, config: &Config, lineage: &Lineage) -> anyhow::Result<()> {
+    account.assume()?;
+    let user = account.name();
+    tracing::info!("going on as the user {user}");
+    for path in lineage.unreadable() {
+        tracing::warn!(
+            "the user {user} cannot read {}: a reload will fail; let it read the file, or a group \
+             of its",
+            path.display()
+        );
+    }
+    let state = &config.server.state;
+    if !privileges::may_write(state) {
+        tracing::warn!(
+            "the user {user} cannot write in {}: nothing survives a restart; \
+             `chown -R {user} {}` gives it the directory",
+            state.display(),
+            state.display()
+        );
+    }
+    Ok(())
 }
 
 /// Says what became of a reload, as `meridian check` would.

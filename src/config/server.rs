@@ -50,6 +50,8 @@ pub struct Server {
     pub cookie_accept: Vec<Secret>,
     /// Who may ask over DNS why a client gets its answer.
     pub explain_from: Vec<IpNet>,
+    /// The user to go on as after binding; `None` is whoever starts it.
+    pub user: Option<String>,
 }
 
 /// The server's identifier, which may name the generation in force.
@@ -177,8 +179,6 @@ impl Server {
         let zones = matching("zones", spec.zones.as_ref(), "../zones/*.zone", files, reader);
         let policies =
             matching("policies", spec.policies.as_ref(), "policies/*.toml", files, reader);
-        let empty = Some(toml::Value::from(""));
-        reader.not_yet("user", spec.user.as_ref(), empty);
         Server {
             listen: listen(spec.listen.as_ref(), taken, reader),
             workers: usize::try_from(workers).unwrap_or(0),
@@ -200,6 +200,7 @@ impl Server {
                 .filter_map(|secret| cookie_secret("cookie_accept", secret, reader))
                 .collect(),
             explain_from: networks(spec.explain_from, reader),
+            user: spec.user.map(|user| user.value).filter(|user| !user.is_empty()),
         }
     }
 }

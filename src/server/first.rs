@@ -1,7 +1,7 @@
 //! The generation that a server starts with: the files as they are, or, when there are mistakes in
 //! them, the newest that was kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admin::message::Fallback;
@@ -46,6 +46,12 @@ impl Lineage {
         let inputs = Arc::new(Inputs::disk());
         let on_disk = Arc::clone(&inputs);
         Lineage { fixed, archive: None, inputs, on_disk, fallback: None, mistakes: None }
+    }
+
+    /// The files on disk that were read for the start, and that a reload cannot read: after the
+    /// server became another user.
+    pub fn unreadable(&self) -> Vec<PathBuf> {
+        self.on_disk.unreadable()
     }
 
     /// What takes the place of the files on disk, if anything does.

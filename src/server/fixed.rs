@@ -51,6 +51,7 @@ fn values(config: &Config) -> Vec<(&'static str, String)> {
         ("server.state", server.state.display().to_string()),
         ("server.generations", server.generations.to_string()),
         ("server.watch", server.watch.to_string()),
+        ("server.user", format!("{:?}", server.user)),
         ("tls.listen_dot", format!("{dot:?}")),
         ("tls.listen_doh", format!("{doh:?}")),
         ("tls.listen_doq", format!("{doq:?}")),

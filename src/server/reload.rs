@@ -34,6 +34,7 @@ use crate::server::generations::{Archive, Inputs, Kept, Watch};
 use crate::server::hosts::{Hosts, Table};
 use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
+use crate::server::systemd::Reloading;
 use crate::server::webhook::Hooks;
 use crate::steering::control::{Safety, Steering, Window};
 use crate::steering::model::PoolId;
@@ -221,6 +222,7 @@ impl Reloader {
         when: When,
     ) -> Result<Option<Reloaded>, ReloadError> {
         let mut current = self.current.lock().await;
+        let reloading = Reloading::begin();
         let inputs = Arc::new(Inputs::disk());
         let outcome = self.follow(&mut current, path, &inputs, when).await;
         match &outcome {
@@ -232,6 +234,7 @@ impl Reloader {
             }
             Err(error) => self.tell(order, current.facts.number, Err(error.text())),
         }
+        reloading.end(current.facts.number, outcome.is_ok());
         outcome
     }
 
@@ -278,6 +281,7 @@ impl Reloader {
             return Err(no_files());
         };
         let mut current = self.current.lock().await;
+        let reloading = Reloading::begin();
         let list = apart(move || archive.list()).await.map_err(defect)?;
         let in_force = self.kept_as(&current);
         let kept = match order.generation {
@@ -293,6 +297,7 @@ impl Reloader {
         self.journal.note(|files| files.fallback = Some(fallback));
         self.journal.tell(Event::Rollback { generation, of, who, reason: order.reason });
         self.keep(&current).await;
+        reloading.end(generation, true);
         let on_disk = Arc::clone(&self.on_disk.borrow());
         let differing = apart(move || on_disk.differences(&kept)).await.map_err(defect)?;
         let waiting = done.map(|done| done.waiting).unwrap_or_default();

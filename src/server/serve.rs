@@ -18,6 +18,7 @@ use crate::server::generations::Watch;
 use crate::server::hosts::Hosts;
 use crate::server::journal::{Journal, Outbox};
 use crate::server::notify;
+use crate::server::pulse::Pulse;
 use crate::server::reload::{self, Outlets, ReloadError, Reloaded, Reloader, When};
 use crate::server::webhook::{self, Hooks, ledger::Ledger};
 use crate::transport::{Bound, Meter, Protocol, Running, stream};
@@ -180,6 +181,11 @@ impl Server {
     /// Tells of changes of the files that were last read from disk.
     pub fn watch(&self) -> Watch {
         self.reloader.watch()
+    }
+
+    /// Feels whether it is alive.
+    pub fn pulse(&self) -> Pulse {
+        Pulse::new(self.running.meter(), self.requests.clone())
     }
 
     /// The addresses it answers on with UDP and TCP.

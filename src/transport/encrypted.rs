@@ -16,6 +16,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use socket2::{Domain, Socket, Type};
 
+use super::passed::Passed;
 use super::{BindError, Protocol, tcp};
 
 /// The encrypted transports of a server: where, and as whom.
@@ -138,14 +139,14 @@ impl ResolvesServerCert for Identity {
 }
 
 impl Encrypted {
-    /// Binds all sockets; port 0 takes a free port for each.
-    pub(super) fn bind(&self) -> Result<Vec<Listener>, BindError> {
+    /// Takes sockets that were passed, and binds all others; port 0 takes a free port for each.
+    pub(super) fn bind(&self, passed: &mut Passed) -> Result<Vec<Listener>, BindError> {
         let mut listeners = Vec::new();
         for (speech, addresses) in
             [(&DOT, &self.dot), (&DOH, &self.doh), (&DOQ, &self.doq), (&DOH3, &self.doh3)]
         {
             for &address in addresses {
-                let bound = Listener::bind(speech, address, &self.identity);
+                let bound = Listener::bind(speech, address, &self.identity, passed);
                 let protocol = speech.protocol;
                 listeners.push(bound.map_err(|cause| BindError { address, protocol, cause })?);
             }
@@ -160,7 +161,7 @@ struct Speech {
     /// The name it has in a TLS handshake.
     alpn: &'static [u8],
     versions: &'static [&'static SupportedProtocolVersion],
-    open: fn(SocketAddr) -> io::Result<ListenerSocket>,
+    open: fn(SocketAddr, &mut Passed) -> io::Result<ListenerSocket>,
 }
 
 const ANY_VERSION: &[&SupportedProtocolVersion] =
@@ -170,14 +171,14 @@ const DOT: Speech = Speech {
     protocol: Protocol::Tls,
     alpn: b"dot",
     versions: ANY_VERSION,
-    open: |address| tcp::open(address).map(ListenerSocket::Tls),
+    open: |address, passed| open_tcp(address, passed).map(ListenerSocket::Tls),
 };
 
 const DOH: Speech = Speech {
     protocol: Protocol::Https,
     alpn: b"h2",
     versions: ANY_VERSION,
-    open: |address| tcp::open(address).map(ListenerSocket::Https),
+    open: |address, passed| open_tcp(address, passed).map(ListenerSocket::Https),
 };
 
 const DOQ: Speech = Speech {
@@ -185,20 +186,25 @@ const DOQ: Speech = Speech {
     alpn: b"doq",
     // QUIC is TLS 1.3 or nothing (RFC 9001 section 4.2).
     versions: &[&rustls::version::TLS13],
-    open: |address| open_quic(address).map(ListenerSocket::Quic),
+    open: |address, passed| open_quic(address, passed).map(ListenerSocket::Quic),
 };
 
 const DOH3: Speech = Speech {
     protocol: Protocol::Http3,
     alpn: b"h3",
     versions: &[&rustls::version::TLS13],
-    open: |address| open_quic(address).map(ListenerSocket::Http3),
+    open: |address, passed| open_quic(address, passed).map(ListenerSocket::Http3),
 };
 
 impl Listener {
-    fn bind(speech: &Speech, address: SocketAddr, identity: &Identity) -> io::Result<Listener> {
+    fn bind(
+        speech: &Speech,
+        address: SocketAddr,
+        identity: &Identity,
+        passed: &mut Passed,
+    ) -> io::Result<Listener> {
         let tls = identity.tls(speech.versions, speech.alpn).map_err(io::Error::other)?;
-        let socket = (speech.open)(address)?;
+        let socket = (speech.open)(address, passed)?;
         let address = socket.local_addr()?;
         Ok(Listener { protocol: speech.protocol, address, tls, socket })
     }
@@ -221,8 +227,16 @@ fn shown(error: &pem::Error, label: &str) -> String {
     }
 }
 
+fn open_tcp(address: SocketAddr, passed: &mut Passed) -> io::Result<TcpListener> {
+    passed.tcp(address).map_or_else(|| tcp::open(address), Ok)
+}
+
 /// A UDP socket of its own: QUIC sets the options it needs.
-fn open_quic(address: SocketAddr) -> io::Result<UdpSocket> {
+fn open_quic(address: SocketAddr, passed: &mut Passed) -> io::Result<UdpSocket> {
+    if let Some(socket) = passed.udp(address).pop() {
+        socket.set_nonblocking(true)?;
+        return Ok(socket);
+    }
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;

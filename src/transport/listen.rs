@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 
@@ -13,10 +13,11 @@ use super::Respond;
 use super::connections::{self, ConnectionCounts, Connections, Speech};
 use super::encrypted::{Encrypted, Listener, ListenerSocket};
 use super::hickory::Listeners;
+use super::passed::{Idle, Passed};
 use super::stream::Limits;
 use super::tally::{self, QueryCounts};
 use super::tcp;
-use super::udp::{self, UdpCounts, Workers};
+use super::udp::{self, UdpCounts, WorkerSocket, Workers};
 use crate::engine::Transport;
 
 /// How often a free port is looked for that is free for UDP and for TCP.
@@ -28,9 +29,10 @@ const PORT_TRIES: usize = 32;
 #[derive(Debug)]
 pub struct Bound {
     addresses: Vec<SocketAddr>,
-    udp: Vec<UdpSocket>,
+    udp: Vec<WorkerSocket>,
     tcp: Vec<TcpListener>,
     encrypted: Vec<Listener>,
+    passed: Passed,
 }
 
 /// Listeners that answer. Dropping it stops them at once; [`Running::stop`] does so in order.
@@ -54,6 +56,11 @@ impl Meter {
     /// What the UDP workers did so far.
     pub fn udp_counts(&self) -> UdpCounts {
         self.udp.counts()
+    }
+
+    /// How often each UDP worker has come for datagrams: once a second at least, when all is well.
+    pub fn udp_rounds(&self) -> Vec<u64> {
+        self.udp.rounds()
     }
 
     /// What became of connections so far, over TCP, TLS, HTTPS and QUIC.
@@ -115,6 +122,15 @@ impl Bound {
     /// Binds every address for UDP, with one socket for each of `workers`, and for TCP; 0
     /// workers means one for each core. Port 0 takes a port that is free for both.
     pub fn bind(addresses: &[SocketAddr], workers: usize) -> Result<Bound, BindError> {
+        Bound::take(Passed::default(), addresses, workers)
+    }
+
+    /// The same, with sockets that were passed in place of new ones where there are any.
+    pub fn take(
+        passed: Passed,
+        addresses: &[SocketAddr],
+        workers: usize,
+    ) -> Result<Bound, BindError> {
         let workers = match workers {
             0 => thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
@@ -124,9 +140,10 @@ impl Bound {
             udp: Vec::new(),
             tcp: Vec::new(),
             encrypted: Vec::new(),
+            passed,
         };
         for &address in addresses {
-            let (actual, udp, tcp) = both(address, workers)?;
+            let (actual, udp, tcp) = both(address, workers, &mut bound.passed)?;
             bound.addresses.push(actual);
             bound.udp.extend(udp);
             bound.tcp.push(tcp);
@@ -136,8 +153,13 @@ impl Bound {
 
     /// Binds the encrypted transports too, each address for one; port 0 takes a free port.
     pub fn bind_encrypted(&mut self, encrypted: &Encrypted) -> Result<(), BindError> {
-        self.encrypted.extend(encrypted.bind()?);
+        self.encrypted.extend(encrypted.bind(&mut self.passed)?);
         Ok(())
+    }
+
+    /// Lets go of the sockets that were passed and that no address wanted, and says which.
+    pub fn let_go(&mut self) -> Vec<Idle> {
+        std::mem::take(&mut self.passed).into_idle()
     }
 
     /// The addresses for UDP and TCP in the order given, with the actual ports.
@@ -214,13 +236,24 @@ impl Running {
 fn both(
     address: SocketAddr,
     workers: usize,
-) -> Result<(SocketAddr, Vec<UdpSocket>, TcpListener), BindError> {
+    passed: &mut Passed,
+) -> Result<(SocketAddr, Vec<WorkerSocket>, TcpListener), BindError> {
     let failed = |protocol| move |cause| BindError { address, protocol, cause };
+    let (udp, tcp) = (passed.udp(address), passed.tcp(address));
+    if !udp.is_empty() || tcp.is_some() {
+        let udp = match udp.is_empty() {
+            true => udp::open(address, workers),
+            false => udp::take(udp, workers),
+        };
+        let tcp = tcp.map_or_else(|| tcp::open(address), Ok);
+        let udp = udp.map_err(failed(Protocol::Udp))?;
+        return Ok((address, udp, tcp.map_err(failed(Protocol::Tcp))?));
+    }
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
         let udp = udp::open(address, workers).map_err(failed(Protocol::Udp))?;
-        let actual = udp[0].local_addr().map_err(failed(Protocol::Udp))?;
+        let actual = udp[0].socket.local_addr().map_err(failed(Protocol::Udp))?;
         match tcp::open(actual) {
             Ok(tcp) => return Ok((actual, udp, tcp)),
             // The kernel chose a port that is free for UDP only.
@@ -269,7 +302,7 @@ mod tests {
             assert_eq!(address.ip(), addresses[index].ip());
             assert_eq!(bound.tcp[index].local_addr().unwrap(), *address);
             for socket in &bound.udp[3 * index..3 * index + 3] {
-                assert_eq!(socket.local_addr().unwrap(), *address);
+                assert_eq!(socket.socket.local_addr().unwrap(), *address);
             }
         }
     }

@@ -10,6 +10,7 @@
 //!                  TLS, HTTPS, QUIC  the same, and encrypted     encrypted, tls, https, quic
 //!                  HTTP/3                                        encrypted, hickory
 //!                  what was asked and answered                   tally
+//!                  sockets that were there before the process    passed
 //! ```
 
 mod connections;
@@ -17,6 +18,7 @@ mod encrypted;
 mod hickory;
 pub mod https;
 mod listen;
+mod passed;
 mod quic;
 mod seats;
 pub mod stream;
@@ -29,6 +31,7 @@ pub mod udp;
 pub use connections::ConnectionCounts;
 pub use encrypted::{Encrypted, Identity, IdentityError};
 pub use listen::{BindError, Bound, Meter, Protocol, Running};
+pub use passed::{Idle, Passed};
 pub use tally::QueryCounts;
 pub use udp::UdpCounts;
 

@@ -4,7 +4,8 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -78,6 +79,33 @@ impl Files {
     /// Starts a command that goes on.
     pub fn start(&self, arguments: &[&str]) -> Process {
         Process::start(self.directory.path(), arguments)
+    }
+
+    /// Starts a command that goes on, in an environment with these variables too.
+    pub fn start_with(&self, variables: &[(&str, &Path)], arguments: &[&str]) -> Process {
+        let mut command = command(self.directory.path(), arguments);
+        command.envs(variables.iter().copied());
+        Process::piped(command)
+    }
+
+    /// Starts a command that goes on with sockets that it is passed, one for UDP and one for TCP,
+    /// as systemd passes them.
+    pub fn start_passed(
+        &self,
+        udp: &UdpSocket,
+        tcp: &TcpListener,
+        variables: &[(&str, &Path)],
+        arguments: &[&str],
+    ) -> Process {
+        // A shell moves them to where systemd puts the first two.
+        let exec = "LISTEN_FDS=2 LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 4<&1 </dev/null >/dev/null";
+        let mut command = Command::new("sh");
+        command.args(["-c", exec, env!("CARGO_BIN_EXE_meridian")]).args(arguments);
+        command.current_dir(self.directory.path()).env_remove("RUST_LOG");
+        command.envs(variables.iter().copied());
+        command.stdin(OwnedFd::from(udp.try_clone().unwrap()));
+        command.stdout(OwnedFd::from(tcp.try_clone().unwrap()));
+        Process::spawn(command)
     }
 
     /// Starts a server on free ports of these addresses and waits until it answers.
@@ -160,16 +188,28 @@ pub struct Process {
 
 impl Process {
     fn start(directory: &Path, arguments: &[&str]) -> Process {
-        let mut child = command(directory, arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Process::piped(command(directory, arguments))
+    }
+
+    fn piped(mut command: Command) -> Process {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        Process::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Process {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stdin = child.stdin.take();
-        let stdout = Lines::of(child.stdout.take().unwrap());
+        let stdout = match child.stdout.take() {
+            Some(stdout) => Lines::of(stdout),
+            None => Lines::of(std::io::empty()),
+        };
         let stderr = Lines::of(child.stderr.take().unwrap());
         Process { child, stdin, stdout, stderr }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Types a line.

@@ -99,9 +99,10 @@ pub struct ServerSpec {
     /// its answer.
     #[schemars(extend("default" = []))]
     pub explain_from: Option<Spanned<Vec<Spanned<String>>>>,
-    /// User to run as after binding. Not yet supported.
-    #[schemars(extend("enum" = [""]))]
-    pub user: Option<Spanned<NotYet>>,
+    /// User to go on as once all sockets are bound, for a server that is started by root; empty
+    /// is the one that starts it.
+    #[schemars(extend("default" = ""))]
+    pub user: Option<Spanned<String>>,
 }
 
 /// Encrypted transports; they need `certificate` and `key`.

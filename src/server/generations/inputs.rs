@@ -97,6 +97,14 @@ impl Inputs {
         paths.into_iter().filter(differs).cloned().collect()
     }
 
+    /// The files that were read, secrets too, and that whoever runs this now cannot read.
+    pub fn unreadable(&self) -> Vec<PathBuf> {
+        let seen = self.seen();
+        let read = seen.files.iter().filter(|(_, input)| input.content.is_some());
+        let paths = read.map(|(path, _)| path);
+        paths.filter(|path| fs::File::open(path).is_err()).cloned().collect()
+    }
+
     /// The directories in which a change may be one of these files.
     pub(super) fn directories(&self) -> BTreeSet<PathBuf> {
         let seen = self.seen();

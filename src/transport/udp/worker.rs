@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 
+use super::WorkerSocket;
 use super::mmsg::Batch;
 use crate::engine::{Clock, Reply, Request, Scratch, Transport};
 use crate::transport::tally::{QueryCounts, Tally};
@@ -62,6 +63,8 @@ pub(in crate::transport) struct Workers {
 #[derive(Debug)]
 struct Worker {
     socket: Arc<UdpSocket>,
+    /// Whether the socket may be shut down: it ends with the process.
+    is_own: bool,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
 }
@@ -79,18 +82,20 @@ struct Counters {
     unsent: AtomicU64,
     panics: AtomicU64,
     queries: Tally,
+    /// How often the thread has come for datagrams.
+    rounds: AtomicU64,
 }
 
 impl Workers {
     /// Starts one thread for each socket.
     pub(in crate::transport) fn start<R: Respond>(
-        sockets: Vec<UdpSocket>,
+        sockets: Vec<WorkerSocket>,
         engine: &Arc<ArcSwap<R>>,
     ) -> io::Result<Workers> {
         let mut running = Workers { workers: Vec::new(), stop: Arc::default() };
         let addresses: Vec<SocketAddr> =
-            sockets.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?;
-        for (number, socket) in sockets.into_iter().enumerate() {
+            sockets.iter().map(|socket| socket.socket.local_addr()).collect::<io::Result<_>>()?;
+        for (number, WorkerSocket { socket, is_passed }) in sockets.into_iter().enumerate() {
             let socket = Arc::new(socket);
             let counters = Arc::<Counters>::default();
             let local = addresses[number].ip();
@@ -100,7 +105,12 @@ impl Workers {
                 let (socket, counters) = (Arc::clone(&socket), Arc::clone(&counters));
                 move || work(&socket, local, threads, &engine, &counters, &stop)
             })?;
-            running.workers.push(Worker { socket, counters, thread: Some(thread) });
+            running.workers.push(Worker {
+                socket,
+                is_own: !is_passed,
+                counters,
+                thread: Some(thread),
+            });
         }
         Ok(running)
     }
@@ -118,7 +128,7 @@ impl Workers {
     /// Lets every thread finish the batch in hand, and waits for them.
     pub(in crate::transport) fn stop(&mut self) {
         self.stop.store(true, Relaxed);
-        for worker in &self.workers {
+        for worker in self.workers.iter().filter(|worker| worker.is_own) {
             // Wakes a thread that waits in `recvmmsg`, for good: the socket stays shut, so it
             // does not matter whether the thread waits already. On a socket without a peer
             // Linux does this and then says "not connected".
@@ -142,6 +152,11 @@ impl Meter {
     /// The sum over all threads.
     pub(in crate::transport) fn counts(&self) -> UdpCounts {
         self.0.iter().fold(UdpCounts::default(), |sum, counters| sum + counters.read())
+    }
+
+    /// How often each thread has come for datagrams: once a second at least, when all is well.
+    pub(in crate::transport) fn rounds(&self) -> Vec<u64> {
+        self.0.iter().map(|counters| counters.rounds.load(Relaxed)).collect()
     }
 
     /// What the threads answered.
@@ -212,6 +227,7 @@ fn answer<R: Respond>(
     let clock = Clock::new();
     let mut failures = 0;
     while !stop.load(Relaxed) {
+        count(&counters.rounds, 1);
         match batch.receive(socket) {
             Ok(received) => {
                 failures = 0;
