@@ -78,7 +78,7 @@ fn compare(server: SocketAddr, seed: usize, changes: &AtomicUsize, is_over: &Ato
         let name = NAMES[round % NAMES.len()];
         let network = format!("203.0.{}.0/24", round / NAMES.len() % 200);
         let ask = |rtype: &str| Ask::new(name, rtype).from(&network).over(&socket).one();
-        let (outer, inner) = if round % 2 == 0 { ("A", "AAAA") } else { ("AAAA", "A") };
+        let (outer, inner) = if round.is_multiple_of(2) { ("A", "AAAA") } else { ("AAAA", "A") };
         let before = changes.load(SeqCst);
         let (first, between, last) = (ask(outer), ask(inner), ask(outer));
         if first == last && changes.load(SeqCst) == before {
