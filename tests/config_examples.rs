@@ -132,7 +132,7 @@ fn the_example_webhook_of_the_template_can_be_used() {
     assert_eq!(hook.name, "hooks.example.net");
     assert_eq!(hook.on, config::Topic::ALL);
     let keys: toml::Table = text.parse().unwrap();
-    assert_eq!(keys["webhook"][0].as_table().unwrap().len(), 6);
+    assert_eq!(keys["webhook"][0].as_table().unwrap().len(), 7);
 }
 
 #[test]

@@ -372,7 +372,7 @@ fn a_monitor_damps_backs_off_and_warns_only_when_told_to() {
         [monitor.own]
         kind = "http"
         damping = { half_life = "1m", suppress = 2, reuse = 0.5, max_hold = "10m" }
-        warn = { latency = "300ms", weight = "0%" }
+        warn = { load = 0.85, weight = "0%" }
         "#,
     );
     let [plain, off, on, own] = &config.monitors[..] else { panic!("{:?}", config.monitors) };
@@ -387,8 +387,11 @@ fn a_monitor_damps_backs_off_and_warns_only_when_told_to() {
     let times = (damping.half_life, damping.max_hold);
     assert_eq!(times, (Duration::from_secs(300), Duration::from_secs(1200)));
     let warn = on.warn.as_ref().unwrap();
-    assert_eq!((warn.latency.value, warn.weight), (Duration::from_millis(300), 50));
+    let bound = warn.latency.as_ref().map(|latency| latency.value);
+    assert_eq!((bound, &warn.load, warn.weight), (Some(Duration::from_millis(300)), &None, 50));
     let damping = own.damping.as_ref().unwrap();
     assert_eq!((damping.suppress, damping.reuse), (2.0, 0.5));
-    assert_eq!(own.warn.as_ref().unwrap().weight, 0);
+    let warn = own.warn.as_ref().unwrap();
+    let bound = warn.load.as_ref().map(|load| load.value);
+    assert_eq!((&warn.latency, bound, warn.weight), (&None, Some(0.85), 0));
 }

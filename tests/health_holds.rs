@@ -191,7 +191,7 @@ async fn a_dead_target_is_asked_less_often_than_one_without_back_off_and_comes_b
 async fn a_slow_target_is_warned_of_and_stays_up() {
     let server = Server::start(Behaviour::good()).await;
     // Nobody answers in less than this: it stands for a target slower than its bound.
-    let warn = Warn { latency: Duration::from_nanos(1), weight: 50 };
+    let warn = Warn { latency: Some(Duration::from_nanos(1)), load: None, weight: 50 };
     let rules = Rules { warn: Some(warn), ..Rules::default() };
     let monitor = Monitor { thresholds: thresholds(3, 2), ..hasty(rules) };
     let (checker, mut reports) = start(vec![check(server.address, monitor.clone())]);
@@ -202,7 +202,7 @@ async fn a_slow_target_is_warned_of_and_stays_up() {
     let known = checker.known();
     checker.stop().await;
     // The bound is raised: two good checks end the warning.
-    let warn = Warn { latency: Duration::from_secs(3600), weight: 50 };
+    let warn = Warn { latency: Some(Duration::from_secs(3600)), load: None, weight: 50 };
     let rules = Rules { warn: Some(warn), ..Rules::default() };
     let checks = vec![check(server.address, Monitor { rules, ..monitor })];
     let (checker, mut reports) = start_known(checks, &known);

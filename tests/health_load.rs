@@ -5,8 +5,10 @@ mod support;
 
 use std::time::Duration;
 
-use meridian::health::{Check, Kind, Load, LoadPage, Meter, Monitor, Report, Store, Verdict};
-use support::checks::{check, exchange, monitor, options, start};
+use meridian::health::{
+    Check, Kind, Load, LoadPage, Meter, Monitor, Report, Rules, Store, Verdict, Warn,
+};
+use support::checks::{check, exchange, monitor, options, start, thresholds};
 use support::hostile::{Behaviour, Server};
 use tokio::sync::mpsc;
 
@@ -65,6 +67,32 @@ async fn a_load_that_is_said_no_more_is_forgotten_and_the_target_stays_up() {
     }
     server.now(saying("1.3"));
     assert_eq!(report(&mut reports, |report| report.load.is_some()).await.load, Some(1.0));
+    checker.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_target_is_warned_of_after_fall_checks_and_no_more_after_rise_good_ones() {
+    let server = Server::start(saying("0.9")).await;
+    let Check { target, monitor } = often(&server, json());
+    let warn = Warn { latency: None, load: Some(0.8), weight: 50 };
+    let rules = Rules { warn: Some(warn), ..Rules::default() };
+    let monitor = Monitor { rules, thresholds: thresholds(3, 2), ..(*monitor).clone() };
+    let (checker, mut reports) = start(vec![Check { target, monitor: monitor.into() }]);
+    for number in 1..=4 {
+        let report = reports.recv().await.unwrap();
+        assert_eq!((report.verdict, report.is_warned), (Verdict::Up, number >= 3), "{report:?}");
+    }
+    server.now(saying("0.2"));
+    let good = report(&mut reports, |report| report.load.unwrap() <= 0.8).await;
+    assert!(good.is_warned, "one good check is not enough");
+    assert!(!reports.recv().await.unwrap().is_warned);
+    // Who says no more how busy it is cannot be too busy.
+    server.now(saying("0.9"));
+    report(&mut reports, |report| report.is_warned).await;
+    server.now(saying("null"));
+    let unknown = report(&mut reports, |report| report.load.is_none()).await;
+    assert!(unknown.is_warned);
+    assert!(!reports.recv().await.unwrap().is_warned);
     checker.stop().await;
 }
 

@@ -133,3 +133,36 @@ fn open_connections_are_counted_as_long_as_they_are_open() {
     drop(connections);
     until("none is open", || open() == 0);
 }
+
+#[test]
+fn pools_in_maintenance_and_pools_that_a_safety_rule_holds_are_seen() {
+    let policies = r#"
+[pool.eu-west]
+members = ["192.0.2.10"]
+[pool.us-east]
+members = ["198.51.100.10"]
+[policy.www]
+kind = "failover"
+targets = ["eu-west", "us-east"]
+[record."www.example.com"]
+use = "www"
+[[maintenance]]
+pool  = "eu-west"
+from  = 2020-01-01T00:00:00Z
+until = 2099-01-01T00:00:00Z
+"#;
+    let files = files().with("config/policies/services.toml", policies);
+    let of = |text: &str, metric: &str| {
+        ["eu-west", "us-east"].map(|pool| value(text, &format!("{metric}{{pool=\"{pool}\"}}")))
+    };
+    let serving = files.serve();
+    let text = scrape(&serving);
+    assert_eq!(of(&text, "meridian_pool_maintenance"), [1, 0], "{text}");
+    assert_eq!(of(&text, "meridian_pool_held"), [0, 0], "{text}");
+    drop(serving);
+    let safety = format!("{SERVER}[admin]\nlisten = \"127.0.0.1:0\"\n[safety]\nnever_below = 2\n");
+    files.write(CONFIG, safety);
+    let serving = files.serve();
+    until("it is held", || of(&scrape(&serving), "meridian_pool_held") == [1, 0]);
+    assert_eq!(of(&scrape(&serving), "meridian_pool_maintenance"), [1, 0]);
+}

@@ -137,6 +137,42 @@ fn answers_are_kept_no_longer_than_clients_have_to_leave() {
     assert!(begin.elapsed().unwrap() < Duration::from_secs(60) && www(&serving) == EU);
 }
 
+/// A weekly time so many minutes from now, to the minute before.
+fn weekly(minutes: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let minutes = now.as_secs() as i64 / 60 + minutes;
+    let day = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"][(minutes / 1440 % 7) as usize];
+    let every = format!("{day} {:02}:{:02}", minutes / 60 % 24, minutes % 60);
+    format!(
+        "[[maintenance]]\npool = \"eu-west\"\nevery = \"{every}\"\nfor = \"2h\"\n\
+         over = \"0s\"\nreason = \"patch night\"\n"
+    )
+}
+
+#[test]
+fn what_comes_again_every_week_is_under_way_at_its_time_and_planned_before() {
+    let files = files(&weekly(-60));
+    let serving = files.serve();
+    assert_eq!(www(&serving), US);
+    serving.log(&["pool eu-west: away in maintenance: patch night"]);
+    assert!(done(&files, "status").contains("maintenance eu-west: away, away from 20"));
+    let explain = ["explain", "www.example.com", "--client", "192.0.2.1"];
+    let explained = files.run(&explain).stdout;
+    assert!(explained.contains("away in maintenance: patch night"), "{explained}");
+    // Over since an hour ago: the next time is in a week, less an hour.
+    files.write("config/policies/services.toml", format!("{POLICIES}{}", weekly(-180)));
+    done(&files, "reload");
+    assert_eq!(www(&serving), EU);
+    assert!(done(&files, "status").contains("maintenance eu-west: planned, away from 20"));
+    let ttl = Ask::new("www.example.com", "A").udp(serving.address()).ttl();
+    assert_eq!(ttl, 300);
+    // In four minutes at most.
+    files.write("config/policies/services.toml", format!("{POLICIES}{}", weekly(4)));
+    done(&files, "reload");
+    let ttl = Ask::new("www.example.com", "A").udp(serving.address()).ttl();
+    assert!((5..=240).contains(&ttl), "{ttl}");
+}
+
 #[test]
 fn two_pools_of_one_record_away_together_are_remarked() {
     let other = window(3600, "for = \"1h\"").replace("eu-west", "us-east");

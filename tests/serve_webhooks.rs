@@ -13,10 +13,16 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use rustls::ServerConfig;
 use serde_json::Value;
+use support::certificates::Authority;
+use support::control::{http, http_address};
 use support::dns::Ask;
 use support::program::{CONFIG, Files, SERVER, Serving, until};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 const ZONE: &str =
     "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
@@ -38,6 +44,8 @@ use = "www"
 enum Mood {
     Accept,
     Fail,
+    /// Fails, and wants to be left alone for an hour.
+    Busy,
     Hang,
     Redirect,
 }
@@ -59,6 +67,15 @@ struct Shared {
 
 impl Receiver {
     fn start(mood: Mood) -> Receiver {
+        Receiver::start_with(mood, None)
+    }
+
+    /// One over TLS.
+    fn start_tls(config: ServerConfig) -> Receiver {
+        Receiver::start_with(Mood::Accept, Some(config))
+    }
+
+    fn start_with(mood: Mood, tls: Option<ServerConfig>) -> Receiver {
         let runtime = Runtime::new().unwrap();
         let shared = Arc::new(Shared {
             mood: Mutex::new(mood),
@@ -70,9 +87,16 @@ impl Receiver {
             .route("/hook", post(take))
             .route("/elsewhere", post(elsewhere).get(elsewhere))
             .with_state(Arc::clone(&shared));
-        let listener = runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(async move { axum::serve(listener, routes).await });
+        match tls {
+            None => runtime.spawn(async move { axum::serve(listener, routes).await }),
+            Some(config) => {
+                let acceptor = TlsAcceptor::from(Arc::new(config));
+                let listener = Secured { listener, acceptor };
+                runtime.spawn(async move { axum::serve(listener, routes).await })
+            }
+        };
         Receiver { address, shared, _runtime: runtime }
     }
 
@@ -108,6 +132,30 @@ impl Receiver {
     }
 }
 
+/// Connections whose handshake succeeded.
+struct Secured {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Secured {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, from) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
 async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     *shared.attempts.lock().unwrap() += 1;
     let mood = *shared.mood.lock().unwrap();
@@ -117,6 +165,7 @@ async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
             StatusCode::NO_CONTENT.into_response()
         }
         Mood::Fail => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Mood::Busy => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "3600")]).into_response(),
         Mood::Hang => std::future::pending().await,
         Mood::Redirect => {
             (StatusCode::TEMPORARY_REDIRECT, [("location", "/elsewhere")]).into_response()
@@ -244,6 +293,52 @@ fn a_redirect_is_a_failure_and_is_not_followed() {
     receiver.feel(Mood::Accept);
     receiver.wait_for(1);
     serving.log(&["webhook pager takes events again"]);
+}
+
+#[test]
+fn over_tls_only_a_receiver_whose_authority_is_believed_is_told() {
+    let authority = Authority::new("the house's own");
+    let receiver = Receiver::start_tls(authority.server("localhost"));
+    let hook = |more: &str| {
+        let at = format!("https://localhost:{}/hook", receiver.address.port());
+        receiver.hook(more).replace(&format!("http://{}/hook", receiver.address), &at)
+    };
+    let files = files(&hook("")).with("config/own.pem", authority.pem());
+    let serving = files.serve();
+    serving.log(&["webhook pager does not take events: ", "UnknownIssuer"]);
+    assert_eq!(receiver.attempts(), 0);
+    files.write(CONFIG, hook("ca = \"own.pem\""));
+    done(&files, "reload");
+    let told = receiver.wait_for(2);
+    assert_eq!((&told[0]["kind"], &told[1]["kind"]), (&"start".into(), &"reload".into()));
+    serving.log(&["webhook pager takes events again"]);
+    files.write(CONFIG, hook("ca = \"nothing.pem\""));
+    let refused = files.run(&["ctl", "reload"]);
+    assert!(refused.code == 1 && refused.stderr.contains("nothing.pem"), "{refused:?}");
+}
+
+#[test]
+fn a_receiver_that_wants_to_be_left_alone_is_until_a_reload_and_metrics_count_it() {
+    let receiver = Receiver::start(Mood::Busy);
+    let config = receiver.hook("").replace("listen = \"\"", "listen = \"127.0.0.1:0\"");
+    let files = files(&config);
+    let serving = files.serve();
+    let value = |metric: &str| -> u64 {
+        let text = http(http_address(&serving), "GET", "/metrics", "", "").1;
+        let sample = format!("meridian_webhook_{metric}{{webhook=\"pager\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&sample));
+        line.unwrap_or_else(|| panic!("no {sample} in {text}")).parse().unwrap()
+    };
+    serving.log(&["webhook pager does not take events: 429 Too Many Requests"]);
+    done(&files, "drain eu-west --reason works");
+    assert_eq!((receiver.attempts(), value("failed_total")), (1, 1));
+    assert!(value("waiting") >= 2 && value("sent_total") == 0);
+    receiver.feel(Mood::Accept);
+    done(&files, "reload");
+    let told = receiver.wait_for(3);
+    until("all are taken", || value("waiting") == 0);
+    assert!(value("sent_total") >= told.len() as u64);
+    assert_eq!((value("failed_total"), value("dropped_total")), (1, 0));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use meridian::steering::evaluate::{Asker, evaluate};
 use meridian::steering::matching::Match;
 use meridian::steering::model::*;
 use meridian::steering::resolve::{Item, Resolved, Ring, Source, View};
+use meridian::steering::share::Share;
 use meridian::steering::spread::{self, Random};
 use meridian::steering::standing::{Offer, Resort, Standing};
 use meridian::steering::{Answer, Client, Spin};
@@ -229,6 +230,7 @@ fn random_model(random: &mut Random) -> Model {
                         .collect(),
                 },
                 within: (random.below(2) == 0).then(|| f64::from(1 + random.below(40))),
+                explore: Share::of_bound(pick(random, &[0, 0, 0, 26])),
             },
             4 => Kind::Load {
                 targets: some(random).into_iter().map(|t| (t, 1 + random.below(3))).collect(),
@@ -584,6 +586,11 @@ proptest! {
                     );
                     if is_hashed(&now[own]) {
                         prop_assert!(scope >= 24, "{scope} for {:?}", now[own]);
+                        continue;
+                    }
+                    // Who explores is told apart by network.
+                    let policies = model.policies_under(record.target);
+                    if policies.iter().any(|id| model.policy(*id).explore() > Share::NONE) {
                         continue;
                     }
                     let types_known = model.pools_under(record.target).iter().any(|pool| {

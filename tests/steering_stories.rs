@@ -252,6 +252,28 @@ fn nearest_goes_by_distance_and_a_bias_moves_the_border() {
 }
 
 #[test]
+fn the_two_nearest_that_are_up_stand_in_one_answer() {
+    let mut story = regions(
+        "[policy.p]\nkind = \"nearest\"\ntargets = [\"us\", \"eu\", \"ap\"]\ntake = 2\n\
+         [record.\"www.example.com\"]\nuse = \"p\"\n",
+    );
+    let set = |mut addresses: Vec<String>| {
+        addresses.sort();
+        addresses
+    };
+    for client in [LONDON, NEW_YORK] {
+        assert_eq!(set(story.a("www", client)), ["192.0.2.1", "192.0.2.2"]);
+        assert_eq!(set(story.aaaa("www", client)), ["2001:db8::1", "2001:db8::2"]);
+    }
+    let first: Vec<String> = (0..2).map(|_| story.a("www", LONDON).remove(0)).collect();
+    assert_eq!(set(first), ["192.0.2.1", "192.0.2.2"], "in rotation");
+    story.region_down(2);
+    assert_eq!(set(story.a("www", LONDON)), ["192.0.2.1", "192.0.2.3"]);
+    story.region_down(1);
+    assert_eq!(story.a("www", LONDON), ["192.0.2.3"]);
+}
+
+#[test]
 fn latency_moves_only_after_three_clearly_better_evaluations() {
     let mut story = regions(
         "[policy.p]\nkind = \"latency\"\ntargets = [\"us\", \"eu\"]\n\

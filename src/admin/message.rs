@@ -135,6 +135,15 @@ pub struct WebhookStatus {
     pub problem: Option<String>,
     /// Since when it takes none.
     pub since: Option<u64>,
+    /// Events that it has taken since the start of the server.
+    #[serde(default)]
+    pub sent: u64,
+    /// Attempts since then that failed.
+    #[serde(default)]
+    pub failed: u64,
+    /// Events that were gone from the history since then before it took them.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// A kept generation that is in force instead of what the files on disk say.

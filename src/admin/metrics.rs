@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use super::message::{Health, Status};
+use super::message::{Health, MaintenanceStatus, Status};
 
 /// What the transports counted since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub fn write(status: &Status, health: &Health, counts: &Counts, resident: Option
     process(status, resident, &mut out);
     steering(status, health, &mut out);
     checks(health, &mut out);
+    webhooks(status, &mut out);
     queries(counts, &mut out);
     transports(counts, &mut out);
     out
@@ -160,6 +161,28 @@ fn steering(status: &Status, health: &Health, out: &mut String) {
     );
     for pool in &health.pools {
         share.sample(&[("pool", &pool.name)], pool.share);
+    }
+    let mut held = family(
+        out,
+        "meridian_pool_held",
+        "gauge",
+        "1 while a safety rule leaves a pool clients that it would have lost.",
+    );
+    for pool in &health.pools {
+        let is_held = status.held.iter().any(|held| held.pool == pool.name);
+        held.sample(&[("pool", &pool.name)], u8::from(is_held));
+    }
+    let mut maintenance = family(
+        out,
+        "meridian_pool_maintenance",
+        "gauge",
+        "1 while a scheduled maintenance is under way for a pool: leaving, away or returning.",
+    );
+    for pool in &health.pools {
+        let of_pool = |planned: &&MaintenanceStatus| planned.pool == pool.name;
+        let mut planned = status.maintenance.iter().filter(of_pool);
+        let is_under_way = planned.any(|planned| planned.phase != "planned");
+        maintenance.sample(&[("pool", &pool.name)], u8::from(is_under_way));
     }
     let mut load = family(
         out,
@@ -271,6 +294,41 @@ fn checks(health: &Health, out: &mut String) {
         if let Some(ms) = member.server_ms {
             server.sample(&labels(*target, *monitor), ms / 1000.0);
         }
+    }
+}
+
+fn webhooks(status: &Status, out: &mut String) {
+    let mut waiting = family(
+        out,
+        "meridian_webhook_waiting",
+        "gauge",
+        "Events that a webhook has not taken yet.",
+    );
+    for hook in &status.webhooks {
+        waiting.sample(&[("webhook", &hook.name)], hook.waiting);
+    }
+    let mut sent =
+        family(out, "meridian_webhook_sent_total", "counter", "Events that a webhook has taken.");
+    for hook in &status.webhooks {
+        sent.sample(&[("webhook", &hook.name)], hook.sent);
+    }
+    let mut failed = family(
+        out,
+        "meridian_webhook_failed_total",
+        "counter",
+        "Attempts to post to a webhook that failed.",
+    );
+    for hook in &status.webhooks {
+        failed.sample(&[("webhook", &hook.name)], hook.failed);
+    }
+    let mut lost = family(
+        out,
+        "meridian_webhook_dropped_total",
+        "counter",
+        "Events that were gone from the history before a webhook took them.",
+    );
+    for hook in &status.webhooks {
+        lost.sample(&[("webhook", &hook.name)], hook.lost);
     }
 }
 

@@ -119,6 +119,7 @@ fn from_files(arguments: &Explain) -> anyhow::Result<ExitCode> {
     for name in &asked.down {
         control.force(report::pool_named(&generation, name)?, Some(PoolState::Down));
     }
+    control.plan(&generation.maintenance, now);
     control.evaluate_choices();
     control.tick(now);
     control.settle();

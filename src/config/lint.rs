@@ -14,7 +14,7 @@ use super::maintenance::{self, Maintenance};
 use super::monitor::{Monitor, MonitorKind, composite};
 use super::place::Match;
 use super::policy::{Geo, OnDown, Policy, PolicyKind};
-use super::pool::Pool;
+use super::pool::{Pool, PoolState};
 use super::record::Record;
 use super::source::Located;
 
@@ -40,12 +40,15 @@ impl Lints<'_> {
                 unreachable_nets(geo, &mut found);
             }
             self.equal_costs(policy, &mut found);
+            nothing_to_explore(policy, &mut found);
             self.unknown_loads(policy, &mut found);
         }
         for pool in self.graph.pools.iter().flatten() {
             unwatched(pool, &mut found);
         }
         self.unused_costs(&mut found);
+        let state = |pool: usize| self.graph.pools[pool].as_ref().and_then(kept_away);
+        found.extend(maintenance::needless(self.maintenance, state));
         for record in self.records {
             self.long_ttl(record, &mut found);
             self.idle_ttl_min(record, &mut found);
@@ -244,6 +247,26 @@ impl Lints<'_> {
     }
 }
 
+/// The state in the file that gives a pool to nobody.
+fn kept_away(pool: &Pool) -> Option<&'static str> {
+    match pool.state {
+        PoolState::Down => Some("down"),
+        PoolState::Drain => Some("drain"),
+        PoolState::Auto | PoolState::Up => None,
+    }
+}
+
+/// Where there is one target, no other can be measured.
+fn nothing_to_explore(policy: &Policy, found: &mut Vec<Diagnostic>) {
+    if let PolicyKind::Latency { targets, explore: Some(explore), .. } = &policy.kind
+        && targets.len() < 2
+    {
+        let message = format!("`{}` has one target: there is no other to explore", policy.name);
+        let d = Diagnostic::lint("no-exploring", message).at(&explore.span, "");
+        found.push(d.help("give it more targets, or remove `explore`"));
+    }
+}
+
 /// Keys that can change nothing beside others.
 fn idle_rules(monitor: &Monitor, found: &mut Vec<Diagnostic>) {
     if let Some(backoff) = monitor.backoff.as_ref().filter(|b| b.value <= monitor.interval) {
@@ -262,13 +285,20 @@ fn idle_rules(monitor: &Monitor, found: &mut Vec<Diagnostic>) {
         MonitorKind::Exec(_) | MonitorKind::Push | MonitorKind::Composite(_) => None,
     };
     let fails_from = fails_from.unwrap_or(monitor.timeout);
-    if let Some(warn) = monitor.warn.as_ref().filter(|warn| warn.latency.value >= fails_from) {
+    let Some(warn) = &monitor.warn else { return };
+    if let Some(latency) = warn.latency.as_ref().filter(|latency| latency.value >= fails_from) {
         let message = format!(
             "nothing is ever warned of: a check that takes {} fails",
             duration::show(fails_from)
         );
-        let d = Diagnostic::lint("no-warning", message).at(&warn.latency.span, "");
+        let d = Diagnostic::lint("no-warning", message).at(&latency.span, "");
         found.push(d.help("warn earlier than `timeout` and `expect.latency`"));
+    }
+    let reads_load = matches!(&monitor.kind, MonitorKind::Http(http) if http.load.is_some());
+    if let Some(load) = warn.load.as_ref().filter(|_| !reads_load) {
+        let message = "nothing is ever warned of for its load: the monitor reads none";
+        let d = Diagnostic::lint("no-warning", message).at(&load.span, "");
+        found.push(d.help("say where it is read with `load`, which http and https monitors have"));
     }
 }
 

@@ -18,6 +18,8 @@ use super::spec::{Spanned, StringOr, Words};
 
 pub use super::spec::policy::{OnDown, Prefer, Spread};
 
+/// The greatest part of a latency policy's clients who explore, in percent.
+const MOST_EXPLORERS: f64 = 10.0;
 /// How much over the lowest estimate the cheapest target of a latency policy may be.
 const DEFAULT_BAND: Duration = Duration::from_millis(15);
 
@@ -78,6 +80,8 @@ pub enum PolicyKind {
         /// How much over the lowest estimate the cheapest target may be, where cost counts: 1 ms
         /// to 1 s. The place is that of `prefer`.
         within: Option<Located<Duration>>,
+        /// The part of the clients, from above 0.0 to 0.1, who measure another target; `None`: nobody.
+        explore: Option<Located<f64>>,
     },
     /// The least busy, in proportion to weight.
     Load {
@@ -201,6 +205,7 @@ impl Policy {
             PolicySpec::Latency(spec) => PolicyKind::Latency {
                 targets: plain_targets(&spec.targets, names, reader),
                 within: within(&spec, reader),
+                explore: explore(spec.explore.as_ref(), reader),
                 table: spec.table.and_then(|path| LatencyTable::read(&path, names, files, reader)),
             },
             PolicySpec::Load(spec) => {
@@ -296,6 +301,21 @@ fn within(spec: &LatencySpec, reader: &mut Reader<'_>) -> Option<Located<Duratio
             None
         }
         (None, None) => None,
+    }
+}
+
+/// The share of a latency policy's clients who explore; none when it is 0.
+fn explore(text: Option<&Spanned<String>>, reader: &mut Reader<'_>) -> Option<Located<f64>> {
+    let Spanned { value, range } = text?;
+    let percent = value.strip_suffix('%').and_then(|percent| percent.parse::<f64>().ok());
+    match percent.filter(|percent| (0.0..=MOST_EXPLORERS).contains(percent)) {
+        Some(0.0) => None,
+        Some(percent) => Some(Located { value: percent / 100.0, span: reader.span(range) }),
+        None => {
+            let help = format!("write a share from \"0%\" to \"{MOST_EXPLORERS}%\"");
+            reader.invalid(range, format!("`explore` cannot be `{value}`"), &help);
+            None
+        }
     }
 }
 

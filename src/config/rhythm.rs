@@ -27,7 +27,9 @@ pub struct Damping {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Warn {
     /// A check that took longer counts towards a warning: 1 ms to the timeout.
-    pub latency: Located<Duration>,
+    pub latency: Option<Located<Duration>>,
+    /// A check after which the load is higher counts towards a warning: 0.01 to 0.99.
+    pub load: Option<Located<f64>>,
     /// What is left of its weight meanwhile, in percent: 0 to 100.
     pub weight: u8,
 }
@@ -65,7 +67,7 @@ impl Rhythm {
             }),
             damping: spec.damping.and_then(|damping| Damping::resolve(damping, reader)),
             manual_resume: spec.manual_resume.unwrap_or(false),
-            warn: spec.warn.map(|warn| Warn::resolve(&warn.value, timeout, reader)),
+            warn: spec.warn.map(|warn| Warn::resolve(warn, timeout, reader)),
         }
     }
 
@@ -174,8 +176,23 @@ fn score(
 }
 
 impl Warn {
-    fn resolve(spec: &WarnSpec, timeout: Duration, reader: &mut Reader<'_>) -> Warn {
-        let latency = reader.duration("latency", Some(&spec.latency), SHORTEST..=timeout, timeout);
+    fn resolve(spec: &Spanned<WarnSpec>, timeout: Duration, reader: &mut Reader<'_>) -> Warn {
+        let Spanned { value: spec, range } = spec;
+        if spec.latency.is_none() && spec.load.is_none() {
+            let help = "add `latency = \"300ms\"`, or `load = 0.8` where the monitor reads a load";
+            reader.invalid(range, "`warn` does not say of what".to_owned(), help);
+        }
+        let latency = spec.latency.as_ref().map(|latency| Located {
+            value: reader.duration("latency", Some(latency), SHORTEST..=timeout, timeout),
+            span: reader.span(&latency.range),
+        });
+        let load = spec.load.as_ref().map(|load| {
+            if !(0.01..=0.99).contains(&load.value) {
+                let message = format!("`load` cannot be {}", load.value);
+                reader.invalid(&load.range, message, "1.0 is full: write 0.01 to 0.99");
+            }
+            Located { value: load.value, span: reader.span(&load.range) }
+        });
         let mut weight = 50;
         if let Some(Spanned { value, range }) = &spec.weight {
             let share = value.strip_suffix('%').and_then(|share| share.parse::<u8>().ok());
@@ -187,6 +204,6 @@ impl Warn {
                 }
             }
         }
-        Warn { latency: Located { value: latency, span: reader.span(&spec.latency.range) }, weight }
+        Warn { latency, load, weight }
     }
 }

@@ -28,6 +28,8 @@ pub struct Webhook {
     pub token_file: Option<Located<PathBuf>>,
     /// The file with the secret that bodies are signed with.
     pub secret_file: Option<Located<PathBuf>>,
+    /// The file with certificate authorities beside those of the system; only with https.
+    pub ca: Option<Located<PathBuf>>,
     /// How long one attempt may take: 100 ms to a minute.
     pub timeout: Duration,
 }
@@ -65,6 +67,7 @@ impl Webhook {
         };
         let token_file = spec.token_file.as_ref().map(|path| file(path, reader));
         let secret_file = spec.secret_file.as_ref().map(|path| file(path, reader));
+        let ca = spec.ca.as_ref().map(|path| file(path, reader));
         let ten = Duration::from_secs(10);
         let timeout = reader.duration("timeout", spec.timeout.as_ref(), TIMEOUT, ten);
         let on = match &spec.on {
@@ -76,6 +79,9 @@ impl Webhook {
             reader.invalid(&topics.range, "this webhook is told of nothing", help);
         }
         let url = url?;
+        if let Some(ca) = spec.ca.as_ref().filter(|_| url.scheme() == "http") {
+            reader.invalid(&ca.range, "`ca` has no meaning for http", "use https, or remove it");
+        }
         if let Some(token) = token_file.as_ref().filter(|_| is_overheard(&url)) {
             let d = Diagnostic::lint("clear-text-token", "the token is sent in clear text");
             let d = d.at(&reader.span(&spec.url.range), "not https").and(&token.span, "this one");
@@ -91,7 +97,7 @@ impl Webhook {
             Some(name) => name.value,
             None => host,
         };
-        Some(Webhook { name, url, on, token_file, secret_file, timeout })
+        Some(Webhook { name, url, on, token_file, secret_file, ca, timeout })
     }
 }
 

@@ -329,19 +329,6 @@ impl Round {
         let Entry { check: Check { target, monitor }, record, .. } =
             table.entries.get_mut(&check)?;
         let before = record.state;
-        match &outcome {
-            Err(failure) if failure.is_local() => {
-                tracing::warn!(%target, monitor = monitor.name, %failure, "check not run");
-            }
-            outcome => {
-                let finding = monitor.rules.finding(outcome);
-                record.state = before.next(finding, monitor.thresholds, &monitor.rules, at);
-                record.at = Some(at);
-            }
-        }
-        if let Ok(Timing { server: Some(server), .. }) = &outcome {
-            record.server_ms = Some(smooth(record.server_ms, *server));
-        }
         if monitor.load.is_some() && !outcome.as_ref().is_err_and(Failure::is_local) {
             let known = Level::known(record.load);
             let level = self.levels.entry(check).or_insert(known);
@@ -357,6 +344,19 @@ impl Round {
             }
             *level = level.next(load.and_then(Result::ok));
             record.load = level.average();
+        }
+        match &outcome {
+            Err(failure) if failure.is_local() => {
+                tracing::warn!(%target, monitor = monitor.name, %failure, "check not run");
+            }
+            outcome => {
+                let finding = monitor.rules.finding(outcome, record.load);
+                record.state = before.next(finding, monitor.thresholds, &monitor.rules, at);
+                record.at = Some(at);
+            }
+        }
+        if let Ok(Timing { server: Some(server), .. }) = &outcome {
+            record.server_ms = Some(smooth(record.server_ms, *server));
         }
         if outcome.is_ok() {
             if let Some(expires) = expiring.filter(|_| expiring != record.expiring) {

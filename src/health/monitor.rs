@@ -216,8 +216,8 @@ impl Authorities {
         Ok(Authorities(certificates.into()))
     }
 
-    /// The certificates.
-    pub(super) fn certificates(&self) -> impl Iterator<Item = CertificateDer<'static>> {
+    /// The certificates. Each can be believed.
+    pub fn certificates(&self) -> impl Iterator<Item = CertificateDer<'static>> {
         self.0.iter().cloned()
     }
 }

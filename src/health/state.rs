@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn a_target_is_warned_of_after_fall_strained_checks_and_no_more_after_rise_good_ones() {
         use Finding::{Failure, Strained, Success};
-        let warn = Warn { latency: Duration::from_millis(300), weight: 50 };
+        let warn = Warn { latency: Some(Duration::from_millis(300)), load: None, weight: 50 };
         let rules = Rules { warn: Some(warn), ..Rules::default() };
         let mut state = started(Up);
         let mut seen = Vec::new();

@@ -171,11 +171,11 @@ fn meaning(model: &Model, policy: &Policy) -> String {
             let targets: Vec<_> = targets.iter().map(|(to, weight)| (name(to), weight)).collect();
             format!("load {targets:?}")
         }
-        Kind::Latency { targets, table, within } => {
+        Kind::Latency { targets, table, within, explore } => {
             let rows = table.rows.iter();
             let rows: Vec<_> =
                 rows.map(|row| (&row.clients, &model.pool(row.pool).name, row.ms)).collect();
-            format!("latency {:?} {rows:?} {within:?}", names(targets))
+            format!("latency {:?} {rows:?} {within:?} {explore}", names(targets))
         }
     }
 }

@@ -307,7 +307,8 @@ impl Desk {
         let rules = self.checks[check.0 as usize].monitor.rules;
         self.control.set_left(check, rules.left(report.is_warned));
         if self.warned.contains(&report.check) != report.is_warned {
-            let strain = report.outcome.ok().and_then(|timing| rules.strain(&timing));
+            let timing = report.outcome.ok();
+            let strain = timing.and_then(|timing| rules.strain(&timing, report.load));
             self.tell_warning(report.check, check, strain.map(|strain| strain.to_string()));
         }
         self.tell_hold(report.check, check, report.hold);

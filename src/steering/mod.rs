@@ -19,6 +19,7 @@ pub mod choice;
 pub mod compile;
 pub mod control;
 pub mod evaluate;
+pub mod explore;
 pub mod fixed;
 pub mod hints;
 pub mod latency;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::geo::Coordinates;
 use crate::health::CheckId;
 use crate::steering::matching::Match;
+use crate::steering::share::Share;
 use crate::wire::{Name, Type};
 
 /// An index into [`Model::pools`].
@@ -193,6 +194,8 @@ pub enum Kind {
         /// Among targets whose estimates are no more than so many milliseconds over the lowest,
         /// the cheapest is taken.
         within: Option<f64>,
+        /// The part of the clients who are sent to another target, to measure it.
+        explore: Share,
     },
     /// By the load that regions report, in proportion to weight.
     Load {
@@ -381,6 +384,14 @@ impl Policy {
                 })
                 .copied()
                 .collect(),
+        }
+    }
+
+    /// The part of its clients who are sent to another target than the best, to measure it.
+    pub fn explore(&self) -> Share {
+        match self.kind {
+            Kind::Latency { explore, .. } => explore,
+            _ => Share::NONE,
         }
     }
 

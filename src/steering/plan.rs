@@ -46,6 +46,8 @@ pub enum Plan {
         policy: PolicyId,
         /// Plan, and the network part to each pool under the target; a load policy has none.
         candidates: Vec<(PlanId, Paths)>,
+        /// Whether some clients are sent to another candidate.
+        explores: bool,
     },
 }
 
@@ -135,7 +137,12 @@ impl Plans {
                     self.first_choice(target, best, key);
                 }
             }
-            Plan::Best { candidates, .. } => {
+            Plan::Best { candidates, explores, .. } => {
+                if *explores {
+                    // Those who explore are sent alike as well.
+                    key.extend([4, candidates.len() as u64]);
+                    candidates.iter().for_each(|(plan, _)| self.first_choice(*plan, best, key));
+                }
                 self.first_choice(candidates[best(id)].0, best, key);
             }
         }
@@ -164,12 +171,14 @@ impl Plans {
     fn first_of(&self, id: PlanId, best: &impl Fn(PlanId) -> usize) -> PlanId {
         match self.plan(id) {
             Plan::First(list) => self.first_of(list[0], best),
-            Plan::Best { candidates, .. } => self.first_of(candidates[best(id)].0, best),
+            Plan::Best { candidates, explores: false, .. } => {
+                self.first_of(candidates[best(id)].0, best)
+            }
             Plan::Share { targets, .. } => match effective(targets).collect::<Vec<_>>()[..] {
                 [(only, ..)] => self.first_of(only, best),
                 _ => id,
             },
-            Plan::Pool(_) | Plan::Nothing | Plan::Merge { .. } => id,
+            Plan::Pool(_) | Plan::Nothing | Plan::Merge { .. } | Plan::Best { .. } => id,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::steering::model::{
     Destination, Kind, Model, OnDown, PolicyId, PoolId, Rule, Spread, Target,
 };
 use crate::steering::plan::{Plan, PlanId, Plans};
+use crate::steering::share::Share;
 use crate::steering::spread;
 
 /// Makes plans, each once, and remembers what it made.
@@ -150,7 +151,9 @@ impl<'a> Planner<'a> {
                     });
                     (plan, paths.collect())
                 });
-                self.plans.add(Plan::Best { policy: id, candidates: candidates.collect() })
+                let (candidates, explores) =
+                    (candidates.collect(), model.policy(id).explore() > Share::NONE);
+                self.plans.add(Plan::Best { policy: id, candidates, explores })
             }
             Kind::Load { targets } => {
                 let targets: Vec<Target> = targets.iter().map(|(target, _)| *target).collect();
@@ -159,7 +162,8 @@ impl<'a> Planner<'a> {
                     let pools = model.pools_under(*target).into_iter();
                     (plan, pools.map(|pool| (pool, None)).collect())
                 });
-                self.plans.add(Plan::Best { policy: id, candidates: candidates.collect() })
+                let candidates = candidates.collect();
+                self.plans.add(Plan::Best { policy: id, candidates, explores: false })
             }
         }
     }

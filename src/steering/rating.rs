@@ -1,11 +1,13 @@
-//! How the candidates of held choices are rated now, and which of them is in force.
+//! How the candidates of held choices are rated now, and which of them is in force or explored.
 
 use std::collections::HashMap;
 
 use crate::steering::choice::{Choice, Ratings};
+use crate::steering::explore::Explorers;
 use crate::steering::model::{Kind, PolicyId, PoolId};
 use crate::steering::plan::{Paths, Plan, PlanId};
 use crate::steering::resolve::View;
+use crate::steering::share::Share;
 use crate::steering::standing::Resort;
 use crate::steering::{latency, load};
 
@@ -14,7 +16,7 @@ impl View<'_> {
     /// plans that have them.
     pub fn choice(&self, policy: PolicyId, paths: &[Paths]) -> Option<Choice> {
         self.choices.iter().find_map(|(node, choice)| match self.plans.plan(*node) {
-            Plan::Best { policy: other, candidates }
+            Plan::Best { policy: other, candidates, .. }
                 if *other == policy && candidates.iter().map(|(_, paths)| paths).eq(paths) =>
             {
                 Some(*choice)
@@ -51,9 +53,31 @@ impl View<'_> {
         choice.pick(&quiet.rated(plan, |_, network| f64::from(network)), up)
     }
 
+    /// The candidate that clients of this part explore: one that is up, and not the one in force.
+    /// The same for all types, as the decision for a target is.
+    pub(super) fn explored(&self, plan: PlanId, portion: u8) -> Option<usize> {
+        let Plan::Best { policy, candidates, explores: true } = self.plans.plan(plan) else {
+            return None;
+        };
+        let turn = self.explorers(*policy)?.turn(portion)?;
+        let up = |index: usize| self.is_candidate_up(plan, index);
+        let own = self.best(plan, up)?;
+        let others: Vec<usize> =
+            (0..candidates.len()).filter(|index| *index != own && up(*index)).collect();
+        others.get(turn.checked_rem(others.len())?).copied()
+    }
+
+    /// The clients of a policy that explore now.
+    pub fn explorers(&self, policy: PolicyId) -> Option<Explorers> {
+        let policy = self.model.policy(policy);
+        let share = policy.explore();
+        let hour = self.hour.filter(|_| share > Share::NONE)?;
+        Some(Explorers::new(&policy.name, share, hour))
+    }
+
     /// Rates the candidates of a choice; `ms` is what a pool with a network part is estimated at.
     fn rated(&self, plan: PlanId, ms: impl Fn(PoolId, u16) -> f64) -> Ratings {
-        let Plan::Best { policy, candidates } = self.plans.plan(plan) else {
+        let Plan::Best { policy, candidates, .. } = self.plans.plan(plan) else {
             return load::ratings(&[]);
         };
         let paths = candidates.iter().map(|(_, paths)| paths);

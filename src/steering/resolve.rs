@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use crate::health::CheckId;
 use crate::steering::choice::Choice;
+use crate::steering::explore::Hour;
 use crate::steering::model::{Balance, MemberData, Model, PolicyId, PoolId, Spread};
 use crate::steering::plan::{Plan, PlanId, Plans, effective};
 use crate::steering::share::Share;
@@ -92,6 +93,8 @@ pub struct View<'a> {
     pub server_ms: &'a [f64],
     /// How busy the targets of checks say they are.
     pub loads: &'a HashMap<CheckId, f64>,
+    /// The hour, for policies that explore; without it nobody does.
+    pub hour: Option<Hour>,
 }
 
 /// One question to a [`View`].
@@ -108,7 +111,7 @@ pub struct Ask {
 impl View<'_> {
     /// What a plan answers while something under it is up, all scruples taken in turn; `None`
     /// when nothing is. `bounds` are those of the shares of the pools under it that keep a part
-    /// of their clients.
+    /// of their clients, and of the parts that explore.
     pub fn answer(&self, plan: PlanId, rtype: Option<Type>, bounds: &[u16]) -> Option<Resolved> {
         if bounds.is_empty() {
             return self.answer_part(plan, rtype, 0);
@@ -153,7 +156,8 @@ impl View<'_> {
             }
             Plan::Best { candidates, .. } => {
                 let up = |index: usize| self.resolve(candidates[index].0, ask).is_some();
-                let picked = self.best(plan, up);
+                let picked = self.explored_at(plan, ask).filter(|index| up(*index));
+                let picked = picked.or_else(|| self.best(plan, up));
                 picked.is_some_and(|index| self.is_nowhere(candidates[index].0, ask))
             }
             Plan::Pool(_) | Plan::Merge { .. } | Plan::Share { .. } => false,
@@ -174,6 +178,10 @@ impl View<'_> {
                 share(*spread, weighted(up.collect()))
             }
             Plan::Best { candidates, .. } => {
+                let explored = self.explored_at(plan, ask);
+                if let Some(found) = explored.and_then(|i| self.resolve(candidates[i].0, ask)) {
+                    return Some(found);
+                }
                 let resolved: Vec<_> =
                     candidates.iter().map(|(plan, _)| self.resolve(*plan, ask)).collect();
                 let picked = self.best(plan, |index| resolved[index].is_some())?;
@@ -203,9 +211,14 @@ impl View<'_> {
             Plan::Share { targets, .. } => {
                 effective(targets).all(|(plan, ..)| self.is_first_up(plan, rtype))
             }
-            Plan::Best { candidates, .. } => {
+            Plan::Best { candidates, explores, .. } => {
                 let first = self.choices.get(&plan).map_or(0, |choice| choice.first());
+                // Whether a policy is up may be otherwise for clients elsewhere, who explore it too.
+                let is_everywhere =
+                    |plan: PlanId| matches!(self.plans.plan(plan), Plan::Pool(_)) || !explores;
+                let mut others = candidates.iter().map(|(plan, _)| *plan);
                 self.is_first_up(candidates[first].0, rtype)
+                    && others.all(|plan| is_everywhere(plan) || self.is_first_up(plan, rtype))
             }
         }
     }
@@ -217,6 +230,11 @@ impl View<'_> {
             Plan::Best { candidates, .. } => candidates[index].1.iter().any(|(pool, _)| up(*pool)),
             _ => false,
         }
+    }
+
+    /// The candidate that is explored; in need nobody explores.
+    fn explored_at(&self, plan: PlanId, ask: Ask) -> Option<usize> {
+        (ask.resort == Resort::Healthy).then(|| self.explored(plan, ask.portion))?
     }
 
     fn offer(&self, id: PoolId, ask: Ask) -> Offer {
@@ -351,6 +369,10 @@ impl View<'_> {
                 })
             }
             Plan::Best { candidates, .. } => {
+                let explored = self.explored_at(plan, ask);
+                if let Some(found) = explored.and_then(|i| self.gather(candidates[i].0, ask)) {
+                    return Some(found);
+                }
                 let gathered: Vec<_> =
                     candidates.iter().map(|(plan, _)| self.gather(*plan, ask)).collect();
                 let picked = self.best(plan, |index| gathered[index].is_some())?;

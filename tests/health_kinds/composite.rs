@@ -136,7 +136,7 @@ async fn a_pool_is_asked_shallowly_often_and_deeply_seldom_each_at_its_own_inter
 #[tokio::test]
 async fn a_composite_is_warned_of_when_it_needs_a_part_that_is() {
     let server = Server::start(Behaviour::good()).await;
-    let warn = Some(Warn { latency: Duration::ZERO, weight: 30 });
+    let warn = Some(Warn { latency: Some(Duration::ZERO), load: None, weight: 30 });
     let rules = Rules { warn, ..Rules::default() };
     let slow = check(server.address, Monitor { rules, ..often("slow", Kind::Tcp) });
     let fine = check(server.address, often("fine", Kind::Tcp));

@@ -11,6 +11,7 @@ mod text;
 use std::fs;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 
@@ -38,6 +39,7 @@ pub(super) fn run(arguments: &Simulate) -> anyhow::Result<ExitCode> {
     for name in &arguments.down {
         control.force(report::pool_named(&generation, name)?, Some(PoolState::Down));
     }
+    control.explore(SystemTime::now());
     control.settle();
     let clients = Clients::new(&arguments.weights, &generation.atlas)?;
     let wanted = (0..).map(RecordId).zip(&model.records).filter(|(_, record)| {

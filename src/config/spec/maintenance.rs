@@ -11,9 +11,12 @@ use super::{DurationText, Spanned, TimeText};
 pub struct MaintenanceSpec {
     /// Which.
     pub pool: Spanned<String>,
-    /// From when on it is empty.
-    pub from: Spanned<TimeText>,
-    /// When its clients begin to come back. This, or `for`.
+    /// From when on it is empty, once. This, or `every`.
+    pub from: Option<Spanned<TimeText>>,
+    /// From when on it is empty in each week: a day and a time of day in UTC, as "sun 02:00".
+    #[schemars(extend("pattern" = "^(mon|tue|wed|thu|fri|sat|sun) ([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub every: Option<Spanned<String>>,
+    /// When its clients begin to come back. This, or `for`; with `every`, `for`.
     pub until: Option<Spanned<TimeText>>,
     /// How long it is empty.
     #[serde(rename = "for")]

@@ -193,6 +193,10 @@ pub struct LatencySpec {
     /// 1 s.
     #[schemars(extend("default" = "15ms"))]
     pub within: Option<Spanned<DurationText>>,
+    /// The part of the clients, by network and for an hour each, who are sent to another target
+    /// that is up, so that it is measured: up to "10%".
+    #[schemars(extend("default" = "0%", "pattern" = "^(10(\\.0+)?|[0-9](\\.[0-9]+)?)%$"))]
+    pub explore: Option<Spanned<String>>,
 }
 
 /// The target that is up and the least busy, in proportion to its weight.

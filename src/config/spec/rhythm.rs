@@ -115,7 +115,11 @@ pub struct DampingTable {
 #[serde(deny_unknown_fields)]
 pub struct WarnSpec {
     /// A check that succeeds and takes longer counts towards a warning.
-    pub latency: Spanned<DurationText>,
+    pub latency: Option<Spanned<DurationText>>,
+    /// A check that succeeds counts towards a warning when the load is higher after it. Needs the
+    /// monitor's `load`.
+    #[schemars(range(min = 0.01, max = 0.99))]
+    pub load: Option<Spanned<f64>>,
     /// What is left of the member's weight meanwhile.
     #[schemars(extend("default" = "50%", "pattern" = "^(100|[0-9]{1,2})%$"))]
     pub weight: Option<Spanned<String>>,

@@ -22,6 +22,8 @@ pub struct WebhookSpec {
     pub token_file: Option<Spanned<String>>,
     /// File with a secret that bodies are signed with: HMAC-SHA256, in `Meridian-Signature`.
     pub secret_file: Option<Spanned<String>>,
+    /// PEM file with certificate authorities that are believed beside those of the system.
+    pub ca: Option<Spanned<String>>,
     /// How long one attempt may take.
     #[schemars(extend("default" = "10s"))]
     pub timeout: Option<Spanned<DurationText>>,

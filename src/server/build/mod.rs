@@ -165,9 +165,9 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
 }
 
 fn window(planned: &config::Maintenance) -> (PoolId, Window) {
-    let config::Maintenance { pool, from, until, over, reason, .. } = planned;
-    let (from, until, over, reason) = (*from, *until, *over, reason.clone());
-    (PoolId(*pool as u32), Window { from, until, over, reason })
+    let config::Maintenance { pool, from, until, over, is_weekly, reason, .. } = planned;
+    let (from, until, over, is_weekly) = (*from, *until, *over, *is_weekly);
+    (PoolId(*pool as u32), Window { from, until, over, is_weekly, reason: reason.clone() })
 }
 
 fn safety(config: &Config) -> Safety {

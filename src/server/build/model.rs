@@ -12,6 +12,7 @@ use crate::steering::model::{
     Balance, Destination, Host, Kind, LatencyRow, LatencyTable, Member, MemberData, Model,
     OnAllDown, OnDown, Policy, PolicyId, Pool, PoolId, PoolState, Record, Rule, Spread, Target,
 };
+use crate::steering::share::Share;
 use crate::wire::{Name, Type};
 use crate::zone::rdata;
 
@@ -228,9 +229,13 @@ fn kind(kind: &PolicyKind) -> Kind {
                 .collect(),
         },
         PolicyKind::Load { targets } => Kind::Load { targets: weighted(targets) },
-        PolicyKind::Latency { targets: list, table, within } => Kind::Latency {
+        PolicyKind::Latency { targets: list, table, within, explore } => Kind::Latency {
             targets: targets(list),
             within: within.as_ref().map(|within| within.value.as_secs_f64() * 1000.0),
+            // However small, one part of 256 at least.
+            explore: explore.as_ref().map_or(Share::NONE, |explore| {
+                Share::of_bound((explore.value * 256.0).ceil() as u16)
+            }),
             table: LatencyTable {
                 rows: table
                     .iter()

@@ -156,10 +156,11 @@ fn rules(monitor: &config::Monitor) -> Rules {
             max_hold: damping.max_hold,
         }),
         manual_resume: monitor.manual_resume,
-        warn: monitor
-            .warn
-            .as_ref()
-            .map(|warn| Warn { latency: warn.latency.value, weight: warn.weight }),
+        warn: monitor.warn.as_ref().map(|warn| Warn {
+            latency: warn.latency.as_ref().map(|latency| latency.value),
+            load: warn.load.as_ref().map(|load| load.value as f32),
+            weight: warn.weight,
+        }),
     }
 }
 
@@ -179,12 +180,17 @@ fn trust(tls: &config::Tls) -> Result<Trust, Box<Diagnostic>> {
     if !tls.verify {
         return Ok(Trust::Anyone);
     }
-    let Some(ca) = &tls.ca else {
-        return Ok(Trust::default());
-    };
+    match &tls.ca {
+        Some(ca) => authorities(ca).map(Trust::Authorities),
+        None => Ok(Trust::default()),
+    }
+}
+
+/// The certificate authorities of a file.
+pub(super) fn authorities(ca: &Located<PathBuf>) -> Result<Authorities, Box<Diagnostic>> {
     let pem = fs::read(&ca.value)
         .map_err(|error| Box::new(Diagnostic::unreadable(&ca.value, &error).at(&ca.span, "")))?;
-    Authorities::from_pem(&pem).map(Trust::Authorities).map_err(|error| {
+    Authorities::from_pem(&pem).map_err(|error| {
         let message = format!("{}: {error}", super::shown(&ca.value));
         let d = Diagnostic::error("bad-authority", message).at(&ca.span, "");
         Box::new(d.help("give a PEM file of certificate authorities"))

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
-use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::Config;
 use crate::config::diagnostic::Diagnostic;
@@ -25,13 +25,18 @@ pub(super) fn build(
     if config.webhooks.is_empty() {
         return Some(Vec::new());
     }
-    let drafts: Vec<_> = config.webhooks.iter().map(|hook| draft(hook, origin, found)).collect();
-    let drafts: Vec<Draft> = drafts.into_iter().collect::<Option<_>>()?;
-    // One for all: its authorities and sessions are the same.
-    let made = tls().map_err(|error| error.to_string()).and_then(|tls| {
-        let hook = |draft| Hook::new(draft, tls.clone()).map(Arc::new);
-        drafts.into_iter().map(hook).collect::<Result<_, _>>().map_err(|error| error.to_string())
-    });
+    let system = health::system_authorities();
+    let drafts: Vec<_> = config
+        .webhooks
+        .iter()
+        .map(|hook| draft(hook, origin, found).zip(roots(hook, &system, found)))
+        .collect();
+    let drafts: Vec<_> = drafts.into_iter().collect::<Option<_>>()?;
+    let made = |(draft, roots)| {
+        let tls = tls(roots).map_err(|error| error.to_string())?;
+        Hook::new(draft, tls).map(Arc::new).map_err(|error| error.to_string())
+    };
+    let made = drafts.into_iter().map(made).collect::<Result<_, _>>();
     let report = |error| {
         let message = format!("webhooks cannot be made ready: {error}");
         found.push(Diagnostic::error("webhook", message));
@@ -39,11 +44,30 @@ pub(super) fn build(
     made.map_err(report).ok()
 }
 
-fn tls() -> Result<ClientConfig, rustls::Error> {
+/// Who is believed to say that a hook is itself; `None` when there is a mistake.
+fn roots(
+    hook: &Webhook,
+    system: &RootCertStore,
+    found: &mut Vec<Diagnostic>,
+) -> Option<RootCertStore> {
+    let mut roots = system.clone();
+    let Some(ca) = &hook.ca else { return Some(roots) };
+    match super::monitor::authorities(ca) {
+        // Each was tried when it was read, so none is left out.
+        Ok(own) => roots.add_parsable_certificates(own.certificates()),
+        Err(mistake) => {
+            found.push(*mistake);
+            return None;
+        }
+    };
+    Some(roots)
+}
+
+fn tls(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
-        .with_root_certificates(health::system_authorities())
+        .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)

@@ -44,6 +44,8 @@ impl Desk {
             };
             if is_news {
                 let reason = window.reason.clone();
+                // Planned again: this time is over.
+                let phase = if phase == Phase::Planned { Phase::Over } else { phase };
                 self.journal.tell(Event::Maintenance { pool, phase, reason });
             }
         }
@@ -54,13 +56,16 @@ impl Desk {
         let now = SystemTime::now();
         let windows = self.calendar.windows.iter();
         let left = windows.filter(|(_, window)| window.phase(now) != Phase::Over);
-        left.map(|(pool, window)| MaintenanceStatus {
-            pool: self.name_of(*pool),
-            phase: window.phase(now).as_str().to_owned(),
-            from: millis(window.from),
-            until: millis(window.until),
-            over_seconds: window.over.as_secs(),
-            reason: window.reason.clone(),
+        left.map(|(pool, window)| {
+            let (from, until) = window.times(now);
+            MaintenanceStatus {
+                pool: self.name_of(*pool),
+                phase: window.phase(now).as_str().to_owned(),
+                from: millis(from),
+                until: millis(until),
+                over_seconds: window.over.as_secs(),
+                reason: window.reason.clone(),
+            }
         })
         .collect()
     }

@@ -100,7 +100,7 @@ impl Case<'_> {
                     .collect(),
                 by,
             },
-            Plan::Best { policy, candidates } => {
+            Plan::Best { policy, candidates, .. } => {
                 let first = view.choices.get(&id).map_or(0, |choice| choice.first());
                 let candidate = |(index, (plan, paths)): (usize, &(PlanId, _))| {
                     self.plan(*plan, candidate_by(paths, index == first))

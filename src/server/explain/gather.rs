@@ -336,11 +336,13 @@ impl Case<'_> {
         self.scene.control.held(self.pool(pool)?).map(ToString::to_string)
     }
 
-    /// What became of a target, with the operator's word when that is why.
+    /// What became of a target, with the operator's word and the maintenance that may be why.
     fn fate(&self, fate: &Fate, trace: &Trace) -> Fate {
-        match (fate, self.scene.overrides.of(&trace.name)) {
-            (Fate::PassedOver(why), Some(said)) if trace.kind == "pool" => {
-                Fate::PassedOver(format!("{why}; {said}"))
+        match fate {
+            Fate::PassedOver(why) if trace.kind == "pool" => {
+                let said = self.scene.overrides.of(&trace.name).map(ToString::to_string);
+                let why = [Some(why.clone()), said, self.planned(&trace.name)];
+                Fate::PassedOver(why.into_iter().flatten().collect::<Vec<_>>().join("; "))
             }
             _ => fate.clone(),
         }

@@ -25,7 +25,10 @@ pub(super) fn outcome(decided: &Decided) -> String {
             format!("one of {} alternatives, fixed for the client's network", list.len())
         }
         Resolved::Split(list) => {
-            format!("one of {} answers, by the shares that pools keep", list.len())
+            format!(
+                "one of {} answers, by the shares that pools keep and by who explores",
+                list.len()
+            )
         }
     }
 }

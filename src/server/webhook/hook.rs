@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use data_encoding::HEXLOWER;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Url, redirect, retry};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, StatusCode, Url, redirect, retry};
 use rustls::ClientConfig;
 
 /// The header with the signature of a body.
@@ -72,8 +72,8 @@ impl Hook {
     ///
     /// # Errors
     ///
-    /// Why it has not, in a few words.
-    pub async fn post(&self, body: &[u8]) -> Result<(), String> {
+    /// Why it has not, and when it wants to be asked again, if it says so.
+    pub async fn post(&self, body: &[u8]) -> Result<(), Refusal> {
         let mut request = self.client.post(self.url.clone());
         request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(bearer) = &self.bearer {
@@ -84,11 +84,37 @@ impl Hook {
         }
         match request.body(body.to_vec()).send().await {
             Ok(response) if response.status().is_success() => Ok(()),
-            Ok(response) => Err(response.status().to_string()),
-            Err(error) if error.is_timeout() => Err("no answer in time".to_owned()),
-            Err(error) => Err(cause(&error)),
+            Ok(response) => Err(Refusal {
+                why: response.status().to_string(),
+                wish: wish(response.status(), response.headers()),
+            }),
+            Err(error) if error.is_timeout() => Err("no answer in time".to_owned().into()),
+            Err(error) => Err(cause(&error).into()),
         }
     }
+}
+
+/// Why a hook does not have an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// In a few words.
+    pub why: String,
+    /// How long it wants to be left alone, if it says so.
+    pub wish: Option<Duration>,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Refusal {
+        Refusal { why, wish: None }
+    }
+}
+
+/// `Retry-After` in seconds (RFC 9110 section 10.2.3), of those who are busy. A date is not read:
+/// it would need two clocks that agree.
+fn wish(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = headers.get(RETRY_AFTER).filter(|_| is_busy)?.to_str().ok()?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 impl fmt::Debug for Hook {
@@ -117,6 +143,19 @@ fn cause(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_who_is_busy_says_when_to_come_again() {
+        let wish = |status: u16, text: &'static str| {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            wish(StatusCode::from_u16(status).unwrap(), &headers).map(|wish| wish.as_secs())
+        };
+        assert_eq!(
+            [wish(429, "120"), wish(503, "0"), wish(500, "120")],
+            [Some(120), Some(0), None]
+        );
+        assert_eq!([wish(503, "-1"), wish(503, "Sat, 28 Nov 2026 23:00:00 GMT")], [None, None]);
+    }
 
     #[test]
     fn a_signature_is_the_hmac_of_the_body() {

@@ -24,6 +24,19 @@ pub struct Progress {
     pub done: u64,
     /// What holds it up, and since when in milliseconds since 1970.
     pub problem: Option<(String, u64)>,
+    /// What became of events since the start of the server.
+    pub counts: Counts,
+}
+
+/// What became of a hook's events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Those that it has.
+    pub sent: u64,
+    /// Attempts after which it had not.
+    pub failed: u64,
+    /// Those that were gone from the history before it took them.
+    pub lost: u64,
 }
 
 /// All hooks' progress.
@@ -60,7 +73,7 @@ impl Ledger {
             None => {}
             Some(Ok(done)) => {
                 let page = |(name, done): (&String, &u64)| {
-                    (name.clone(), Progress { done: (*done).min(last), problem: None })
+                    (name.clone(), Progress { done: (*done).min(last), ..Progress::default() })
                 };
                 pages.hooks = done.iter().map(page).collect();
                 pages.written = done;
@@ -80,7 +93,7 @@ impl Ledger {
         let mut pages = self.pages();
         let mut before = std::mem::take(&mut pages.hooks);
         for name in names {
-            let fresh = || Progress { done: from, problem: None };
+            let fresh = || Progress { done: from, ..Progress::default() };
             let page = before.remove(name).unwrap_or_else(fresh);
             pages.hooks.insert(name.to_owned(), page);
         }
@@ -96,14 +109,28 @@ impl Ledger {
         let mut pages = self.pages();
         let Some(page) = pages.hooks.get_mut(name) else { return false };
         let is_news = page.done < done;
-        *page = Progress { done: page.done.max(done), problem: None };
+        (page.done, page.problem) = (page.done.max(done), None);
         is_news
+    }
+
+    /// Notes that a hook has taken this event. Whether that is news.
+    pub fn took(&self, name: &str, number: u64) -> bool {
+        self.count(name, |counts| counts.sent += 1);
+        self.advance(name, number)
+    }
+
+    /// Notes that so many events are gone before a hook took them.
+    pub fn lose(&self, name: &str, events: u64) {
+        self.count(name, |counts| counts.lost += events);
+        let done = self.progress(name).done;
+        self.advance(name, done + events);
     }
 
     /// Notes what holds a hook up. Whether that is another thing than before.
     pub fn fail(&self, name: &str, problem: String, now: SystemTime) -> bool {
         let mut pages = self.pages();
         let Some(page) = pages.hooks.get_mut(name) else { return false };
+        page.counts.failed += 1;
         let before = page.problem.take();
         let is_news = before.as_ref().is_none_or(|(before, _)| *before != problem);
         page.problem = Some((problem, before.map_or(millis(now), |(_, since)| since)));
@@ -140,6 +167,12 @@ impl Ledger {
                 }
                 pages.problem = Some(problem);
             }
+        }
+    }
+
+    fn count(&self, name: &str, count: impl FnOnce(&mut Counts)) {
+        if let Some(page) = self.pages().hooks.get_mut(name) {
+            count(&mut page.counts);
         }
     }
 
@@ -223,8 +256,11 @@ mod tests {
         assert!(ledger.fail("a", "no answer in time".into(), at(3000)));
         let problem = ("no answer in time".to_owned(), 1000);
         assert_eq!(ledger.progress("a").problem, Some(problem));
-        ledger.advance("a", 1);
-        assert_eq!(ledger.progress("a").problem, None);
+        assert!(ledger.took("a", 1));
+        ledger.lose("a", 4);
+        let Progress { done, problem, counts } = ledger.progress("a");
+        assert_eq!((done, problem), (5, None));
+        assert_eq!(counts, Counts { sent: 1, failed: 3, lost: 4 });
     }
 
     #[test]

@@ -25,7 +25,8 @@ use crate::admin::message::WebhookStatus;
 pub use hook::Hook;
 
 use backoff::Backoff;
-use ledger::Ledger;
+use hook::Refusal;
+use ledger::{Counts, Ledger};
 
 /// The hooks in force.
 #[derive(Debug, Clone)]
@@ -72,7 +73,8 @@ pub(super) fn status(hooks: &Hooks, history: &History, ledger: &Ledger) -> Vec<W
         let progress = ledger.progress(&hook.name);
         let waiting = history.count(progress.done, |entry| hook.wants(&entry.kind));
         let (problem, since) = progress.problem.unzip();
-        WebhookStatus { name: hook.name.clone(), waiting, problem, since }
+        let Counts { sent, failed, lost } = progress.counts;
+        WebhookStatus { name: hook.name.clone(), waiting, problem, since, sent, failed, lost }
     };
     hooks.list.iter().map(of_hook).collect()
 }
@@ -96,15 +98,17 @@ impl Courier {
                 tracing::error!(
                     "webhook {name}: {lost} events are gone from the history before it took them"
                 );
+                self.ledger.lose(name, lost);
             }
+            let done = done + lost;
             let wanted = |kind: &str| self.hook.wants(kind);
-            match self.history.next(done + lost, last, |entry| wanted(&entry.kind)) {
+            match self.history.next(done, last, |entry| wanted(&entry.kind)) {
                 Some(entry) => {
                     self.deliver(entry.number, &serde_json::to_vec(&entry).unwrap_or_default())
                         .await;
                 }
                 None => {
-                    self.ledger.advance(name, last.max(done + lost));
+                    self.ledger.advance(name, last.max(done));
                     store(&self.ledger).await;
                     if kept.changed().await.is_err() {
                         return;
@@ -118,15 +122,15 @@ impl Courier {
     async fn deliver(&self, number: u64, body: &[u8]) {
         let name = &self.hook.name;
         let mut backoff = Backoff::default();
-        while let Err(problem) = self.hook.post(body).await {
-            if self.ledger.fail(name, problem.clone(), SystemTime::now()) {
-                tracing::warn!("webhook {name} does not take events: {problem}; they wait");
+        while let Err(Refusal { why, wish }) = self.hook.post(body).await {
+            if self.ledger.fail(name, why.clone(), SystemTime::now()) {
+                tracing::warn!("webhook {name} does not take events: {why}; they wait");
             }
             backoff = backoff.failed();
-            tokio::time::sleep(backoff.wait(fraction())).await;
+            tokio::time::sleep(backoff.wait(fraction(), wish)).await;
         }
         let was_failing = self.ledger.progress(name).problem.is_some();
-        if self.ledger.advance(name, number) {
+        if self.ledger.took(name, number) {
             store(&self.ledger).await;
         }
         if was_failing {

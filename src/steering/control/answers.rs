@@ -86,7 +86,8 @@ impl Control {
         })
     }
 
-    /// By binding, the bounds of the shares of pools that keep a part of their clients.
+    /// By binding, the bounds of the shares of pools that keep a part of their clients, and of the
+    /// parts that explore.
     fn bounds(&self) -> HashMap<usize, Vec<u16>> {
         let mut bounds: HashMap<usize, Vec<u16>> = HashMap::new();
         for (standing, bindings) in self.standings.iter().zip(&self.steering.bindings_of_pool) {
@@ -94,6 +95,13 @@ impl Control {
                 for number in bindings {
                     bounds.entry(*number).or_default().push(standing.share.bound());
                 }
+            }
+        }
+        let view = self.view();
+        for (policy, numbers) in &self.steering.exploring {
+            let Some(explorers) = view.explorers(*policy) else { continue };
+            for number in numbers {
+                bounds.entry(*number).or_default().extend(explorers.bounds());
             }
         }
         bounds

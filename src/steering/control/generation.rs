@@ -9,7 +9,8 @@ use foldhash::fast::RandomState;
 use crate::health::CheckId;
 use crate::steering::compile::{Compiled, World};
 use crate::steering::live::Slot;
-use crate::steering::model::{Model, OnAllDown, Pool, PoolId, Record};
+use crate::steering::model::{Model, OnAllDown, PolicyId, Pool, PoolId, Record};
+use crate::steering::share::Share;
 use crate::steering::spread;
 use crate::wire::Type;
 use crate::zone::RecordId;
@@ -28,6 +29,8 @@ pub struct Steering {
     pub(super) pools_of_check: HashMap<CheckId, Vec<PoolId>>,
     /// For each pool, the longest time to live of the answers that lead to it.
     pub(super) ttl_of_pool: Vec<Duration>,
+    /// The policies that explore, with the bindings that lead to them.
+    pub(super) exploring: Vec<(PolicyId, Vec<usize>)>,
 }
 
 /// Distance between the first counters of two records: odd, and near the golden section of the
@@ -107,8 +110,27 @@ impl Steering {
                 pools_of_check.entry(check).or_default().push(PoolId(index));
             }
         }
-        let slots = slots.into();
-        Steering { model, compiled, bindings, slots, bindings_of_pool, pools_of_check, ttl_of_pool }
+        let leads_to = |id: PolicyId| {
+            let target = |binding: &Binding| compiled.targets[binding.target].target;
+            let leads = |binding| model.policies_under(target(binding)).contains(&id);
+            let numbered = bindings.iter().enumerate();
+            numbered.filter(|(_, binding)| leads(binding)).map(|(number, _)| number).collect()
+        };
+        let policies = (0..).map(PolicyId).zip(&model.policies);
+        let exploring = policies
+            .filter(|(_, policy)| policy.explore() > Share::NONE)
+            .map(|(id, _)| (id, leads_to(id)))
+            .collect();
+        Steering {
+            slots: slots.into(),
+            bindings_of_pool,
+            pools_of_check,
+            ttl_of_pool,
+            exploring,
+            bindings,
+            compiled,
+            model,
+        }
     }
 }
 

@@ -89,7 +89,8 @@ fn kept(standing: &Standing) -> Share {
 
 impl Control {
     /// Puts safety rules in force from now on, in place of others. What is down when they come is
-    /// not brought up; what the operator's word alone keeps out is held like any other change.
+    /// not brought up; what the operator's word or a maintenance alone keeps out is held like any
+    /// other change.
     pub fn set_safety(&mut self, safety: Safety, now: SystemTime) {
         if !safety.is_any() {
             if let Some(guard) = self.guard.take() {
@@ -108,12 +109,15 @@ impl Control {
             return self.guard(now);
         }
         let mut wards: Vec<Ward> = self.standings.iter().map(Ward::new).collect();
-        for (pool, word) in &self.transitions.overrides {
-            let ward = &mut wards[pool.0 as usize];
-            let is_away = match word {
-                Override::Forced(state) => matches!(state, PoolState::Down | PoolState::Drain),
-                Override::Draining(_) => true,
-                Override::Restoring(_) => false,
+        for (id, ward) in (0..).map(PoolId).zip(&mut wards) {
+            let is_given =
+                matches!(self.steering.model.pool(id).state, PoolState::Auto | PoolState::Up);
+            let is_away = match self.transitions.overrides.get(&id) {
+                Some(Override::Forced(state)) => {
+                    matches!(state, PoolState::Down | PoolState::Drain)
+                }
+                Some(Override::Draining(_)) => true,
+                Some(Override::Restoring(_)) | None => is_given && self.is_planned_out(id),
             };
             // Whether it goes is yet to be seen.
             if is_away && ward.wanted.healthy {

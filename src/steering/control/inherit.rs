@@ -29,6 +29,7 @@ impl Control {
         let pools = Pools::new(old_model, model);
         let (transitions, old) = (&mut self.transitions, &before.transitions);
         transitions.now = old.now;
+        self.hour = before.hour;
         transitions.overrides.extend(
             old.overrides.iter().filter_map(|(pool, word)| Some((pools.now(*pool)?, *word))),
         );
@@ -163,7 +164,7 @@ fn choices_under(plans: &Plans, id: PlanId) -> Vec<(PlanId, PolicyId)> {
         Plan::Share { targets, .. } => {
             targets.iter().flat_map(|(target, ..)| under(target)).collect()
         }
-        Plan::Best { policy, candidates } => {
+        Plan::Best { policy, candidates, .. } => {
             let inner = candidates.iter().flat_map(|(target, _)| choices_under(plans, *target));
             std::iter::once((id, *policy)).chain(inner).collect()
         }
@@ -284,7 +285,7 @@ impl Signatures {
                         (signatures.of(*target), weight, seed).hash(&mut hasher);
                     }
                 }
-                Plan::Best { policy, candidates } => {
+                Plan::Best { policy, candidates, .. } => {
                     model.policy(*policy).name.hash(&mut hasher);
                     for (candidate, paths) in candidates {
                         signatures.of(*candidate).hash(&mut hasher);

@@ -13,6 +13,9 @@ use crate::steering::share::Share;
 /// The shortest time to live of answers before clients leave.
 const LEAST_TTL: u64 = 5;
 
+/// From one time of a weekly maintenance to the next.
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
 /// A time in which a pool is given to nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Window {
@@ -22,6 +25,8 @@ pub struct Window {
     pub until: SystemTime,
     /// How long they take to leave before, and to come back after.
     pub over: Duration,
+    /// Whether it comes again every week; what is said of its times is of the first.
+    pub is_weekly: bool,
     /// Why.
     pub reason: Option<String>,
 }
@@ -60,15 +65,24 @@ impl Phase {
 }
 
 impl Window {
-    /// How far it is.
+    /// From when to when the pool is empty: the time that is not over, or the last.
+    pub fn times(&self, now: SystemTime) -> (SystemTime, SystemTime) {
+        let gone = now.duration_since(self.until + self.over).ok().filter(|_| self.is_weekly);
+        let weeks = gone.map_or(0, |gone| gone.as_secs() / WEEK.as_secs() + 1);
+        let later = Duration::from_secs(weeks * WEEK.as_secs());
+        (self.from + later, self.until + later)
+    }
+
+    /// How far it is. What comes again every week is planned as soon as it is over.
     pub fn phase(&self, now: SystemTime) -> Phase {
-        if now >= self.until + self.over {
+        let (from, until) = self.times(now);
+        if now >= until + self.over {
             Phase::Over
-        } else if now >= self.until {
+        } else if now >= until {
             Phase::Returning
-        } else if now >= self.from {
+        } else if now >= from {
             Phase::Away
-        } else if now >= self.from - self.over {
+        } else if now >= from - self.over {
             Phase::Leaving
         } else {
             Phase::Planned
@@ -77,19 +91,20 @@ impl Window {
 
     /// The share that it leaves the pool.
     pub fn share(&self, now: SystemTime) -> Share {
+        let (from, until) = self.times(now);
         let slope = |from, since| Slope { from, since, over: self.over };
         match self.phase(now) {
             Phase::Planned | Phase::Over => Share::FULL,
-            Phase::Leaving => slope(Share::FULL, self.from - self.over).at(Share::NONE, now),
+            Phase::Leaving => slope(Share::FULL, from - self.over).at(Share::NONE, now),
             Phase::Away => Share::NONE,
-            Phase::Returning => slope(Share::NONE, self.until).at(Share::FULL, now),
+            Phase::Returning => slope(Share::NONE, until).at(Share::FULL, now),
         }
     }
 
     /// How long answers that lead to the pool may be kept, in seconds: no longer than clients have
     /// until it is empty, if that is to come.
     pub fn ttl(&self, ttl: u32, now: SystemTime) -> u32 {
-        match self.from.duration_since(now) {
+        match self.times(now).0.duration_since(now) {
             Ok(left) if !left.is_zero() => {
                 let left = u32::try_from(left.as_secs().max(LEAST_TTL)).unwrap_or(u32::MAX);
                 ttl.min(left)
@@ -155,8 +170,10 @@ impl Control {
         let (now, steering) = (self.transitions.now, self.steering.clone());
         for pool in (0..self.transitions.windows.len() as u32).map(PoolId) {
             let longest = steering.ttl_of_pool[pool.0 as usize];
-            let is_near =
-                |window: &Window| window.from.duration_since(now).is_ok_and(|left| left <= longest);
+            let is_near = |window: &Window| {
+                let (from, _) = window.times(now);
+                from.duration_since(now).is_ok_and(|left| left <= longest)
+            };
             if self.transitions.windows_of(pool).iter().any(is_near) {
                 self.touched.extend(&steering.bindings_of_pool[pool.0 as usize]);
             }
@@ -172,10 +189,14 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
+    fn window(from: u64, until: u64, over: Duration) -> Window {
+        Window { from: at(from), until: at(until), over, is_weekly: false, reason: None }
+    }
+
     #[test]
     fn it_is_empty_from_the_first_moment_to_the_last_and_goes_there_evenly() {
         let over = Duration::from_secs(100);
-        let window = Window { from: at(1000), until: at(2000), over, reason: None };
+        let window = window(1000, 2000, over);
         let share = |second| window.share(at(second)).ratio();
         assert_eq!([share(0), share(900), share(950), share(1000)], [1.0, 1.0, 0.5, 0.0]);
         assert_eq!([share(1999), share(2000), share(2050), share(2100)], [0.0, 0.0, 0.5, 1.0]);
@@ -190,8 +211,28 @@ mod tests {
     #[test]
     fn no_answer_is_kept_longer_than_clients_have_to_leave() {
         let over = Duration::from_secs(100);
-        let window = Window { from: at(1000), until: at(2000), over, reason: None };
+        let window = window(1000, 2000, over);
         let ttl = |second| window.ttl(30, at(second));
         assert_eq!([ttl(0), ttl(970), ttl(980), ttl(999), ttl(1000)], [30, 30, 20, 5, 30]);
+    }
+
+    #[test]
+    fn what_comes_again_every_week_is_the_same_a_week_and_forty_years_later() {
+        let over = Duration::from_secs(100);
+        let weekly = Window { is_weekly: true, ..window(1000, 2000, over) };
+        let once = Window { is_weekly: false, ..weekly.clone() };
+        for weeks in [0, 1, 2087] {
+            let later = weeks * WEEK.as_secs();
+            for second in [0, 899, 950, 1000, 1500, 2000, 2050, 2099] {
+                let (then, now) = (at(second), at(later + second));
+                assert_eq!(weekly.phase(now), once.phase(then), "{second} s, {weeks} weeks later");
+                assert_eq!(weekly.share(now), once.share(then));
+                assert_eq!(weekly.ttl(300, now), once.ttl(300, then));
+            }
+            assert_eq!(weekly.phase(at(later + 2100)), Phase::Planned);
+            let next = later + WEEK.as_secs();
+            assert_eq!(weekly.times(at(later + 2100)), (at(next + 1000), at(next + 2000)));
+            assert_eq!(weekly.ttl(300, at(next + 980)), 20);
+        }
     }
 }

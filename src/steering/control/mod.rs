@@ -15,6 +15,7 @@ mod ttl;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 pub use generation::Steering;
 pub use maintenance::{Phase, Window};
@@ -30,6 +31,7 @@ use ttl::Ends;
 use crate::health::{CheckId, Verdict};
 use crate::steering::choice::{Choice, Ratings};
 use crate::steering::compile::choosing_nodes;
+use crate::steering::explore::Hour;
 use crate::steering::live::Live;
 use crate::steering::model::PoolId;
 use crate::steering::plan::PlanId;
@@ -117,6 +119,8 @@ pub struct Control {
     guard: Option<Guard>,
     server_ms: Vec<f64>,
     choices: HashMap<PlanId, Choice>,
+    /// The hour that clients explore in; `None` before the first tick.
+    hour: Option<Hour>,
     /// By binding and cell, for records that answer their last known answer.
     last_known: HashMap<(usize, usize), Resolved>,
     panics: Vec<bool>,
@@ -164,6 +168,7 @@ impl Control {
             guard: None,
             server_ms: vec![0.0; pools],
             choices: HashMap::new(),
+            hour: None,
             last_known: HashMap::new(),
             panics: vec![false; steering.bindings.len()],
             groups: Vec::new(),
@@ -221,6 +226,7 @@ impl Control {
             choices: &self.choices,
             server_ms: &self.server_ms,
             loads: &self.transitions.loads.of_check,
+            hour: self.hour,
         }
     }
 
@@ -257,6 +263,16 @@ impl Control {
     /// [`Control::settle`].
     pub fn evaluate_choices(&mut self) {
         self.move_choices(|choice, ratings, up| choice.next(ratings, up));
+    }
+
+    /// Lets the clients explore whose turn it is at `now`, where policies explore; a tick does so
+    /// too.
+    pub fn explore(&mut self, now: SystemTime) {
+        let hour = Some(Hour::of(now));
+        if std::mem::replace(&mut self.hour, hour) != hour {
+            let exploring = self.steering.exploring.iter();
+            self.touched.extend(exploring.flat_map(|(_, bindings)| bindings));
+        }
     }
 
     /// Whether something changed since the last [`Control::settle`].

@@ -249,6 +249,7 @@ impl Control {
             self.restand(pool);
         }
         self.shorten();
+        self.explore(now);
     }
 
     /// Whether time alone can move a share.
@@ -261,7 +262,9 @@ impl Control {
         };
         let is_planned = windows.iter().flatten().any(|window| window.phase(*now) != Phase::Over);
         let is_moving = is_planned || overrides.values().any(moves) || !ramps.is_empty();
-        is_moving || loads.are_reported() || self.is_guard_moving() || self.is_ageing()
+        let explores = !self.steering.exploring.is_empty();
+        let is_moving = is_moving || explores || loads.are_reported();
+        is_moving || self.is_guard_moving() || self.is_ageing()
     }
 
     /// The record that has no other pool to go to, if `pool` is up and there is one.

@@ -12,6 +12,7 @@ use crate::steering::plan::Paths;
 use crate::steering::preference::{biased_km, distance_km};
 use crate::steering::resolve::Resolved;
 use crate::steering::spread::{self, Candidate};
+use crate::steering::standing::Resort;
 use crate::steering::trace::{Considered, Fate};
 use crate::steering::{latency, load};
 
@@ -193,13 +194,20 @@ impl Walk<'_> {
             (Rating { value: Some(ms), .. }, None) => format!("{ms:.0} ms"),
             (Rating { value: Some(ms), cost }, Some(_)) => format!("{ms:.0} ms, cost {cost}"),
         };
-        let (found, is_held, considered) = self.best(id, targets, &paths, (&ratings, &fixed), by);
-        let note = match (is_held, within) {
-            (false, _) => {
+        let (found, pick, considered) = self.best(id, targets, &paths, (&ratings, &fixed), by);
+        let note = match (pick, within) {
+            (Pick::Explored, _) => format!(
+                "by exploration: for this hour this network is in the {:.1} % of clients who measure \
+                 another target than the best",
+                self.model().policy(id).explore().ratio() * 100.0
+            ),
+            (Pick::Fixed, _) => {
                 "the nearest by the network alone, while the choice cannot answer".to_owned()
             }
-            (true, None) => "the lowest estimate, kept until another is clearly better".to_owned(),
-            (true, Some(ms)) => format!(
+            (Pick::Held, None) => {
+                "the lowest estimate, kept until another is clearly better".to_owned()
+            }
+            (Pick::Held, Some(ms)) => format!(
                 "the cheapest within {ms:.0} ms of the lowest estimate, kept until another is \
                  clearly better"
             ),
@@ -227,16 +235,18 @@ impl Walk<'_> {
             (Some(load), 1) => format!("load {load:.2}"),
             (Some(load), weight) => format!("load {load:.2}, weight {weight}"),
         };
-        let (found, is_held, considered) = self.best(id, &targets, &paths, (&ratings, &fixed), by);
-        let note = match is_held {
-            true => "the smallest load by weight, kept until another is clearly smaller",
-            false => "the first that is up, while the choice cannot answer",
+        let (found, pick, considered) = self.best(id, &targets, &paths, (&ratings, &fixed), by);
+        let note = match pick {
+            Pick::Fixed => "the first that is up, while the choice cannot answer",
+            // Nobody explores by load.
+            Pick::Held | Pick::Explored => {
+                "the smallest load by weight, kept until another is clearly smaller"
+            }
         };
         (found, note.to_owned(), considered)
     }
 
-    /// The target that a held choice comes to, and whether it is the choice's own: not one that
-    /// is taken by the ratings without what moves, which come second.
+    /// The target that a held choice comes to, and how.
     fn best(
         &self,
         id: PolicyId,
@@ -244,10 +254,18 @@ impl Walk<'_> {
         paths: &[Paths],
         (ratings, fixed): (&Ratings, &Ratings),
         by: impl Fn(usize) -> String,
-    ) -> (Found, bool, Vec<Considered>) {
+    ) -> (Found, Pick, Vec<Considered>) {
         let looked: Vec<_> = targets.iter().map(|target| self.target(*target)).collect();
         let choice = self.view.choice(id, paths).unwrap_or_else(|| Choice::new(ratings));
-        let picked = choice.pick(fixed, |index| looked[index].0.is_some());
+        let explored = self.explored(id, targets, (choice, fixed));
+        let explored = explored.filter(|index| looked[*index].0.is_some());
+        let own = || choice.pick(fixed, |index| looked[index].0.is_some());
+        let picked = explored.or_else(own);
+        let pick = match picked {
+            _ if explored.is_some() => Pick::Explored,
+            Some(index) if !choice.holds(index) => Pick::Fixed,
+            _ => Pick::Held,
+        };
         let mut found = None;
         let mut considered = Vec::new();
         for (index, (resolved, trace)) in looked.into_iter().enumerate() {
@@ -261,8 +279,37 @@ impl Walk<'_> {
             }
             considered.push(Considered { by: by(index), fate, trace });
         }
-        (found, picked.is_none_or(|index| choice.holds(index)), considered)
+        (found, pick, considered)
     }
+
+    /// The target that this client explores, as far as health lets it.
+    fn explored(
+        &self,
+        id: PolicyId,
+        targets: &[Target],
+        (choice, fixed): (Choice, &Ratings),
+    ) -> Option<usize> {
+        if self.resort != Resort::Healthy {
+            return None;
+        }
+        let turn = self.view.explorers(id)?.turn(self.portion)?;
+        let is_up = |pool: PoolId| self.view.standings[pool.0 as usize].is_up(Resort::Healthy);
+        let up = |index: usize| self.model().pools_under(targets[index]).into_iter().any(is_up);
+        let own = choice.pick(fixed, up)?;
+        let others: Vec<usize> = (0..targets.len()).filter(|i| *i != own && up(*i)).collect();
+        (!others.is_empty()).then(|| others[turn % others.len()])
+    }
+}
+
+/// How a target came to be picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pick {
+    /// The choice holds it.
+    Held,
+    /// By the ratings without what moves, which come second.
+    Fixed,
+    /// To measure it.
+    Explored,
 }
 
 /// The targets of a round-robin policy, for [`Walk::in_order`].

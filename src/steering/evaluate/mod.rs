@@ -203,7 +203,9 @@ impl Walk<'_> {
                 };
                 (found, note, considered)
             }
-            Kind::Latency { targets, table, within } => self.latency(id, targets, table, *within),
+            Kind::Latency { targets, table, within, .. } => {
+                self.latency(id, targets, table, *within)
+            }
             Kind::Load { targets } => self.load(id, targets),
         };
         let trace = Trace {
