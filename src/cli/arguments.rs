@@ -65,7 +65,8 @@ pub(super) enum Command {
     ///
     /// The report says of each thing whether it was taken over exactly, nearly or not, and why.
     /// docs/migrate.md has a section for each system. Exits with 0, with 1 when something could
-    /// not be taken over, with 2 when the files cannot be read.
+    /// not be taken over, with 2 when the files cannot be read, and with 3 when `--prove` finds a
+    /// difference that the report does not tell of.
     Import(Import),
     /// Hand over to another system: a table of clients, a zone file, octoDNS.
     Export(Export),
@@ -243,6 +244,16 @@ pub(super) struct Import {
     /// A GeoIP database for the new configuration; may be given often.
     #[arg(long, value_name = "FILE")]
     pub(super) database: Vec<PathBuf>,
+    /// Also ask the old system's rules and the new configuration for so many clients, and print
+    /// what differs.
+    ///
+    /// Exits with 3 when something differs that the report does not tell of.
+    #[arg(long, value_name = "CLIENTS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) prove: Option<u32>,
+    /// Which clients those are: others with another number.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "prove")]
+    pub(super) seed: u64,
 }
 
 /// A system whose files can be imported.
