@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::ctl::Ctl;
+use super::ctl::{Ctl, Reach};
 use super::latency::Level;
 use crate::wire::{Name, Type};
 
@@ -55,6 +55,11 @@ pub(super) enum Command {
     ///
     /// Exits with 0 when it is done, 1 when the server refuses, 2 when it is not reached.
     Ctl(Ctl),
+    /// Watch a running server: pools and members, queries, events, what operators ordered.
+    ///
+    /// Looks once a second. Arrows and page keys move, p pauses, q ends it. Where there is no
+    /// terminal it prints one frame. Exits as `ctl` does.
+    Top(Top),
     /// Hold policies to what is expected of them: cases in a file.
     ///
     /// A case has a client, a name and what is down, and says which pool, addresses or scope the
@@ -207,6 +212,15 @@ pub(super) struct Diff {
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Top {
+    #[command(flatten)]
+    pub(super) reach: Reach,
+    /// Print one frame, and end.
+    #[arg(long)]
+    pub(super) once: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,8 +1,8 @@
 //! `meridian ctl`: a client of the control API of a running server.
 
 mod arguments;
-mod reach;
-mod text;
+pub(super) mod reach;
+pub(super) mod text;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use crate::admin::message::{
 use arguments::{CtlCommand, Order};
 use reach::{Failure, Server};
 
-pub(super) use arguments::Ctl;
+pub(super) use arguments::{Ctl, Reach};
 pub(super) use text::utc;
 
 /// The server refused, or there is no such name.

@@ -178,6 +178,20 @@ fn steered(name: &str, entries: &Node, module: &Module, plain: &[Plain], draft: 
         let (owner, rtype, data, ttl) = (owner.clone(), rtype.clone(), data.clone(), *ttl);
         draft.zone_around(&owner).records.push(Static { owner, rtype, data, ttl });
     }
+    // A type that an alternative does not have is answered by the zone file.
+    let own: Vec<String> = rules.iter().flat_map(|(_, to)| to).chain(&default).cloned().collect();
+    for pool in draft.pools.iter_mut().filter(|pool| own.contains(&pool.name)) {
+        let has: Vec<Option<String>> = pool.members.iter().map(rtype_of).collect();
+        if has.contains(&None) {
+            continue; // an alias stands for all types
+        }
+        let missing = back.iter().filter(|record| !has.contains(&Some(record.rtype.clone())));
+        pool.members.extend(missing.map(|record| member(&record.rtype, &record.data)));
+    }
+    if back.iter().any(|record| record.ttl != module.ttl) {
+        let how = format!("a name has one here: {} s, that of the module", module.ttl);
+        draft.about(&entries.place, format!("`{name}`: TTLs of the zone file"), &how);
+    }
     if default.is_empty() && weighted.is_empty() && !back.is_empty() {
         let members = back.iter().map(|record| member(&record.rtype, &record.data)).collect();
         let pool = Pool {
@@ -221,6 +235,16 @@ fn member(rtype: &str, data: &str) -> Member {
         "A" | "AAAA" => Member::of_host(data),
         "CNAME" => Member::new(Data::Cname(absolute(data))),
         rtype => Member::new(Data::Rdata(format!("{rtype} {data}"))),
+    }
+}
+
+/// The type of a member; `None` is an alias.
+fn rtype_of(member: &Member) -> Option<String> {
+    match &member.data {
+        Data::Address(address) if address.is_ipv4() => Some("A".to_owned()),
+        Data::Address(_) => Some("AAAA".to_owned()),
+        Data::Cname(_) => None,
+        Data::Rdata(text) => text.split(' ').next().map(str::to_owned),
     }
 }
 

@@ -408,8 +408,9 @@ fn made_of(name: &str, place: &str, members: Vec<Member>, draft: &mut Draft) -> 
         }
     }
     let is_v6 = |m: &Member| matches!(m.data, Data::Address(address) if address.is_ipv6());
-    if kept.len() > 2 && kept.iter().any(is_v6) && !kept.iter().all(is_v6) {
-        let how = "a pool counts both families together; gdnsd counts each alone";
+    if kept.iter().any(is_v6) && !kept.iter().all(is_v6) {
+        let how = "a pool counts both families together; gdnsd counts each alone, and goes on when \
+                   one of them is down";
         draft.about(place, format!("`{name}`: IPv4 and IPv6"), how);
     }
     (!kept.is_empty()).then(|| Pool {

@@ -90,7 +90,7 @@ fn rules(world: World, balancers: Vec<Node>) -> Vec<Rule> {
 impl World {
     fn checked(&self) -> BTreeSet<String> {
         let pools = self.pools.values().filter(|pool| self.is_monitored(pool));
-        let origins = pools.flat_map(|pool| origins(pool));
+        let origins = pools.flat_map(origins);
         origins.map(|(text, _)| text).collect()
     }
 

@@ -32,6 +32,9 @@ const PARAMETERS: [&str; 10] = [
 /// What is told, and whether those above count it as up.
 type Result = (Told, bool);
 
+/// How some parts become one.
+type Choice = fn(Vec<(f64, Told)>) -> Told;
+
 /// The configuration.
 struct World {
     configs: Vec<Node>,
@@ -313,8 +316,7 @@ fn weighted(levels: &[&Node], is_up: impl Fn(&str) -> bool) -> Result {
     };
     let is_multi = said(levels, "multi").is_some_and(Node::is_true);
     let one = |item: &(String, f64)| (weight(item), all([data(&item.0)]));
-    let (outer, inner): (fn(Vec<(f64, Told)>) -> Told, fn(Vec<(f64, Told)>) -> Told) =
-        if is_multi { (include, draw) } else { (draw, include) };
+    let (outer, inner): (Choice, Choice) = if is_multi { (include, draw) } else { (draw, include) };
     let told = match is_grouped {
         false => outer(items().map(one).collect()),
         true => {

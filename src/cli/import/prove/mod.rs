@@ -232,17 +232,20 @@ fn told_of(draft: &Draft, name: &str) -> Vec<String> {
     }
     let quoted = [format!("`{name}`"), format!("`{}`", name.trim_end_matches('.'))];
     let is_about = |note: &&super::draft::Note| {
-        let is_here = places.contains(&note.place.as_str())
-            || quoted.iter().any(|name| note.what.contains(name.as_str()));
+        let is_here = places.contains(&note.place.as_str());
+        let is_named = quoted.iter().any(|name| note.what.contains(name.as_str()));
         match note.fate {
-            Fate::Left => is_here,
-            Fate::Approximated => is_here || pools.contains(&note.place.as_str()),
+            // A name that was left altogether has no places.
+            Fate::Left => is_here || places.is_empty() && is_named,
+            Fate::Approximated => is_here || is_named || pools.contains(&note.place.as_str()),
             Fate::Exact | Fate::ToDo => false,
         }
     };
-    // Of monitors every report says something; how they ask changes no answer.
-    let is_of_monitor = |note: &&super::draft::Note| note.what.contains("monitor `");
-    let notes = draft.notes.iter().filter(is_about).filter(|note| !is_of_monitor(note));
+    // How monitors ask, and how long an answer lives, changes none that is compared.
+    let is_other = |note: &&super::draft::Note| {
+        ["monitor `", "TTL"].iter().any(|word| note.what.contains(word))
+    };
+    let notes = draft.notes.iter().filter(is_about).filter(|note| !is_other(note));
     notes.map(|note| format!("{}: {}", note.what, note.how)).collect()
 }
 
@@ -252,7 +255,7 @@ mod tests {
 
     use super::*;
     use crate::cli::import;
-    use crate::cli::import::draft::Kind;
+    use crate::cli::import::draft::{Kind, Location};
 
     /// Clients of several countries, and of nowhere.
     const CLIENTS: &str = r#"
@@ -365,7 +368,7 @@ mod tests {
     #[test]
     fn a_wrong_translation_of_geodns_is_found() {
         let files = ["geodns/example.com.json"];
-        finds(System::Geodns, &files, swap("www-europe", "www-us-ca"), "www.example.com.");
+        finds(System::Geodns, &files, swap("www-eu", "www-us-ca"), "www.example.com.");
     }
 
     #[test]
@@ -374,7 +377,7 @@ mod tests {
         let lost = |draft: &mut Draft| {
             draft.pools.iter_mut().for_each(|pool| drop(pool.members.pop()));
         };
-        finds(System::Bind, &files, lost, "example.com.");
+        finds(System::Bind, &files, lost, "www.example.com.");
     }
 
     #[test]
@@ -395,7 +398,11 @@ mod tests {
     fn a_wrong_translation_of_cloudflare_is_found() {
         let files =
             ["cloudflare/load-balancers.json", "cloudflare/monitors.json", "cloudflare/pools.json"];
-        let change = swap("primary-dc-1", "us-dc");
-        finds(System::Cloudflare, &files, change, "near.example.com.");
+        let moved = |draft: &mut Draft| {
+            for pool in draft.pools.iter_mut().filter(|pool| pool.name == "us-dc") {
+                pool.location = Some(Location::Point { latitude: 35.7, longitude: 139.7 });
+            }
+        };
+        finds(System::Cloudflare, &files, moved, "near.example.com.");
     }
 }

@@ -178,7 +178,10 @@ impl Sets {
     ) -> (Told, bool) {
         let Some(alias) = &set.alias else {
             let values: Vec<String> = set.values.iter().map(|text| data(text)).collect();
-            let is_down = has_check && values.iter().any(|value| scene.down.contains(value));
+            // One check finds all of its sets down.
+            let same = self.0.iter().filter(|(other, _)| has_check && other.check == set.check);
+            let mut checked = same.flat_map(|(other, _)| &other.values);
+            let is_down = checked.any(|value| scene.down.contains(&data(value)));
             return (all(values), !is_down);
         };
         if self.of(&alias.name).next().is_none() {

@@ -48,7 +48,7 @@ pub(super) struct RecordSet {
     identifier: String,
     pub(super) routing: Routing,
     /// Key of its health check.
-    check: Option<String>,
+    pub(super) check: Option<String>,
     place: String,
 }
 
