@@ -376,8 +376,10 @@ fn the_commands_of_the_page_on_migration_run() {
         }
         let mut arguments = vec!["import"];
         arguments.extend(&words);
+        arguments.push("--prove=50");
         let output = files.run(&arguments);
         assert!(output.code < 2, "{command}: {output:?}");
+        assert!(output.stdout.contains("proved: "), "{command}: {output:?}");
         let check = files.run(&["check", "--config", "new/meridian.toml"]);
         assert!(check.code < 2, "{command}: {}", check.stderr);
     }

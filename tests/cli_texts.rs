@@ -10,7 +10,7 @@ use std::path::Path;
 use program::{CONFIG, Files, run_in};
 use serde_json::Value;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "serve",
     "demo",
     "check",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 15] = [
     "simulate",
     "diff",
     "ctl",
+    "top",
     "test",
     "import",
     "export",

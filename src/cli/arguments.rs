@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::ctl::Ctl;
+use super::ctl::{Ctl, Reach};
 use super::latency::Level;
 use crate::config;
 use crate::wire::{Name, Type};
@@ -57,6 +57,11 @@ pub(super) enum Command {
     ///
     /// Exits with 0 when it is done, 1 when the server refuses, 2 when it is not reached.
     Ctl(Ctl),
+    /// Watch a running server: pools and members, queries, events, what operators ordered.
+    ///
+    /// Looks once a second. Arrows and page keys move, p pauses, q ends it. Where there is no
+    /// terminal it prints one frame. Exits as `ctl` does.
+    Top(Top),
     /// Hold policies to what is expected of them: cases in a file.
     ///
     /// A case has a client, a name and what is down, and says which pool, addresses or scope the
@@ -67,7 +72,8 @@ pub(super) enum Command {
     ///
     /// The report says of each thing whether it was taken over exactly, nearly or not, and why.
     /// docs/migrate.md has a section for each system. Exits with 0, with 1 when something could
-    /// not be taken over, with 2 when the files cannot be read.
+    /// not be taken over, with 2 when the files cannot be read, and with 3 when `--prove` finds a
+    /// difference that the report does not tell of.
     Import(Import),
     /// Hand over to another system: a table of clients, a zone file, octoDNS.
     Export(Export),
@@ -236,6 +242,15 @@ pub(super) struct Diff {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Top {
+    #[command(flatten)]
+    pub(super) reach: Reach,
+    /// Print one frame, and end.
+    #[arg(long)]
+    pub(super) once: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Test {
     /// Files of cases.
     #[arg(required = true, value_name = "CASES")]
@@ -270,6 +285,16 @@ pub(super) struct Import {
     /// A GeoIP database for the new configuration; may be given often.
     #[arg(long, value_name = "FILE")]
     pub(super) database: Vec<PathBuf>,
+    /// Also ask the old system's rules and the new configuration for so many clients, and print
+    /// what differs.
+    ///
+    /// Exits with 3 when something differs that the report does not tell of.
+    #[arg(long, value_name = "CLIENTS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "1000", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) prove: Option<u32>,
+    /// Which clients those are: others with another number.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "prove")]
+    pub(super) seed: u64,
 }
 
 /// A system whose files can be imported.

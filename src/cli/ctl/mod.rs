@@ -1,8 +1,8 @@
 //! `meridian ctl`: a client of the control API of a running server.
 
 mod arguments;
-mod reach;
-mod text;
+pub(super) mod reach;
+pub(super) mod text;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -18,10 +18,10 @@ use crate::admin::message::{
     Changed, Drain, Explained, Force, Health, KeptGeneration, Reload, Report, Reported, Reread,
     Restore, Resume, Resumed, Rollback, RolledBack, Status, millis,
 };
-use arguments::{CtlCommand, Order, Reach};
+use arguments::{CtlCommand, Order};
 use reach::{Failure, Server};
 
-pub(super) use arguments::Ctl;
+pub(super) use arguments::{Ctl, Reach};
 
 /// The server refused, or there is no such name.
 const REFUSED: u8 = 1;

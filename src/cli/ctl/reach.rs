@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::cli) enum Failure {
     /// The server said no, and why.
     Refused(String),
     /// It did not say anything that can be understood.
@@ -41,7 +41,7 @@ impl From<io::Error> for Failure {
 }
 
 /// A server that runs.
-pub(super) struct Server {
+pub(in crate::cli) struct Server {
     way: Way,
     /// In front of each path.
     base: String,
@@ -58,7 +58,7 @@ enum Way {
 }
 
 impl Server {
-    pub(super) fn at(reach: &Reach) -> Result<Server, Failure> {
+    pub(in crate::cli) fn at(reach: &Reach) -> Result<Server, Failure> {
         let token = match &reach.token_file {
             None => None,
             Some(path) => Some(token(path).map_err(Failure::NotReached)?),
@@ -81,11 +81,17 @@ impl Server {
         Ok(Server { way: Way::Tcp(host), base, token, shown: url.clone() })
     }
 
-    pub(super) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    pub(in crate::cli) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.send(Method::GET, path, Vec::new()).await
     }
 
-    pub(super) async fn ask<T: DeserializeOwned>(
+    /// Something that is no JSON.
+    pub(in crate::cli) async fn text(&self, path: &str) -> Result<String, Failure> {
+        let body = self.body(Method::GET, path, Vec::new()).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
+    pub(in crate::cli) async fn ask<T: DeserializeOwned>(
         &self,
         path: &str,
         query: &[(&str, String)],
@@ -98,7 +104,7 @@ impl Server {
         self.send(Method::GET, &url, Vec::new()).await
     }
 
-    pub(super) async fn tell<T: DeserializeOwned>(
+    pub(in crate::cli) async fn tell<T: DeserializeOwned>(
         &self,
         path: &str,
         body: &impl Serialize,
@@ -112,18 +118,18 @@ impl Server {
         path: &str,
         body: Vec<u8>,
     ) -> Result<T, Failure> {
-        let not_reached = |cause: &dyn std::fmt::Display| {
-            Failure::NotReached(format!(
-                "no server is reached at {}: {cause}; is it running, and with this configuration?",
-                self.shown
-            ))
-        };
+        let body = self.body(method, path, body).await?;
+        serde_json::from_slice(&body).map_err(|error| self.not_reached(&error))
+    }
+
+    /// The body of a good answer.
+    async fn body(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Bytes, Failure> {
         let (status, body) = tokio::time::timeout(PATIENCE, self.exchange(method, path, body))
             .await
-            .map_err(|_| not_reached(&"it does not answer"))?
-            .map_err(|error| not_reached(&error))?;
+            .map_err(|_| self.not_reached(&"it does not answer"))?
+            .map_err(|error| self.not_reached(&error))?;
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| not_reached(&error));
+            return Ok(body);
         }
         match serde_json::from_slice::<Problem>(&body) {
             // It starts or stops: as good as not there.
@@ -134,6 +140,13 @@ impl Server {
                 self.shown
             ))),
         }
+    }
+
+    fn not_reached(&self, cause: &dyn std::fmt::Display) -> Failure {
+        Failure::NotReached(format!(
+            "no server is reached at {}: {cause}; is it running, and with this configuration?",
+            self.shown
+        ))
     }
 
     async fn exchange(

@@ -184,12 +184,12 @@ fn ending(until: Option<u64>) -> String {
 }
 
 /// How long ago that was.
-fn since(at: u64, now: SystemTime) -> String {
+pub(in crate::cli) fn since(at: u64, now: SystemTime) -> String {
     short(Duration::from_millis(millis(now).saturating_sub(at)))
 }
 
 /// `42 s`, `5 min`, `3 h 20 min`, `4 d 2 h`.
-fn short(duration: Duration) -> String {
+pub(in crate::cli) fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {

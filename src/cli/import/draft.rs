@@ -276,6 +276,21 @@ impl Draft {
         found
     }
 
+    /// The policies that a target is or leads to, each once.
+    pub(super) fn policies_under(&self, target: &str) -> Vec<&Policy> {
+        let mut found: Vec<&Policy> = Vec::new();
+        let mut wanted = vec![target];
+        while let Some(name) = wanted.pop() {
+            let is_new = !found.iter().any(|policy| policy.name == name);
+            let policy = self.policies.iter().find(|policy| policy.name == name && is_new);
+            if let Some(policy) = policy {
+                wanted.extend(policy.kind.targets().into_iter().map(String::as_str));
+                found.push(policy);
+            }
+        }
+        found
+    }
+
     /// Says where the pools below a target are, as far as they do not say so themselves.
     pub(super) fn locate(&mut self, target: &str, location: &Location) {
         let names: Vec<String> =

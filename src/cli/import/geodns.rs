@@ -156,6 +156,28 @@ impl Zone<'_> {
         for (place, node) in variants {
             pools.extend(self.pool(label, place.as_deref(), node, draft).map(|pool| (place, pool)));
         }
+        // A type that a place does not have is that of everybody.
+        let all: Vec<Member> = pools
+            .iter()
+            .filter(|(place, _)| place.is_none())
+            .flat_map(|(_, pool)| pool.members.clone())
+            .collect();
+        let kind = |member: &Member| match member.data {
+            Data::Address(address) => Some(address.is_ipv4()),
+            _ => None,
+        };
+        for (_, pool) in pools.iter_mut().filter(|(place, _)| place.is_some()) {
+            let has: Vec<Option<bool>> = pool.members.iter().map(kind).collect();
+            let is_missing =
+                |member: &&Member| kind(member).is_some() && !has.contains(&kind(member));
+            if has.iter().all(Option::is_some) {
+                let more = all.iter().filter(is_missing).cloned();
+                pool.members.extend(more.map(|member| match pool.balance {
+                    Some(_) => member,
+                    None => Member { weight: None, ..member },
+                }));
+            }
+        }
         // Addresses that are the same for everybody, without weights, do not move.
         if let [(None, pool)] = &pools[..]
             && pool.balance.is_none()

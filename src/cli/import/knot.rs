@@ -26,10 +26,11 @@ struct Module {
     keys: Vec<String>,
 }
 
-/// An address of a zone file that a name of geo.conf may fall back on.
+/// A record of a zone file that a name of geo.conf may fall back on.
 struct Plain {
     owner: String,
     rtype: String,
+    /// In presentation form.
     data: String,
     ttl: u32,
     /// Whether the record itself says how long it lives.
@@ -65,22 +66,28 @@ pub(super) fn take_over(texts: &Texts, draft: &mut Draft) -> Result<(), Failure>
             None => maps.push((file, document)),
         }
     }
-    let names: Vec<String> =
-        maps.iter().flat_map(|(_, map)| map.entries()).map(|(name, _)| absolute(name)).collect();
+    // Which types of which names geo.conf has; beside an alias there is no other.
+    let steered_types: BTreeMap<String, Vec<String>> = maps
+        .iter()
+        .flat_map(|(_, map)| map.entries())
+        .map(|(name, entries)| (absolute(name), types_of(entries)))
+        .collect();
     let mut plain = Vec::new();
     for (path, zone, text) in zones {
         let mut taken: Vec<Plain> = Vec::new();
         let rest = masterfile::split(text, &zone, |entry| {
-            let is_taken = names.contains(&entry.owner)
-                && matches!(entry.rtype.as_str(), "A" | "AAAA")
-                && entry.data.len() == 1;
+            let is_taken = steered_types.get(&entry.owner).is_some_and(|types| {
+                let has = |rtype: &str| types.iter().any(|known| known == rtype);
+                let is_address = matches!(entry.rtype.as_str(), "A" | "AAAA");
+                is_address || has(&entry.rtype) || has("CNAME")
+            });
             if is_taken {
                 taken.push(Plain {
                     ttl: entry.ttl.unwrap_or_default(),
                     has_ttl: entry.ttl.is_some(),
+                    data: entry.text(),
                     owner: entry.owner,
                     rtype: entry.rtype,
-                    data: entry.data.into_iter().next().unwrap_or_default(),
                 });
             }
             is_taken
@@ -171,11 +178,25 @@ fn steered(name: &str, entries: &Node, module: &Module, plain: &[Plain], draft: 
         let (owner, rtype, data, ttl) = (owner.clone(), rtype.clone(), data.clone(), *ttl);
         draft.zone_around(&owner).records.push(Static { owner, rtype, data, ttl });
     }
+    // A type that an alternative does not have is answered by the zone file.
+    let own: Vec<String> = rules.iter().flat_map(|(_, to)| to).chain(&default).cloned().collect();
+    for pool in draft.pools.iter_mut().filter(|pool| own.contains(&pool.name)) {
+        let has: Vec<Option<String>> = pool.members.iter().map(rtype_of).collect();
+        if has.contains(&None) {
+            continue; // an alias stands for all types
+        }
+        let missing = back.iter().filter(|record| !has.contains(&Some(record.rtype.clone())));
+        pool.members.extend(missing.map(|record| member(&record.rtype, &record.data)));
+    }
+    if back.iter().any(|record| record.ttl != module.ttl) {
+        let how = format!("a name has one here: {} s, that of the module", module.ttl);
+        draft.about(&entries.place, format!("`{name}`: TTLs of the zone file"), &how);
+    }
     if default.is_empty() && weighted.is_empty() && !back.is_empty() {
-        let members = back.iter().map(|record| Member::of_host(&record.data)).collect();
+        let members = back.iter().map(|record| member(&record.rtype, &record.data)).collect();
         let pool = Pool {
             name: draft.target_name(&format!("{label}-default")),
-            place: format!("{} (the zone file's own addresses)", entries.place),
+            place: format!("{} (the zone file's own records)", entries.place),
             members,
             ..Pool::default()
         };
@@ -209,6 +230,31 @@ fn steered(name: &str, entries: &Node, module: &Module, plain: &[Plain], draft: 
     });
 }
 
+fn member(rtype: &str, data: &str) -> Member {
+    match rtype {
+        "A" | "AAAA" => Member::of_host(data),
+        "CNAME" => Member::new(Data::Cname(absolute(data))),
+        rtype => Member::new(Data::Rdata(format!("{rtype} {data}"))),
+    }
+}
+
+/// The type of a member; `None` is an alias.
+fn rtype_of(member: &Member) -> Option<String> {
+    match &member.data {
+        Data::Address(address) if address.is_ipv4() => Some("A".to_owned()),
+        Data::Address(_) => Some("AAAA".to_owned()),
+        Data::Cname(_) => None,
+        Data::Rdata(text) => text.split(' ').next().map(str::to_owned),
+    }
+}
+
+/// The types that the alternatives of a name have.
+fn types_of(entries: &Node) -> Vec<String> {
+    let keys = entries.items().iter().flat_map(Node::entries).map(|(key, _)| key);
+    let types = keys.filter(|key| !NO_TYPES.contains(&key.as_str()));
+    types.map(|key| key.to_ascii_uppercase()).collect()
+}
+
 /// The pool of one alternative: all its records.
 fn pool(
     wanted: &str,
@@ -224,11 +270,7 @@ fn pool(
         }
         let rtype = key.to_ascii_uppercase();
         for value in values.items().iter().filter_map(Node::text) {
-            members.push(match rtype.as_str() {
-                "A" | "AAAA" => Member::of_host(&value),
-                "CNAME" => Member::new(Data::Cname(absolute(&value))),
-                rtype => Member::new(Data::Rdata(format!("{rtype} {value}"))),
-            });
+            members.push(member(&rtype, &value));
         }
         if !types.contains(&rtype) {
             types.push(rtype);

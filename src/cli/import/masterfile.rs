@@ -22,6 +22,40 @@ pub(super) struct Entry {
     pub(super) raw: String,
 }
 
+impl Entry {
+    /// Its data as it stands in the file, in one line and without comments.
+    pub(super) fn text(&self) -> String {
+        let mut flat = String::new();
+        let (mut is_quoted, mut is_comment, mut is_escaped) = (false, false, false);
+        for c in self.raw.chars() {
+            match c {
+                '\n' => is_comment = false,
+                _ if is_escaped => is_escaped = false,
+                '\\' => is_escaped = true,
+                '"' if !is_comment => is_quoted = !is_quoted,
+                ';' if !is_quoted => is_comment = true,
+                _ => {}
+            }
+            let is_sign = matches!(c, '\n' | '(' | ')') && !is_quoted;
+            if !is_comment {
+                flat.push(if is_sign { ' ' } else { c });
+            }
+        }
+        let mut rest = match flat.starts_with(char::is_whitespace) {
+            true => flat.trim_start(),
+            // The owner may be called like a type.
+            false => flat.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim_start()),
+        };
+        while let Some((word, after)) = rest.split_once(char::is_whitespace) {
+            rest = after.trim_start();
+            if word.eq_ignore_ascii_case(&self.rtype) {
+                break;
+            }
+        }
+        rest.trim_end().to_owned()
+    }
+}
+
 /// What is left of a zone file.
 #[derive(Debug)]
 pub(super) struct Rest {
@@ -176,9 +210,10 @@ www 60/30 IN A 192.0.2.1
 $ORIGIN app
 * IN 1h A 192.0.2.2 ; more
 ";
-        let mut seen = Vec::new();
+        let (mut seen, mut data) = (Vec::new(), Vec::new());
         let rest = split(text, "example.com", |entry| {
             seen.push(format!("{} {:?} {} {}", entry.owner, entry.ttl, entry.rtype, entry.line));
+            data.push(entry.text());
             entry.rtype == "A"
         });
         assert_eq!(
@@ -190,6 +225,10 @@ $ORIGIN app
                 "www.example.com. None TXT 6",
                 "*.app.example.com. Some(3600) A 8",
             ]
+        );
+        assert_eq!(
+            data,
+            ["ns1 h   1 2        3 4 5", "192.0.2.1", "2001:db8::1", "\"( ; A\"", "192.0.2.2"]
         );
         let left = "$TTL 5m\n@ SOA ns1 h ( 1 2 ; first\n      3 4 5 )\nwww.example.com. AAAA 2001:db8::1\n    \
                     TXT \"( ; A\"\n$ORIGIN app\n";

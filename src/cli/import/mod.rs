@@ -15,6 +15,7 @@ mod masterfile;
 mod node;
 mod octodns;
 mod powerdns;
+mod prove;
 mod report;
 mod route53;
 mod settle;
@@ -38,6 +39,8 @@ use super::arguments::{Import, System};
 
 /// Something was not taken over.
 const SOME_LEFT: u8 = 1;
+/// Something is different, and the report does not say so.
+const UNLIKE: u8 = 3;
 
 /// Why files could not be imported at all.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +107,14 @@ pub(super) fn run(arguments: &Import) -> anyhow::Result<ExitCode> {
     write_files(&arguments.out, &files(&draft, &around))?;
     let report = arguments.out.join("report.md");
     writeln!(io::stdout(), "{}\nsee {}", report::summary(&draft), report.display())?;
+    if let Some(clients) = arguments.prove {
+        let sample = prove::Sample { clients: clients as usize, seed: arguments.seed };
+        let written = arguments.out.join("meridian.toml");
+        let given = given(&arguments.set)?;
+        if !prove::run(arguments.from, &texts, &given, &draft, &written, &sample)? {
+            return Ok(ExitCode::from(UNLIKE));
+        }
+    }
     let all_taken = report::count(&draft, Fate::Left) == 0;
     Ok(if all_taken { ExitCode::SUCCESS } else { ExitCode::from(SOME_LEFT) })
 }

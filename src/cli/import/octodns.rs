@@ -174,6 +174,16 @@ fn steered(
     let label = first_label(owner);
     let monitor = monitor(owner, &label, own, place, draft);
     let fields = Fields::new(dynamic);
+    let last: Vec<Member> =
+        values.iter().filter_map(Node::text).map(|text| Member::of_host(&text)).collect();
+    let is_name = |member: &Member| matches!(member.data, Data::Cname(_));
+    // What is told when nothing is up: addresses of the record; a name is a pool of its own.
+    let last_pool = last.iter().any(is_name).then(|| {
+        let name = draft.target_name(&format!("{label}-values"));
+        let (members, place) = (last.clone(), place.to_owned());
+        draft.pools.push(Pool { name: name.clone(), place, members, ..Pool::default() });
+        name
+    });
     let mut targets = BTreeMap::new();
     let mut fallbacks = BTreeMap::new();
     let pools = fields.take("pools").map(Node::entries).unwrap_or_default();
@@ -190,7 +200,7 @@ fn steered(
             names.push(name);
             next = fallbacks.get(name).map(String::as_str);
         }
-        names.into_iter().filter_map(|name| targets.get(name).cloned()).collect()
+        names.into_iter().filter_map(|name| targets.get(name)).chain(&last_pool).cloned().collect()
     };
     let mut rules = Vec::new();
     let mut default = Vec::new();
@@ -218,8 +228,11 @@ fn steered(
         Kind::Failover(targets) if targets.len() == 1 => targets[0].clone(),
         _ => draft.choice(&label, place, kind),
     };
-    let last: Vec<std::net::IpAddr> =
-        values.iter().filter_map(|value| value.text()?.parse().ok()).collect();
+    let address = |member: &Member| match member.data {
+        Data::Address(address) => Some(address),
+        _ => None,
+    };
+    let last = last.iter().filter_map(address).collect();
     draft.exact(place, format!("{what}: rules, pools and fallbacks"));
     let name = owner.to_owned();
     draft.records.push(Record { name, target, ttl, on_all_down: last, place: place.to_owned() });

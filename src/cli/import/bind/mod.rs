@@ -20,32 +20,57 @@ struct Order {
     order: String,
 }
 
+/// What the files say, before anything is made of it.
+struct Sources<'t> {
+    orders: Vec<Order>,
+    /// Path, name with its last dot, and text.
+    zones: Vec<(&'t str, String, &'t str)>,
+}
+
 /// Takes over named.conf (a file with braces that ends in `.conf`) and zone files.
 ///
 /// # Errors
 /// When a named.conf is in another syntax.
 pub(super) fn take_over(texts: &Texts, draft: &mut Draft) -> Result<(), Failure> {
+    let Sources { orders, zones } = sources(texts, draft)?;
+    for (path, name, text) in zones {
+        zone(path, &name, text, &orders, draft);
+    }
+    Ok(())
+}
+
+/// The zones among the files: their names with the last dot, and their texts.
+///
+/// # Errors
+/// When a named.conf is in another syntax.
+pub(super) fn zones(texts: &Texts) -> Result<Vec<(String, &str)>, Failure> {
+    let zones = sources(texts, &mut Draft::default())?.zones;
+    Ok(zones.into_iter().map(|(_, name, text)| (name, text)).collect())
+}
+
+fn sources<'t>(texts: &'t Texts, draft: &mut Draft) -> Result<Sources<'t>, Failure> {
     let mut orders = Vec::new();
     // Names of zones by the last part of the path of their file.
     let mut named: BTreeMap<String, String> = BTreeMap::new();
-    let mut zones = Vec::new();
+    let mut files = Vec::new();
     for (path, text) in texts {
         let file = path.rsplit('/').next().unwrap_or(path);
         if !file.ends_with(".conf") {
-            zones.push((path, file, text));
+            files.push((path.as_str(), file, text.as_str()));
             continue;
         }
         for statement in syntax::read(path, text)? {
             configuration(&statement, &mut orders, &mut named, draft);
         }
     }
-    for (path, file, text) in zones {
+    let zone = |(path, file, text): (&'t str, &str, &'t str)| {
         let guess =
             file.trim_start_matches("db.").trim_end_matches(".zone").trim_end_matches(".db");
-        let name = named.get(file).cloned().unwrap_or_else(|| guess.to_owned());
-        zone(path, &absolute(&name), text, &orders, draft);
-    }
-    Ok(())
+        let name = named.get(file).map_or(guess, String::as_str);
+        (path, absolute(name), text)
+    };
+    let zones = files.into_iter().map(zone).collect();
+    Ok(Sources { orders, zones })
 }
 
 fn configuration(

@@ -7,6 +7,8 @@ mod balancer;
 mod pool;
 mod regions;
 
+pub(super) use self::regions::places as region_places;
+
 use std::collections::BTreeMap;
 
 use super::Failure;

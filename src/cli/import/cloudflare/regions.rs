@@ -32,7 +32,7 @@ const REGIONS: [(&str, &str); 13] = [
 ];
 
 /// The places of a region; `None` when there is none of this code.
-pub(super) fn places(code: &str) -> Option<Vec<String>> {
+pub(in crate::cli::import) fn places(code: &str) -> Option<Vec<String>> {
     // An older spelling.
     let code = if code == "WEUR" { "WEU" } else { code };
     let (_, places) = REGIONS.iter().find(|(known, _)| *known == code)?;

@@ -9,8 +9,9 @@ pub(super) struct Map {
     /// All of them, in the order of preference where nothing else is said.
     pub(super) datacenters: Vec<String>,
     pub(super) rules: Vec<(Vec<String>, Vec<String>)>,
+    /// `auto` alone, here and in rules, is the nearest.
     pub(super) default: Vec<String>,
-    /// Where data centres are; all clients but those of the rules go to the nearest.
+    /// Where data centres are.
     pub(super) coordinates: Vec<(String, f64, f64)>,
 }
 
@@ -25,6 +26,9 @@ impl Map {
                 map.coordinates.push((datacenter.clone(), latitude, longitude));
             }
         }
+        if !map.coordinates.is_empty() {
+            map.default = vec!["auto".to_owned()];
+        }
         if let Some(places) = fields.take("map") {
             map.level(&[], places);
         }
@@ -37,8 +41,8 @@ impl Map {
                 map.rule(vec![format!("net:{net}")], words(Some(list)));
             }
         }
-        let limit = fields.number("auto_dc_limit");
-        if limit.is_some_and(|limit| limit > 0.0) && !map.coordinates.is_empty() {
+        let limit = fields.number("auto_dc_limit").unwrap_or(3.0) as usize;
+        if limit > 0 && map.coordinates.len() > limit {
             let how = "all data centres are tried, the nearest first";
             draft.about(&node.place, format!("map `{name}`: auto_dc_limit"), how);
         }

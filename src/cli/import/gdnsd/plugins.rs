@@ -1,20 +1,22 @@
 //! gdnsd's plugins: how a resource chooses among addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::map::{Map, words};
 use crate::cli::import::draft::{Data, Draft, Kind, Location, Member, Monitor, Pool};
 use crate::cli::import::node::{Fields, Node};
 
 /// Keys that stand among resources and are settings of all of them.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 9] = [
     "service_types",
     "up_thresh",
     "multi",
     "ignore_health",
     "maps",
     "resources",
-    "datacenters",
+    "plugin",
+    "skip_first",
     "undefined_datacenters_ok",
 ];
 
@@ -64,7 +66,7 @@ impl<'a> Plugins<'a> {
     /// Tells of resources that no record uses.
     pub(super) fn finish(&self, draft: &mut Draft) {
         for (plugin, node) in &self.nodes {
-            let node = if plugin == "geoip" { node.get("resources") } else { Some(*node) };
+            let node = if is_meta(plugin) { node.get("resources") } else { Some(*node) };
             for (resource, inner) in node.map(Node::entries).unwrap_or_default() {
                 let name = format!("{plugin}!{resource}");
                 if !SETTINGS.contains(&&**resource) && !self.made.contains_key(&name) {
@@ -86,22 +88,25 @@ impl<'a> Plugins<'a> {
         }
         let (plugin, resource) = name.split_once('!').unwrap_or((name, ""));
         let node = self.nodes.get(plugin).copied();
-        let target = match (plugin, node) {
+        let target = match node {
             // `geoip!www/dc1` is one data centre of `geoip!www`.
-            ("geoip", Some(_)) if resource.contains('/') => {
+            Some(_) if is_meta(plugin) && resource.contains('/') => {
                 let whole = resource.split('/').next().unwrap_or_default();
-                let whole = self.target(&format!("geoip!{whole}"), place, draft);
+                let whole = self.target(&format!("{plugin}!{whole}"), place, draft);
                 whole.and_then(|_| self.made.get(name).cloned())
             }
-            ("geoip", Some(node)) => {
+            Some(node) if is_meta(plugin) => {
                 let inner = node.get("resources").and_then(|all| all.get(resource));
-                inner.and_then(|inner| self.geoip(resource, inner, draft))
+                inner.and_then(|inner| match plugin {
+                    "geoip" => self.geoip(resource, &[inner, node], draft),
+                    _ => self.metafo(resource, &[inner, node], draft),
+                })
             }
-            (_, Some(node)) => {
+            Some(node) => {
                 let inner = node.get(resource);
-                inner.and_then(|inner| self.resource(plugin, resource, inner, node, draft))
+                inner.and_then(|inner| self.resource(plugin, resource, &[inner, node], draft))
             }
-            (_, None) => None,
+            None => None,
         };
         self.above.remove(name);
         match target {
@@ -116,143 +121,194 @@ impl<'a> Plugins<'a> {
         }
     }
 
-    /// A resource of any plugin but geoip. `settings` are those of all resources around it.
+    /// A resource of a plugin that has addresses: the first of `levels`. The others are around it,
+    /// and have settings for what is inside.
     fn resource(
         &mut self,
         plugin: &str,
         name: &str,
-        node: &Node,
-        settings: &Node,
+        levels: &[&Node],
         draft: &mut Draft,
     ) -> Option<String> {
-        let types = [node, settings].into_iter().find_map(|n| n.get("service_types"));
-        let monitor = self.monitor(&words(types), &node.place, draft);
-        let setting = |key: &str| [node, settings].into_iter().find_map(|n| n.get(key));
+        let node = *levels.first()?;
+        let monitor = self.monitor(levels, &node.place, draft);
         match plugin {
             "static" | "multifo" | "weighted" => {
                 let mut pool = pool_of(name, node, draft)?;
                 pool.monitor = monitor;
                 if plugin == "weighted" {
                     pool.balance = Some("weighted");
-                    if setting("multi").is_some_and(Node::is_true) {
-                        let how = "one address is drawn by weight, and not several";
-                        draft.about(&node.place, format!("weighted!{name}: multi"), how);
-                    }
+                    weighted_notes(name, levels, &pool, draft);
                 }
                 if plugin != "static" && pool.monitor.is_some() {
-                    let share = setting("up_thresh").and_then(Node::number).unwrap_or(0.5);
-                    let needed = (pool.members.len() as f64 * share).ceil().max(1.0) as u32;
-                    pool.min_healthy = Some(needed).filter(|needed| *needed > 1);
+                    pool.min_healthy = needed(levels, pool.members.len());
                 }
                 let name = pool.name.clone();
                 draft.pools.push(pool);
                 Some(name)
             }
             "simplefo" => {
+                let families: Vec<&Node> =
+                    ["addrs_v4", "addrs_v6"].iter().filter_map(|family| node.get(family)).collect();
+                if families.len() > 1 {
+                    let how = "one choice is made for both families; gdnsd makes one for each";
+                    draft.about(&node.place, format!("simplefo!{name}: two families"), how);
+                }
+                let families = if families.is_empty() { vec![node] } else { families };
                 let mut targets = Vec::new();
                 for key in ["primary", "secondary"] {
-                    let Some(value) = node.get(key) else { continue };
-                    targets.push(self.address(&format!("{name}-{key}"), value, &monitor, draft)?);
+                    let mut members = Vec::new();
+                    families
+                        .iter()
+                        .filter_map(|f| f.get(key))
+                        .for_each(|n| collect(n, &mut members));
+                    let wanted = format!("{name}-{key}");
+                    targets.extend(pool(&wanted, &node.place, members, &monitor, draft));
                 }
-                Some(draft.choice(name, &node.place, Kind::Failover(targets)))
-            }
-            "metafo" => {
-                let list = setting("datacenters");
-                let targets = self.datacenters(name, node, &monitor, draft);
-                let order = words(list);
-                let order = order.iter().filter_map(|dc| targets.get(dc).cloned()).collect();
-                Some(draft.choice(name, &node.place, Kind::Failover(order)))
+                match targets.is_empty() {
+                    true => None,
+                    false => Some(draft.choice(name, &node.place, Kind::Failover(targets))),
+                }
             }
             _ => None,
         }
     }
 
-    fn geoip(&mut self, name: &str, node: &Node, draft: &mut Draft) -> Option<String> {
-        let map = node.get("map").and_then(Node::text).and_then(|map| self.maps.get(&map).cloned());
-        let Some(map) = map else {
-            draft.left(&node.place, format!("geoip!{name}"), "its map is in no file");
+    fn metafo(&mut self, name: &str, levels: &[&Node], draft: &mut Draft) -> Option<String> {
+        let place = &levels.first()?.place;
+        let targets = self.datacenters("metafo", name, levels, draft);
+        let order = words(setting(levels, "datacenters"));
+        let order = order.iter().filter_map(|dc| targets.get(dc).cloned()).collect();
+        let order = without_first(order, levels);
+        match order.is_empty() {
+            true => None,
+            false => Some(draft.choice(name, place, Kind::Failover(order))),
+        }
+    }
+
+    fn geoip(&mut self, name: &str, levels: &[&Node], draft: &mut Draft) -> Option<String> {
+        let place = &levels.first()?.place;
+        let map = setting(levels, "map").and_then(Node::text);
+        let Some(map) = map.and_then(|map| self.maps.get(&map).cloned()) else {
+            draft.left(place, format!("geoip!{name}"), "its map is in no file");
             return None;
         };
-        let types = words(node.get("service_types"));
-        let monitor = self.monitor(&types, &node.place, draft);
-        let targets = self.datacenters(name, node, &monitor, draft);
-        for (datacenter, target) in &targets {
-            self.made.insert(format!("geoip!{name}/{datacenter}"), target.clone());
-        }
-        let named = |list: &[String]| -> Vec<String> {
-            let mut found: Vec<String> = Vec::new();
-            for target in list.iter().filter_map(|dc| targets.get(dc)) {
-                if !found.contains(target) {
-                    found.push(target.clone());
-                }
-            }
-            found
-        };
+        let targets = self.datacenters("geoip", name, levels, draft);
         for (datacenter, latitude, longitude) in &map.coordinates {
             if let Some(target) = targets.get(datacenter) {
                 let (latitude, longitude) = (*latitude, *longitude);
                 draft.locate(target, &Location::Point { latitude, longitude });
             }
         }
+        let nearest = self.nearest(name, &map, &targets, levels, draft);
+        let named = |list: &[String]| -> Vec<String> {
+            if let ([auto], Some(nearest)) = (list, &nearest)
+                && auto == "auto"
+            {
+                return vec![nearest.clone()];
+            }
+            let mut found: Vec<String> = Vec::new();
+            for target in list.iter().filter_map(|dc| targets.get(dc)) {
+                if !found.contains(target) {
+                    found.push(target.clone());
+                }
+            }
+            without_first(found, levels)
+        };
         let rules: Vec<_> =
             map.rules.iter().map(|(places, to)| (places.clone(), named(to))).collect();
-        let mut default = named(&map.default);
-        if !map.coordinates.is_empty() {
-            let near = named(&map.datacenters).into_iter().map(|target| (target, 0)).collect();
-            let wanted = if rules.is_empty() { name.to_owned() } else { format!("{name}-nearest") };
-            default = vec![draft.choice(&wanted, &node.place, Kind::Nearest(near))];
-        }
+        let default = named(&map.default);
         if rules.is_empty() {
             return match &default[..] {
                 [only] => Some(only.clone()),
-                _ => Some(draft.choice(name, &node.place, Kind::Failover(default))),
+                _ => Some(draft.choice(name, place, Kind::Failover(default))),
             };
         }
         // gdnsd goes through the list of the place alone, whatever is up elsewhere.
         let kind = Kind::Geo { rules, default, on_down: "fence" };
-        Some(draft.choice(name, &node.place, kind))
+        Some(draft.choice(name, place, kind))
+    }
+
+    /// The policy for clients that go to the nearest data centre, where a map has such.
+    fn nearest(
+        &self,
+        name: &str,
+        map: &Map,
+        targets: &BTreeMap<String, String>,
+        levels: &[&Node],
+        draft: &mut Draft,
+    ) -> Option<String> {
+        let is_auto = |list: &[String]| list.len() == 1 && list[0] == "auto";
+        if !is_auto(&map.default) && !map.rules.iter().any(|(_, to)| is_auto(to)) {
+            return None;
+        }
+        let place = &levels.first()?.place;
+        if setting(levels, "skip_first").is_some_and(Node::is_true) {
+            let why = "the nearest data centre cannot be left out here";
+            draft.left(place, format!("geoip!{name}: skip_first"), why);
+        }
+        let mut near: Vec<(String, i32)> = Vec::new();
+        for (datacenter, ..) in &map.coordinates {
+            let target = targets.get(datacenter).map(|target| (target.clone(), 0));
+            near.extend(target.filter(|target| !near.contains(target)));
+        }
+        if near.is_empty() {
+            return None;
+        }
+        let wanted = if map.rules.is_empty() { name.to_owned() } else { format!("{name}-nearest") };
+        Some(draft.choice(&wanted, place, Kind::Nearest(near)))
     }
 
     /// The targets of the data centres of a resource, by the name of the data centre.
     fn datacenters(
         &mut self,
+        meta: &str,
         name: &str,
-        node: &Node,
-        monitor: &Option<String>,
+        levels: &[&Node],
         draft: &mut Draft,
     ) -> BTreeMap<String, String> {
         let mut targets = BTreeMap::new();
-        for (datacenter, value) in node.get("dcmap").map(Node::entries).unwrap_or_default() {
+        let map = levels.first().and_then(|node| node.get("dcmap"));
+        for (datacenter, value) in map.map(Node::entries).unwrap_or_default() {
             let wanted = format!("{name}-{datacenter}");
-            let target = match value.get("plugin").and_then(Node::text) {
-                Some(plugin) => self.resource(&plugin, &wanted, value, node, draft),
-                None => self.address(&wanted, value, monitor, draft),
-            };
-            targets.extend(target.map(|target| (datacenter.clone(), target)));
+            let inside: Vec<&Node> = [value].into_iter().chain(levels.iter().copied()).collect();
+            let target = self.datacenter(&wanted, value, &inside, draft);
+            if let Some(target) = target {
+                self.made.insert(format!("{meta}!{name}/{datacenter}"), target.clone());
+                targets.insert(datacenter.clone(), target);
+            }
         }
         targets
     }
 
-    /// An address, several of them, or the name of another resource.
-    fn address(
+    /// A data centre: a resource of another plugin, one written out, addresses, or a host name.
+    fn datacenter(
         &mut self,
         name: &str,
         value: &Node,
-        monitor: &Option<String>,
+        levels: &[&Node],
         draft: &mut Draft,
     ) -> Option<String> {
-        if let Some(text) = value.text().filter(|text| text.contains('!')) {
-            return self.target(&text, &value.place, draft);
+        let plugin = setting(levels, "plugin").and_then(Node::text);
+        let plugin = plugin.unwrap_or_else(|| "multifo".to_owned());
+        match value.text() {
+            Some(text) if text.contains('!') => {
+                let short = text.strip_prefix('!');
+                let whole = short.map_or(text.clone(), |resource| format!("{plugin}!{resource}"));
+                self.target(&whole, &value.place, draft)
+            }
+            Some(text) if text.parse::<IpAddr>().is_err() => {
+                // The name is told as it is; nothing checks it.
+                pool(name, &value.place, vec![Member::of_host(&text)], &None, draft)
+            }
+            _ if value.entries().is_empty() => self.resource("multifo", name, levels, draft),
+            _ => self.resource(&plugin, name, levels, draft),
         }
-        let mut pool = pool_of(name, value, draft)?;
-        pool.monitor.clone_from(monitor);
-        let name = pool.name.clone();
-        draft.pools.push(pool);
-        Some(name)
     }
 
-    fn monitor(&self, types: &[String], place: &str, draft: &mut Draft) -> Option<String> {
-        let types = match types {
+    fn monitor(&self, levels: &[&Node], place: &str, draft: &mut Draft) -> Option<String> {
+        let types = words(setting(levels, "service_types"));
+        let types = match &types[..] {
             [] => &["default".to_owned()],
             types => types,
         };
@@ -275,10 +331,76 @@ impl<'a> Plugins<'a> {
     }
 }
 
+/// Whether a plugin chooses among resources of others.
+fn is_meta(plugin: &str) -> bool {
+    matches!(plugin, "geoip" | "metafo")
+}
+
+/// What the innermost of several levels says.
+fn setting<'a>(levels: &[&'a Node], key: &str) -> Option<&'a Node> {
+    levels.iter().find_map(|node| node.get(key))
+}
+
+/// The data centres that are left with `skip_first`.
+fn without_first(list: Vec<String>, levels: &[&Node]) -> Vec<String> {
+    let is_skipped = setting(levels, "skip_first").is_some_and(Node::is_true);
+    list.iter().skip(usize::from(is_skipped && list.len() > 1)).cloned().collect()
+}
+
+/// How many members must be up by `up_thresh`; `None` is one.
+fn needed(levels: &[&Node], members: usize) -> Option<u32> {
+    let share = setting(levels, "up_thresh").and_then(Node::number).unwrap_or(0.5);
+    Some((members as f64 * share).ceil() as u32).filter(|needed| *needed > 1)
+}
+
+/// What is not the same of a resource of the plugin weighted.
+fn weighted_notes(name: &str, levels: &[&Node], pool: &Pool, draft: &mut Draft) {
+    let Some(node) = levels.first() else { return };
+    if setting(levels, "multi").is_some_and(Node::is_true) {
+        let how = "one address is drawn by weight, and not several";
+        draft.about(&node.place, format!("weighted!{name}: multi"), how);
+    }
+    // Groups hold maps, and not pairs of address and weight.
+    let mut inside: Vec<&Node> = Vec::new();
+    for (key, inner) in node.entries() {
+        match key.as_str() {
+            "addrs_v4" | "addrs_v6" => inside.extend(inner.entries().iter().map(|(_, node)| node)),
+            _ => inside.push(inner),
+        }
+    }
+    if inside.iter().any(|node| !node.entries().is_empty()) {
+        let how = "one address of all groups is drawn by weight";
+        draft.about(&node.place, format!("weighted!{name}: groups"), how);
+    }
+    let weights: Vec<u32> = pool.members.iter().filter_map(|member| member.weight).collect();
+    if pool.monitor.is_some() && weights.windows(2).any(|pair| pair[0] != pair[1]) {
+        let how = "members that are up are counted, and not their weights";
+        draft.about(&node.place, format!("weighted!{name}: up_thresh"), how);
+    }
+}
+
+/// A pool of these members, without double ones; `None` when there are none.
+fn pool(
+    name: &str,
+    place: &str,
+    members: Vec<Member>,
+    monitor: &Option<String>,
+    draft: &mut Draft,
+) -> Option<String> {
+    let pool = made_of(name, place, members, draft)?;
+    let name = pool.name.clone();
+    draft.pools.push(Pool { monitor: monitor.clone(), ..pool });
+    Some(name)
+}
+
 /// A pool of every address under a node, whatever its names and families.
 fn pool_of(name: &str, node: &Node, draft: &mut Draft) -> Option<Pool> {
     let mut members: Vec<Member> = Vec::new();
     collect(node, &mut members);
+    made_of(name, &node.place, members, draft)
+}
+
+fn made_of(name: &str, place: &str, members: Vec<Member>, draft: &mut Draft) -> Option<Pool> {
     let mut kept: Vec<Member> = Vec::new();
     for member in members {
         if !kept.iter().any(|known| known.data == member.data) {
@@ -286,13 +408,14 @@ fn pool_of(name: &str, node: &Node, draft: &mut Draft) -> Option<Pool> {
         }
     }
     let is_v6 = |m: &Member| matches!(m.data, Data::Address(address) if address.is_ipv6());
-    if kept.len() > 2 && kept.iter().any(is_v6) && !kept.iter().all(is_v6) {
-        let how = "a pool counts both families together; gdnsd counts each alone";
-        draft.about(&node.place, format!("`{name}`: IPv4 and IPv6"), how);
+    if kept.iter().any(is_v6) && !kept.iter().all(is_v6) {
+        let how = "a pool counts both families together; gdnsd counts each alone, and goes on when \
+                   one of them is down";
+        draft.about(place, format!("`{name}`: IPv4 and IPv6"), how);
     }
     (!kept.is_empty()).then(|| Pool {
         name: draft.target_name(name),
-        place: node.place.clone(),
+        place: place.to_owned(),
         answers: u32::try_from(kept.len()).ok().filter(|count| *count > 8),
         members: kept,
         ..Pool::default()
@@ -309,8 +432,7 @@ fn collect(node: &Node, members: &mut Vec<Member>) {
         return;
     }
     for (key, inner) in node.entries() {
-        let is_setting = SETTINGS.contains(&&**key) || matches!(key.as_str(), "plugin" | "map");
-        if !is_setting {
+        if !SETTINGS.contains(&&**key) {
             collect(inner, members);
         }
     }

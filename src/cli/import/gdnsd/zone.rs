@@ -6,13 +6,13 @@ use crate::cli::import::masterfile;
 
 /// A name that a resource of a plugin answers for.
 #[derive(Debug)]
-pub(super) struct Steered {
+pub(in crate::cli::import) struct Steered {
     /// With the last dot.
-    pub(super) name: String,
+    pub(in crate::cli::import) name: String,
     /// Seconds.
     pub(super) ttl: u32,
     /// `geoip!www`
-    pub(super) resource: String,
+    pub(in crate::cli::import) resource: String,
     pub(super) place: String,
 }
 

@@ -7,6 +7,13 @@ pub(super) fn of_three(letters: &str) -> Option<&'static str> {
     Some(&pair[3..])
 }
 
+/// The code of three letters, in upper case.
+pub(in crate::cli::import) fn of_two(letters: &str) -> Option<&'static str> {
+    let pair =
+        PAIRS.split_ascii_whitespace().find(|pair| pair[3..].eq_ignore_ascii_case(letters))?;
+    Some(&pair[..3])
+}
+
 /// Three letters and two, in one word.
 const PAIRS: &str = "\
 ABWAW AFGAF AGOAO AIAAI ALAAX ALBAL ANDAD AREAE ARGAR ARMAM ASMAS ATAAQ ATFTF ATGAG AUSAU \
@@ -41,5 +48,6 @@ mod tests {
         }
         assert_eq!(of_three("deu"), Some("DE"));
         assert_eq!(of_three("xxx"), None);
+        assert_eq!(of_two("DE"), Some("DEU"));
     }
 }

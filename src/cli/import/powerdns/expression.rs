@@ -2,7 +2,7 @@
 
 /// An expression.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Expression {
+pub(in crate::cli::import) enum Expression {
     Text(String),
     Number(f64),
     /// Items, some with names: `{ 'a', selector='all' }`.
@@ -14,7 +14,7 @@ pub(super) enum Expression {
 
 /// What a record does.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Program {
+pub(in crate::cli::import) enum Program {
     Value(Expression),
     /// Conditions with what is done then, and what is done otherwise.
     If(Vec<(Expression, Program)>, Option<Box<Program>>),
@@ -190,7 +190,7 @@ impl Reader {
 
 impl Expression {
     /// The items of a table without names; anything else is one item.
-    pub(super) fn items(&self) -> Vec<&Expression> {
+    pub(in crate::cli::import) fn items(&self) -> Vec<&Expression> {
         match self {
             Expression::Table(items) => {
                 items.iter().filter(|(name, _)| name.is_none()).map(|(_, item)| item).collect()
@@ -200,12 +200,12 @@ impl Expression {
     }
 
     /// An item of a table by its name.
-    pub(super) fn named(&self, name: &str) -> Option<&Expression> {
+    pub(in crate::cli::import) fn named(&self, name: &str) -> Option<&Expression> {
         let Expression::Table(items) = self else { return None };
         items.iter().find(|(known, _)| known.as_deref() == Some(name)).map(|(_, item)| item)
     }
 
-    pub(super) fn text(&self) -> Option<String> {
+    pub(in crate::cli::import) fn text(&self) -> Option<String> {
         match self {
             Expression::Text(text) => Some(text.clone()),
             Expression::Number(number) => Some(number.to_string()),
@@ -213,7 +213,7 @@ impl Expression {
         }
     }
 
-    pub(super) fn number(&self) -> Option<f64> {
+    pub(in crate::cli::import) fn number(&self) -> Option<f64> {
         match self {
             Expression::Number(number) => Some(*number),
             _ => None,

@@ -136,6 +136,11 @@ impl Domain<'_> {
                 self.expand(name, format, &mut rules, &mut default, &mut pools, formats, draft);
             }
         }
+        if default.is_empty() && !rules.is_empty() {
+            let how = "clients of other places get no data; there, the name that the last format \
+                       makes";
+            draft.about(&formats.place, format!("`{name}`: places without a name"), how);
+        }
         let kind = match rules.is_empty() {
             true => Kind::Failover(default.into_iter().take(1).collect()),
             false => {
@@ -176,6 +181,12 @@ impl Domain<'_> {
                     return;
                 }
             };
+            let has_three = |(word, text): &(String, String)| word == "co" && text.len() == 3;
+            if found.iter().any(|pair| has_three(pair) && pair.1 != "unknown") {
+                let how = "with a database in the MMDB format PowerDNS writes two letters for %co \
+                           and never comes to this name; here its clients do";
+                draft.about(&formats.place, format!("`{service}`: `{name}`"), how);
+            }
             let Some(pool) = self.pool(service, &name, pools, draft) else { continue };
             match place {
                 // Formats are tried in their order: an earlier one has the place already.
@@ -283,9 +294,11 @@ fn place(found: &[(String, String)]) -> Result<Option<String>, String> {
     }
     let country = match (known("cc"), known("co")) {
         (Some(two), _) => Some(two.to_ascii_uppercase()),
+        // MaxMind's newer databases have no codes of three letters, and `%co` is two there.
+        (None, Some(two)) if two.len() == 2 => Some(two.to_ascii_uppercase()),
         (None, Some(three)) => match countries::of_three(three) {
             Some(country) => Some(country.to_string()),
-            None => return Err(format!("`{three}` is no country of three letters")),
+            None => return Err(format!("`{three}` is no country of two or three letters")),
         },
         (None, None) => None,
     };
@@ -314,6 +327,8 @@ mod tests {
         let found = matched("unknown.%cn.www.example.com.", "unknown.eu.www.example.com.").unwrap();
         assert_eq!(place(&found), Ok(Some("continent:EU".to_owned())));
         assert_eq!(matched("%cn.www.example.com.", "gb.eu.www.example.com."), None);
+        let found = matched("%co.www.", "gb.www.").unwrap();
+        assert_eq!(place(&found), Ok(Some("country:GB".to_owned())));
         let unknown = matched("%cn.www.", "unknown.www.").unwrap();
         assert_eq!(place(&unknown), Ok(None));
         assert!(place(&[("hh".to_owned(), "12".to_owned())]).is_err());

@@ -1,10 +1,13 @@
 //! LUA records: the usual functions, alone or behind conditions on where the client is.
 
+use ipnet::IpNet;
+
 use super::expression::{self, Expression, Program};
 use crate::cli::import::draft::{
     Draft, Kind, Member, Monitor, Pool, Record, absolute, first_label,
 };
 use crate::cli::import::masterfile::{self, Entry};
+use crate::geo::country;
 
 /// Takes over a zone file: LUA records become policies, all else stays as it is.
 pub(super) fn take_over(path: &str, name: &str, text: &str, draft: &mut Draft) {
@@ -58,6 +61,30 @@ pub(super) fn take_over(path: &str, name: &str, text: &str, draft: &mut Draft) {
     }
 }
 
+/// A LUA record that can be read.
+pub(in crate::cli::import) struct LuaRecord {
+    /// With the last dot.
+    pub(in crate::cli::import) name: String,
+    /// A, AAAA or CNAME.
+    pub(in crate::cli::import) rtype: String,
+    pub(in crate::cli::import) program: Program,
+}
+
+/// The LUA records of a zone file called `name`, as far as they are read.
+pub(in crate::cli::import) fn records(name: &str, text: &str) -> Vec<LuaRecord> {
+    let mut records = Vec::new();
+    masterfile::split(text, &absolute(name), |entry| {
+        let rtype = entry.data.first().map(|rtype| rtype.to_ascii_uppercase()).unwrap_or_default();
+        if entry.rtype == "LUA" && matches!(rtype.as_str(), "A" | "AAAA" | "CNAME") {
+            let program = expression::read(&code(&entry));
+            let name = entry.owner;
+            records.extend(program.map(|program| LuaRecord { name, rtype, program }));
+        }
+        false
+    });
+    records
+}
+
 /// What stands in the quotes of an entry, in one.
 fn code(entry: &Entry) -> String {
     let mut code = String::new();
@@ -82,10 +109,55 @@ struct Maker<'a> {
     draft: &'a mut Draft,
 }
 
-/// How broad a place is: what comes first in Lua is not always the most specific one.
-fn breadth(place: &str) -> u8 {
-    let kinds = ["net:", "asn:", "city:", "subdivision:", "country:", "continent:"];
-    kinds.iter().position(|kind| place.starts_with(kind)).unwrap_or(kinds.len()) as u8
+/// Whether all clients of the second place are in the first.
+fn covers(first: &str, second: &str) -> bool {
+    let net = |place: &str| place.strip_prefix("net:").and_then(|net| net.parse::<IpNet>().ok());
+    if let (Some(around), Some(inside)) = (net(first), net(second)) {
+        return around.contains(&inside);
+    }
+    let code = |place: &'_ str, kind: &str| place.strip_prefix(kind).map(str::to_owned);
+    match (code(first, "continent:"), code(second, "country:")) {
+        (Some(continent), Some(country)) => {
+            let found = country.parse().ok().and_then(country::find);
+            found.is_some_and(|info| info.continent.to_string().eq_ignore_ascii_case(&continent))
+        }
+        _ => first.eq_ignore_ascii_case(second),
+    }
+}
+
+/// Whether a client may be in both, so that what stands first decides there, and here the second,
+/// which is more specific.
+fn hides(first: &str, second: &str) -> bool {
+    let kinds = ["net:", "asn:", "country:", "continent:"];
+    let breadth = |place: &str| kinds.iter().position(|kind| place.starts_with(kind));
+    let is_country = |place: &str| place.starts_with("country:") || place.starts_with("continent:");
+    breadth(first) > breadth(second) && !(is_country(first) && is_country(second))
+}
+
+/// Rules for conditions in their order. What an earlier one has already is never reached.
+#[derive(Default)]
+struct Rules {
+    above: Vec<String>,
+    rules: Vec<(Vec<String>, Vec<String>)>,
+}
+
+impl Rules {
+    /// The places of a condition that are still to be had.
+    fn left(&self, places: Vec<String>) -> Vec<String> {
+        places
+            .into_iter()
+            .filter(|place| !self.above.iter().any(|one| covers(one, place)))
+            .collect()
+    }
+
+    fn add(&mut self, places: Vec<String>, target: String, maker: &mut Maker<'_>) {
+        if places.iter().any(|place| self.above.iter().any(|one| hides(one, place))) {
+            let how = "the most specific place decides here, whatever stands first";
+            maker.draft.about(maker.place, format!("`{}`: conditions in turn", maker.label), how);
+        }
+        self.above.extend(places.iter().cloned());
+        self.rules.push((places, vec![target]));
+    }
 }
 
 impl Maker<'_> {
@@ -94,24 +166,20 @@ impl Maker<'_> {
             Program::Value(value) => return self.value(value),
             Program::If(branches, otherwise) => (branches, otherwise),
         };
-        let mut rules: Vec<(Vec<String>, Vec<String>)> = Vec::new();
-        let mut broadest = 0;
+        let mut rules = Rules::default();
         for (condition, done) in branches {
-            let places = places(condition)?;
-            let narrowest = places.iter().map(|place| breadth(place)).min().unwrap_or_default();
-            if narrowest < broadest {
-                let how = "the most specific place decides here, whatever stands first";
-                self.draft.about(self.place, format!("`{}`: conditions in turn", self.label), how);
+            let places = rules.left(places(condition)?);
+            if !places.is_empty() {
+                let target = self.program(done)?;
+                rules.add(places, target, self);
             }
-            broadest = broadest.max(places.iter().map(|place| breadth(place)).max().unwrap_or(0));
-            rules.push((places, vec![self.program(done)?]));
         }
         let default = match otherwise {
             Some(otherwise) => vec![self.program(otherwise)?],
             None => Vec::new(),
         };
         // A condition looks at the client and not at what is up.
-        let kind = Kind::Geo { rules, default, on_down: "fence" };
+        let kind = Kind::Geo { rules: rules.rules, default, on_down: "fence" };
         Ok(self.draft.choice(self.label, self.place, kind))
     }
 
@@ -132,6 +200,8 @@ impl Maker<'_> {
             ("pickrandomsample", [count, list]) => {
                 let pool = self.pool(list, None)?;
                 let count = count.number().unwrap_or(1.0).max(1.0) as u32;
+                let how = "members take turns: each comes equally often, and not by chance";
+                self.draft.about(self.place, format!("`{}`: {name}", self.label), how);
                 self.draft
                     .pools
                     .iter_mut()
@@ -156,7 +226,7 @@ impl Maker<'_> {
                 self.checked(keys, list, arguments.get(2))
             }
             ("view", [list]) => {
-                let mut rules = Vec::new();
+                let mut rules = Rules::default();
                 for pair in list.items() {
                     let [nets, values] = pair.items()[..] else {
                         return Err("its pairs are none".to_owned());
@@ -164,9 +234,13 @@ impl Maker<'_> {
                     let nets: Vec<String> =
                         nets.items().iter().filter_map(|net| net.text()).collect();
                     let nets = nets.iter().map(|net| format!("net:{net}")).collect();
-                    rules.push((nets, vec![self.pool(values, Some("weighted"))?]));
+                    let nets = rules.left(nets);
+                    if !nets.is_empty() {
+                        let target = self.pool(values, Some("weighted"))?;
+                        rules.add(nets, target, self);
+                    }
                 }
-                let kind = Kind::Geo { rules, default: Vec::new(), on_down: "fence" };
+                let kind = Kind::Geo { rules: rules.rules, default: Vec::new(), on_down: "fence" };
                 Ok(self.draft.choice(self.label, self.place, kind))
             }
             _ => Err(format!("`{name}` has no counterpart here")),

@@ -5,6 +5,9 @@ mod expression;
 mod geoip;
 mod lua;
 
+pub(super) use self::countries::of_two as three_letters;
+pub(super) use self::expression::{Expression, Program};
+pub(super) use self::lua::{LuaRecord, records as lua_records};
 use super::draft::Draft;
 use super::yaml;
 use super::{Failure, Texts};

@@ -16,6 +16,28 @@ use crate::cli::import::node::{Fields, Node};
 /// # Errors
 /// When one of them is no document of Route 53.
 pub(in crate::cli::import) fn json(documents: &[Node], draft: &mut Draft) -> Result<(), Failure> {
+    let (sets, checks) = read(documents, draft)?;
+    for set in sets.iter().filter(|set| set.rtype == "SOA") {
+        draft.zone(&set.name);
+    }
+    Tree { sets: &sets, checks: &checks }.grow(draft);
+    let instances = documents.iter().filter_map(|document| document.get("TrafficPolicyInstances"));
+    let instances: Vec<Instance> =
+        instances.flat_map(Node::items).filter_map(Instance::read).collect();
+    for document in documents {
+        traffic_policy(document, &instances, &checks, draft)?;
+    }
+    Ok(())
+}
+
+/// The record sets and health checks of documents.
+///
+/// # Errors
+/// When one of them is no document of Route 53.
+pub(super) fn read(
+    documents: &[Node],
+    draft: &mut Draft,
+) -> Result<(Vec<RecordSet>, Checks), Failure> {
     let mut checks = Checks::new();
     let mut networks: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for document in documents {
@@ -61,17 +83,7 @@ pub(in crate::cli::import) fn json(documents: &[Node], draft: &mut Draft) -> Res
             sets.extend(record_set(set, &networks, &checks, draft));
         }
     }
-    for set in sets.iter().filter(|set| set.rtype == "SOA") {
-        draft.zone(&set.name);
-    }
-    Tree { sets: &sets, checks: &checks }.grow(draft);
-    let instances = documents.iter().filter_map(|document| document.get("TrafficPolicyInstances"));
-    let instances: Vec<Instance> =
-        instances.flat_map(Node::items).filter_map(Instance::read).collect();
-    for document in documents {
-        traffic_policy(document, &instances, &checks, draft)?;
-    }
-    Ok(())
+    Ok((sets, checks))
 }
 
 /// A document as it is, or inside of what `get-traffic-policy` prints.

@@ -12,36 +12,57 @@ mod tree;
 pub(super) use json::json;
 pub(super) use terraform::{KINDS, terraform};
 
+use super::draft::Draft;
+use super::node::Node;
+use super::terraform::Terraform;
+
+/// All record sets of documents, and whether each has a health check that can be taken over.
+pub(super) fn sets_of_json(documents: &[Node]) -> Vec<(RecordSet, bool)> {
+    let read = json::read(documents, &mut Draft::default());
+    with_checks(read.unwrap_or_default())
+}
+
+/// Likewise, of Terraform files.
+pub(super) fn sets_of_terraform(terraform: &Terraform) -> Vec<(RecordSet, bool)> {
+    with_checks(terraform::read(terraform, &mut Draft::default()))
+}
+
+fn with_checks((sets, checks): (Vec<RecordSet>, check::Checks)) -> Vec<(RecordSet, bool)> {
+    let has_check =
+        |set: &RecordSet| set.check.as_ref().is_some_and(|key| checks.contains_key(key));
+    sets.into_iter().map(|set| (set.clone(), has_check(&set))).collect()
+}
+
 /// One record set.
 #[derive(Debug, Clone)]
 pub(super) struct RecordSet {
     /// With the last dot.
-    name: String,
-    rtype: String,
+    pub(super) name: String,
+    pub(super) rtype: String,
     /// Seconds; `None` for an alias.
     ttl: Option<u32>,
     /// In presentation form.
-    values: Vec<String>,
-    alias: Option<Alias>,
+    pub(super) values: Vec<String>,
+    pub(super) alias: Option<Alias>,
     /// What sets it apart from others of its name and type.
     identifier: String,
-    routing: Routing,
+    pub(super) routing: Routing,
     /// Key of its health check.
-    check: Option<String>,
+    pub(super) check: Option<String>,
     place: String,
 }
 
 /// Another name that answers for this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Alias {
+pub(super) struct Alias {
     /// With the last dot.
-    name: String,
-    evaluates_health: bool,
+    pub(super) name: String,
+    pub(super) evaluates_health: bool,
 }
 
 /// How Route 53 chooses among the sets of a name.
 #[derive(Debug, Clone, PartialEq)]
-enum Routing {
+pub(super) enum Routing {
     Simple,
     Weighted(u32),
     /// A region: `us-east-1`.

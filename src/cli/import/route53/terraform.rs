@@ -19,6 +19,12 @@ pub(in crate::cli::import) const KINDS: [&str; 4] = [
 
 /// Takes over everything of Route 53 in the files.
 pub(in crate::cli::import) fn terraform(terraform: &Terraform, draft: &mut Draft) {
+    let (sets, checks) = read(terraform, draft);
+    Tree { sets: &sets, checks: &checks }.grow(draft);
+}
+
+/// The record sets and health checks of the files.
+pub(super) fn read(terraform: &Terraform, draft: &mut Draft) -> (Vec<RecordSet>, Checks) {
     let of_kind = |kind: &'static str| terraform.resources.iter().filter(move |r| r.kind == kind);
     let mut zones = BTreeMap::new();
     for resource in of_kind("aws_route53_zone") {
@@ -41,7 +47,7 @@ pub(in crate::cli::import) fn terraform(terraform: &Terraform, draft: &mut Draft
     for resource in of_kind("aws_route53_record") {
         sets.extend(Reading { terraform, zones: &zones }.set(resource, draft));
     }
-    Tree { sets: &sets, checks: &checks }.grow(draft);
+    (sets, checks)
 }
 
 struct Reading<'a> {

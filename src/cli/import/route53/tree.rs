@@ -111,6 +111,15 @@ impl Tree<'_> {
             return None;
         }
         let branches = branches(&sets, draft);
+        for rtype in ["A", "AAAA"] {
+            let has = |branch: &Branch<'_>| branch.sets.iter().any(|set| set.rtype == rtype);
+            let is_checked = branches.iter().any(|branch| branch.sets[0].check.is_some());
+            if is_checked && branches.iter().any(has) && !branches.iter().all(has) {
+                let how = "one choice is made for all types: where the sets that have it are down \
+                           there is no answer, and there one of them all the same";
+                draft.about(&first.place, format!("`{name}`: {rtype} in some sets alone"), how);
+            }
+        }
         let mut targets = Vec::new();
         for branch in &branches {
             if let Some(target) = self.branch(name, branch, branches.len(), grown, above, draft) {
