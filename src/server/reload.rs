@@ -8,7 +8,11 @@
 //!              other addresses of hosts ┘
 //! ```
 
+mod addresses;
+mod kept;
 mod past;
+
+pub(super) use addresses::{follow_hosts, look_up};
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -18,8 +22,7 @@ use std::time::SystemTime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::admin::line::Rollback;
-use crate::admin::message::{Fallback, KeptGeneration, Reload, RolledBack, millis};
+use crate::admin::message::{Reload, millis};
 use crate::admin::{Refusal, Reread};
 use crate::config::{self, Diagnostic};
 use crate::engine::Snapshot;
@@ -30,7 +33,7 @@ use crate::server::desk::{Places, Renewal};
 use crate::server::event::Event;
 use crate::server::first::Lineage;
 use crate::server::fixed::Fixed;
-use crate::server::generations::{Archive, Inputs, Kept, Watch};
+use crate::server::generations::{Archive, Inputs, Watch};
 use crate::server::hosts::{Hosts, Table};
 use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
@@ -271,93 +274,9 @@ impl Reloader {
         }
     }
 
-    /// Puts a kept generation in force.
-    pub(super) async fn roll_back(
-        &self,
-        path: Option<&Path>,
-        order: Rollback,
-    ) -> Result<RolledBack, Refusal> {
-        let (Some(path), Some(archive)) = (path, self.archive.clone()) else {
-            return Err(no_files());
-        };
-        let mut current = self.current.lock().await;
-        let reloading = Reloading::begin();
-        let list = apart(move || archive.list()).await.map_err(defect)?;
-        let in_force = self.kept_as(&current);
-        let kept = match order.generation {
-            Some(number) => list.iter().find(|kept| kept.number == number),
-            None => list.iter().rev().find(|kept| kept.number < in_force),
-        };
-        let kept = kept.cloned().ok_or_else(|| unknown(order.generation, in_force, &list))?;
-        let inputs = Arc::new(Inputs::kept(kept.clone()));
-        let done = self.follow(&mut current, path, &inputs, When::Asked).await;
-        let done = done.map_err(|error| Refusal::Mistakes(error.text()))?;
-        let (generation, of, at, who) = (current.files, kept.number, kept.at, order.who);
-        let fallback = Fallback { generation: of, at, who: who.clone() };
-        self.journal.note(|files| files.fallback = Some(fallback));
-        self.journal.tell(Event::Rollback { generation, of, who, reason: order.reason });
-        self.keep(&current).await;
-        reloading.end(generation, true);
-        let on_disk = Arc::clone(&self.on_disk.borrow());
-        let differing = apart(move || on_disk.differences(&kept)).await.map_err(defect)?;
-        let waiting = done.map(|done| done.waiting).unwrap_or_default();
-        Ok(RolledBack {
-            generation,
-            of,
-            at,
-            differing: differing.iter().map(|path| path.display().to_string()).collect(),
-            waiting: waiting.into_iter().map(str::to_owned).collect(),
-        })
-    }
-
-    /// What is kept, the oldest first.
-    pub(super) async fn generations(&self) -> Vec<KeptGeneration> {
-        let Some(archive) = self.archive.clone() else { return Vec::new() };
-        let current = self.current.lock().await;
-        let in_force = self.kept_as(&current);
-        drop(current);
-        let list = apart(move || archive.list()).await.unwrap_or_default();
-        let shown = |kept: Kept| KeptGeneration {
-            generation: kept.number,
-            at: kept.at,
-            files: kept.file_count(),
-            octets: kept.octets(),
-            in_force: kept.number == in_force,
-        };
-        list.into_iter().map(shown).collect()
-    }
-
-    /// The number under which the generation in force was kept first.
-    fn kept_as(&self, current: &Current) -> u64 {
-        self.journal.files().fallback.map_or(current.files, |fallback| fallback.generation)
-    }
-
     /// Tells of changes of what was last read from disk.
     pub(super) fn watch(&self) -> Watch {
         Watch::new(self.on_disk.subscribe())
-    }
-
-    /// Keeps the generation that the server started with.
-    pub(super) async fn keep_first(&self) {
-        let current = self.current.lock().await;
-        self.keep(&current).await;
-    }
-
-    /// Keeps the generation in force. When that fails everything else goes on.
-    async fn keep(&self, current: &Current) {
-        let Some(archive) = self.archive.clone() else { return };
-        let (number, inputs) = (current.files, Arc::clone(&current.inputs));
-        let now = millis(SystemTime::now());
-        let unkept = match apart(move || archive.keep(number, now, &inputs)).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        let unkept = unkept.map(|why| format!("generation {number} is not kept: {why}"));
-        if let Some(why) = &unkept {
-            tracing::warn!("{why}; a start on broken files would find an older one, or none");
-        }
-        self.journal.note(|files| files.unkept = unkept);
     }
 
     /// The next generation, or none.
@@ -420,34 +339,6 @@ impl Reloader {
         Ok(Some(Reloaded { number, lints, waiting }))
     }
 
-    /// Puts other addresses of host names in force, if there are any: a generation of the same
-    /// files with other members. What they are to the checks goes on for those that stay.
-    async fn readdress(&self) -> Result<(), ReloadError> {
-        let mut current = self.current.lock().await;
-        let table = self.hosts.table();
-        let Some(blueprint) = current.blueprint.clone() else { return Ok(()) };
-        let is_same = |name| current.table.addresses(name) == table.addresses(name);
-        if blueprint.names().iter().all(is_same) {
-            return Ok(());
-        }
-        let (steering, found) = (current.facts.steering.clone(), table.clone());
-        let filled = apart(move || {
-            let (steering, checks) = blueprint.fill(&steering, &found);
-            (Arc::new(steering), checks)
-        });
-        let (steering, checks) = filled.await?;
-        let number = current.last + 1;
-        let facts = Facts { number, steering, checks, ..current.facts.clone() };
-        let places = current.places.clone();
-        let old = self.put_in_force(&mut current, facts, places).await?;
-        current.table = table;
-        tracing::info!("generation {number} is in force: host names have other addresses");
-        for difference in changes::between(old.side(), current.facts.side()) {
-            tracing::info!("generation {number}, {difference}");
-        }
-        Ok(())
-    }
-
     /// Begins the checks, and has the desk answer from it after their first round; gives what was
     /// in force before.
     async fn put_in_force(
@@ -495,37 +386,6 @@ impl Reloader {
     }
 }
 
-/// Looks up the host names of a generation, each once.
-pub(super) async fn look_up(hosts: &Hosts, generation: &Generation) {
-    if let Some(blueprint) = &generation.blueprint {
-        hosts.begin(blueprint.names(), &generation.resolver);
-        let late = hosts.first_round().await;
-        if late > 0 {
-            tracing::warn!("{late} host names had no answer in the first round");
-        }
-    }
-}
-
-/// Puts other addresses of host names in force as they are found, until told to stop.
-pub(super) async fn follow_hosts(
-    reloader: Arc<Reloader>,
-    mut tables: watch::Receiver<Arc<Table>>,
-    mut stop: watch::Receiver<bool>,
-) {
-    loop {
-        tokio::select! {
-            // `false` came before; only `true`, or the sender's end, comes after.
-            _ = stop.changed() => return,
-            changed = tables.changed() => if changed.is_err() {
-                return;
-            },
-        }
-        if let Err(error) = reloader.readdress().await {
-            tracing::error!(%error, "new addresses of host names are not in force");
-        }
-    }
-}
-
 impl Facts {
     /// A generation with these addresses of its host names.
     pub(super) fn of(generation: &Generation, table: &Table) -> Facts {
@@ -558,19 +418,6 @@ fn no_files() -> Refusal {
 
 fn defect(error: ReloadError) -> Refusal {
     Refusal::Refused(error.to_string())
-}
-
-/// That there is no such generation, and which there are.
-fn unknown(wanted: Option<u64>, in_force: u64, list: &[Kept]) -> Refusal {
-    let what = match wanted {
-        Some(number) => format!("no generation {number} is kept"),
-        None => format!("nothing older than generation {in_force} is kept"),
-    };
-    let numbers: Vec<String> = list.iter().map(|kept| kept.number.to_string()).collect();
-    Refusal::Unknown(match &numbers[..] {
-        [] => what,
-        numbers => format!("{what}; there are: {}", numbers.join(", ")),
-    })
 }
 
 /// Does what takes long where nothing waits for it.
