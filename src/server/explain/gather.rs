@@ -45,7 +45,7 @@ pub struct Scene<'a> {
     pub databases: &'a [Database],
     /// The operator's own networks.
     pub networks: &'a [Network],
-    /// What is checked, by [`CheckId`].
+    /// What is checked, by [`CheckId`](crate::health::CheckId).
     pub checks: &'a [Check],
     /// What is known of each check.
     pub records: &'a [Option<health::Record>],
