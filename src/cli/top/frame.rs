@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::admin::Entry;
 use crate::admin::message::{Health, MemberHealth, PoolHealth, Status, millis, utc};
 use crate::cli::ctl::text::{short, since};
+use crate::cli::report::plural;
 
 /// A server at some moment.
 #[derive(Debug)]
@@ -95,7 +96,8 @@ fn head(glance: &Glance, is_paused: bool) -> Vec<Line> {
     let status = &glance.status;
     let uptime = short(Duration::from_secs(status.uptime_seconds));
     let paused = if is_paused { "   paused" } else { "" };
-    let (zones, records, pools) = (status.zone_count, status.record_count, status.pools);
+    let (zones, pools) = (plural(status.zone_count, "zone"), status.pools);
+    let records = plural(status.record_count, "steered record");
     let rates: Vec<String> = glance
         .responses
         .iter()
@@ -115,7 +117,7 @@ fn head(glance: &Glance, is_paused: bool) -> Vec<Line> {
         line(
             Tone::Plain,
             format!(
-                "{zones} zones, {records} steered records; pools: {} up, {} down, {} drained",
+                "{zones}, {records}; pools: {} up, {} down, {} drained",
                 pools.up, pools.down, pools.drain
             ),
         ),
