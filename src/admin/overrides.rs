@@ -1,8 +1,6 @@
 //! The operator's word over files and checks, kept in a file across restarts.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::message::{millis, time};
+use crate::state;
 
 /// The name of the file in the state directory.
 pub const FILE: &str = "overrides.json";
@@ -129,18 +128,17 @@ pub struct Overrides {
 /// The file as JSON.
 #[derive(Serialize, Deserialize)]
 struct File {
-    format: String,
     overrides: Vec<Override>,
 }
 
 impl Overrides {
-    /// Reads what is kept in the state directory `state`; without one nothing is kept. A file
+    /// Reads what is kept in the state directory; without one nothing is kept. A file
     /// that cannot be used is put aside and complained of.
-    pub fn load(state: Option<&Path>) -> Overrides {
-        let path = state.map(|state| state.join(FILE));
-        let (list, problem) = match path.as_deref().map(read) {
-            None => (Vec::new(), None),
-            Some(Ok(list)) => (list, None),
+    pub fn load(directory: Option<&Path>) -> Overrides {
+        let path = directory.map(|directory| directory.join(FILE));
+        let (list, problem) = match path.as_deref().map(|path| state::read::<File>(path, FORMAT)) {
+            None | Some(Ok(None)) => (Vec::new(), None),
+            Some(Ok(Some(file))) => (file.overrides, None),
             Some(Err(error)) => {
                 let problem = format!("overrides from before the start are not in force: {error}");
                 tracing::error!("{problem}");
@@ -199,51 +197,21 @@ impl Overrides {
 
     fn keep(&mut self) {
         let Some(path) = &self.path else { return };
-        self.problem = write(path, &self.list).err().map(|error| {
-            let problem = format!("overrides are not kept, a restart forgets them: {error}");
+        let file = File { overrides: self.list.clone() };
+        self.problem = state::write(path, FORMAT, &file).err().map(|error| {
+            let path = path.display();
+            let problem =
+                format!("overrides are not kept, a restart forgets them: {path}: {error}");
             tracing::error!("{problem}");
             problem
         });
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Override>, String> {
-    let said = |error: &dyn fmt::Display| format!("{}: {error}", path.display());
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(said(&error)),
-    };
-    let file = serde_json::from_slice::<File>(&text).map_err(|error| error.to_string());
-    match file {
-        Ok(file) if file.format == FORMAT => Ok(file.overrides),
-        other => {
-            // Kept for whoever wants to know what it said; the next change writes a new one.
-            let _ = fs::rename(path, path.with_extension("json.unusable"));
-            Err(said(&other.err().unwrap_or_else(|| format!("its format is not `{FORMAT}`"))))
-        }
-    }
-}
-
-/// Writes all or nothing.
-fn write(path: &Path, list: &[Override]) -> Result<(), String> {
-    let file = File { format: FORMAT.into(), overrides: list.to_vec() };
-    let new = path.with_extension("json.new");
-    let written = || -> io::Result<()> {
-        if let Some(directory) = path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        let mut out = fs::File::create(&new)?;
-        out.write_all(&serde_json::to_vec_pretty(&file)?)?;
-        // On the disk before the name points at it: else a power cut could leave an empty file.
-        out.sync_all()?;
-        fs::rename(&new, path)
-    };
-    written().map_err(|error| format!("{}: {error}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn one(pool: &str, until: Option<u64>) -> Override {

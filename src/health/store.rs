@@ -4,8 +4,7 @@
 //! from serving.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +16,7 @@ use super::damping::Score;
 use super::monitor::Kind;
 use super::state::State;
 use super::verdict::Verdict;
+use crate::state;
 
 /// The name of the file in the state directory.
 pub const FILE: &str = "health.json";
@@ -106,7 +106,7 @@ impl Known {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    /// Held while writing: two writers would share one temporary file.
+    /// Held while writing: two writers would share one new file.
     writing: Mutex<()>,
 }
 
@@ -129,20 +129,15 @@ impl Store {
     /// Reads what was known. A file that cannot be used is warned of and counts as empty; its
     /// entries' ages are looked at by [`Known::of`].
     pub fn load(&self) -> Known {
-        let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Known::default(),
-            Err(e) => return self.unusable(&e.to_string()),
-        };
-        let file: File = match serde_json::from_slice(&text) {
-            Ok(file) => file,
-            Err(e) => return self.unusable(&e.to_string()),
-        };
-        if file.format != FORMAT {
-            return self.unusable(&format!("its format is `{}`, not `{FORMAT}`", file.format));
-        }
+        let file = state::read::<File>(&self.path, FORMAT).unwrap_or_else(|reason| {
+            tracing::warn!(
+                reason,
+                "stored health state not used; every target counts as not yet checked",
+            );
+            None
+        });
         let mut known = Known::default();
-        for entry in file.checks {
+        for entry in file.into_iter().flat_map(|file| file.checks) {
             if let Some((identity, record)) = entry.read() {
                 known.insert(identity, record);
             }
@@ -156,37 +151,15 @@ impl Store {
     /// When the directory cannot be made or written to.
     pub fn save(&self, known: &Known) -> Result<(), StoreError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write(known).map_err(|source| StoreError { path: self.path.clone(), source })
-    }
-
-    fn write(&self, known: &Known) -> io::Result<()> {
         let checks = known.records.iter().map(|(i, r)| Entry::of(i, r)).collect();
-        let text = serde_json::to_vec_pretty(&File { format: FORMAT.into(), checks })?;
-        if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        let temporary = self.path.with_extension("json.new");
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(&text)?;
-        // On the disk before the name points at it: else a power cut could leave an empty file.
-        file.sync_all()?;
-        fs::rename(&temporary, &self.path)
-    }
-
-    fn unusable(&self, reason: &str) -> Known {
-        tracing::warn!(
-            file = %self.path.display(),
-            reason,
-            "stored health state not used; every target counts as not yet checked",
-        );
-        Known::default()
+        state::write(&self.path, FORMAT, &File { checks })
+            .map_err(|source| StoreError { path: self.path.clone(), source })
     }
 }
 
 /// The file as JSON.
 #[derive(Serialize, Deserialize)]
 struct File {
-    format: String,
     checks: Vec<Entry>,
 }
 

@@ -5,21 +5,22 @@
 //! stays the same takes its room once.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::absolute;
 use super::digest::Digest;
 use super::inputs::Inputs;
 use super::kept::{Content, Kept};
+use crate::state;
 
 /// In the state directory.
 const DIRECTORY: &str = "generations";
 /// In that: contents by their digests.
 const CONTENTS: &str = "files";
-/// A file that is not yet whole.
+/// A content that is not yet whole.
 const NEW: &str = "new";
 
 /// Where generations are kept.
@@ -136,7 +137,7 @@ impl Archive {
         }
         let from = inputs.place(path, content);
         let new = self.contents().join(NEW);
-        let mut copy = create(&new).map_err(at_path(&new))?;
+        let mut copy = state::create(&new).map_err(at_path(&new))?;
         let (digest, _) =
             Digest::of_file(&from, |octets| copy.write_all(octets)).map_err(at_path(&place))?;
         if digest != content.digest {
@@ -148,12 +149,7 @@ impl Archive {
 
     fn write(&self, kept: &Kept) -> io::Result<()> {
         File::open(self.contents())?.sync_all()?;
-        let new = self.directory.join(NEW);
-        let mut file = create(&new)?;
-        file.write_all(&kept.manifest()?)?;
-        file.sync_all()?;
-        fs::rename(&new, self.manifest(kept.number))?;
-        File::open(&self.directory)?.sync_all()
+        state::replace(&self.manifest(kept.number), &kept.manifest()?)
     }
 
     /// Removes what is too old, and contents that belong to nothing.
@@ -189,11 +185,6 @@ impl Archive {
 
 fn at_path(path: &Path) -> impl Fn(io::Error) -> KeepError {
     move |cause| KeepError::Io { path: path.to_owned(), cause }
-}
-
-/// A new file that only its owner may read: configurations may have secrets in them.
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! The file is a convenience: without it names are looked up, and that is all.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,9 +12,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use super::table::{Resolution, Table};
+use crate::state;
 
 /// The name of the file in the state directory.
 pub const FILE: &str = "hosts.json";
+
+/// What the file says it is; another text is another version's file.
+const FORMAT: &str = "meridian hosts 1";
+
+/// The file as JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    names: BTreeMap<String, Entry>,
+}
 
 /// One name in the file. Times are seconds since 1970.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,35 +35,27 @@ struct Entry {
 }
 
 /// Reads what was known; a file that cannot be used is warned of and counts as empty.
-pub fn load(state: &Path) -> Table {
-    let path = state.join(FILE);
-    let unusable = |why: &dyn std::fmt::Display| {
-        tracing::warn!("{} is not used: {why}", path.display());
-        Table::default()
-    };
-    let entries: BTreeMap<String, Entry> = match fs::read(&path) {
-        Ok(text) => match serde_json::from_slice(&text) {
-            Ok(entries) => entries,
-            Err(error) => return unusable(&error),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Table::default(),
-        Err(error) => return unusable(&error),
-    };
+pub fn load(directory: &Path) -> Table {
+    let kept = state::read::<Kept>(&directory.join(FILE), FORMAT).unwrap_or_else(|error| {
+        tracing::warn!("stored addresses of host names not used: {error}");
+        None
+    });
+    let names = kept.map(|kept| kept.names).unwrap_or_default();
     let time = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     let read = |(name, entry): (String, Entry)| {
         let (at, until) = (time(entry.at)?, time(entry.until)?);
         Some((name.parse().ok()?, Resolution { addresses: entry.addresses, at, until }))
     };
-    Table { of: entries.into_iter().filter_map(read).collect() }
+    Table { of: names.into_iter().filter_map(read).collect() }
 }
 
 /// Writes what is known, all of it or nothing.
 ///
 /// # Errors
 /// When the directory cannot be made or written to.
-pub fn save(state: &Path, table: &Table) -> io::Result<()> {
+pub fn save(directory: &Path, table: &Table) -> io::Result<()> {
     let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let entries: BTreeMap<String, Entry> = table
+    let names = table
         .of
         .iter()
         .map(|(name, known)| {
@@ -63,12 +64,5 @@ pub fn save(state: &Path, table: &Table) -> io::Result<()> {
             (name.to_string(), Entry { addresses, at, until })
         })
         .collect();
-    let text = serde_json::to_vec_pretty(&entries)?;
-    fs::create_dir_all(state)?;
-    let temporary = state.join(FILE).with_extension("json.new");
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(&text)?;
-    // On the disk before the name points at it: else a power cut could leave an empty file.
-    file.sync_all()?;
-    fs::rename(&temporary, state.join(FILE))
+    state::write(&directory.join(FILE), FORMAT, &Kept { names })
 }

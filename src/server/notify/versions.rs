@@ -3,7 +3,6 @@
 //! The file is a convenience: without it secondaries are told of what they have already.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -11,12 +10,16 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Snapshot;
+use crate::state;
 use crate::wire::Name;
 use crate::zone::walk::Records;
 use crate::zone::{Walk, ZoneId};
 
 /// The name of the file in the state directory.
 pub const FILE: &str = "zones.json";
+
+/// What the file says it is; another text is another version's file.
+const FORMAT: &str = "meridian zones 1";
 
 /// One version of a zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +65,12 @@ impl Version {
     }
 }
 
+/// The file as JSON.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    zones: BTreeMap<String, Version>,
+}
+
 /// The versions of all zones, by their names in lower case.
 #[derive(Debug, Default)]
 pub struct Versions {
@@ -71,20 +80,12 @@ pub struct Versions {
 
 impl Versions {
     /// Reads what was known; a file that cannot be used is warned of and counts as empty.
-    pub fn load(state: &Path) -> Versions {
-        let path = state.join(FILE);
-        let unusable = |why: &dyn std::fmt::Display| {
-            tracing::warn!("{} is not used: {why}", path.display());
-            Versions::default()
-        };
-        match fs::read(&path) {
-            Ok(text) => match serde_json::from_slice(&text) {
-                Ok(of) => Versions { of, is_changed: false },
-                Err(error) => unusable(&error),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Versions::default(),
-            Err(error) => unusable(&error),
-        }
+    pub fn load(directory: &Path) -> Versions {
+        let kept = state::read::<Kept>(&directory.join(FILE), FORMAT).unwrap_or_else(|error| {
+            tracing::warn!("what secondaries were told of is not known: {error}");
+            None
+        });
+        Versions { of: kept.map(|kept| kept.zones).unwrap_or_default(), is_changed: false }
     }
 
     /// The version that secondaries of a zone were told of.
@@ -109,11 +110,9 @@ impl Versions {
     /// # Errors
     ///
     /// When the directory or the file cannot be written.
-    pub fn store(&mut self, state: &Path) -> io::Result<()> {
-        fs::create_dir_all(state)?;
-        let new = state.join(format!("{FILE}.new"));
-        fs::write(&new, serde_json::to_vec_pretty(&self.of)?)?;
-        fs::rename(new, state.join(FILE))?;
+    pub fn store(&mut self, directory: &Path) -> io::Result<()> {
+        let kept = Kept { zones: self.of.clone() };
+        state::write(&directory.join(FILE), FORMAT, &kept)?;
         self.is_changed = false;
         Ok(())
     }
@@ -121,6 +120,8 @@ impl Versions {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn version(serial: u32) -> Version {

@@ -1,8 +1,6 @@
 //! How far each hook is in the history, kept in a file across restarts.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -10,6 +8,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::admin::message::millis;
+use crate::state;
 
 /// The name of the file in the state directory.
 pub const FILE: &str = "webhooks.json";
@@ -58,20 +57,19 @@ struct Pages {
 /// The file as JSON.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    format: String,
     /// By hook, the number of the last event that it has.
     done: BTreeMap<String, u64>,
 }
 
 impl Ledger {
-    /// Goes on from what is kept in the state directory `state`; without one nothing is kept.
+    /// Goes on from what is kept in the state directory; without one nothing is kept.
     /// `last` is the number of the last event in the history: what a crash took from it has none.
-    pub fn open(state: Option<&Path>, last: u64) -> Ledger {
-        let path = state.map(|state| state.join(FILE));
+    pub fn open(directory: Option<&Path>, last: u64) -> Ledger {
+        let path = directory.map(|directory| directory.join(FILE));
         let mut pages = Pages::default();
-        match path.as_deref().map(read) {
-            None => {}
-            Some(Ok(done)) => {
+        match path.as_deref().map(|path| state::read::<Kept>(path, FORMAT)) {
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(Kept { done }))) => {
                 let page = |(name, done): (&String, &u64)| {
                     (name.clone(), Progress { done: (*done).min(last), ..Progress::default() })
                 };
@@ -152,9 +150,10 @@ impl Ledger {
         if done == pages.written {
             return;
         }
-        match write(path, &done) {
+        let kept = Kept { done };
+        match state::write(path, FORMAT, &kept) {
             Ok(()) => {
-                pages.written = done;
+                pages.written = kept.done;
                 pages.problem = None;
             }
             Err(error) => {
@@ -181,38 +180,10 @@ impl Ledger {
     }
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, u64>, String> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => return Err(format!("{}: {error}", path.display())),
-    };
-    let unusable = match serde_json::from_slice::<Kept>(&text) {
-        Ok(kept) if kept.format == FORMAT => return Ok(kept.done),
-        Ok(_) => format!("its format is not `{FORMAT}`"),
-        Err(error) => error.to_string(),
-    };
-    // Kept for whoever wants to know what it said; the next event writes a new one.
-    let _ = fs::rename(path, path.with_extension("json.unusable"));
-    Err(format!("{}: {unusable}", path.display()))
-}
-
-/// Writes all or nothing.
-fn write(path: &Path, done: &BTreeMap<String, u64>) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let kept = Kept { format: FORMAT.to_owned(), done: done.clone() };
-    let new = path.with_extension("json.new");
-    let mut out = File::create(&new)?;
-    out.write_all(&serde_json::to_vec_pretty(&kept)?)?;
-    // On the disk before the name points at it: else a power cut could leave an empty file.
-    out.sync_all()?;
-    fs::rename(&new, path)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn hooks(names: &[&'static str], from: u64, ledger: &Ledger) {
