@@ -238,6 +238,35 @@ fn what_cannot_be_kept_is_told_of_and_lived_with() {
 }
 
 #[test]
+fn a_full_disk_holds_up_neither_answers_nor_orders_nor_reloads() {
+    let files = files();
+    let mut serving = files.serve_on_full_disk();
+    serving.log(&["WARN", "generation 1 is not kept: ", "File too large"]);
+    assert_eq!(one(&serving, "www"), "192.0.2.1");
+
+    let said = done(&files, "drain a");
+    assert!(said.contains("overrides are not kept, a restart forgets them: "), "{said}");
+    until("the order is in force", || one(&serving, "www") == "198.51.100.1");
+
+    files.write(POLICIES, policies("192.0.2.2"));
+    assert!(done(&files, "reload").contains("generation 2 is in force"));
+    done(&files, "restore a");
+    until("the reload is in force", || one(&serving, "www") == "192.0.2.2");
+
+    let status = done(&files, "status");
+    for lost in ["generation 2 is not kept: ", "overrides are not kept", "events are not kept: "] {
+        assert!(status.contains(&format!("warning     {lost}")), "{lost}: {status}");
+    }
+    assert_eq!(serving.process.stop(), Some(0));
+
+    // With room again it starts as ever.
+    let serving = files.serve();
+    assert_eq!(one(&serving, "www"), "192.0.2.2");
+    kept(&files, 1);
+    assert!(!done(&files, "status").contains("warning"));
+}
+
+#[test]
 fn files_that_change_are_in_force_however_they_are_replaced() {
     let config = SERVER.replace("workers", "watch = true\nworkers");
     let files = files().with(CONFIG, &config);

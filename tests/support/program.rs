@@ -114,7 +114,21 @@ impl Files {
         for address in listen {
             arguments.extend(["--listen", address]);
         }
-        let process = self.start(&arguments);
+        Files::answering(self.start(&arguments), listen)
+    }
+
+    /// Starts a server on a free port of 127.0.0.1 that cannot write an octet to any file, as if
+    /// disks were full, and waits until it answers.
+    pub fn serve_on_full_disk(&self) -> Serving {
+        let limited = "trap '' XFSZ && ulimit -f 0 && exec \"$0\" \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", limited, env!("CARGO_BIN_EXE_meridian")]);
+        command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.current_dir(self.directory.path()).env_remove("RUST_LOG");
+        Files::answering(Process::piped(command), &["127.0.0.1:0"])
+    }
+
+    fn answering(process: Process, listen: &[&str]) -> Serving {
         let mut addresses = Vec::new();
         for index in 0..listen.len() {
             let line = process
