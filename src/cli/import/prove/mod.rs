@@ -241,9 +241,11 @@ fn told_of(draft: &Draft, name: &str) -> Vec<String> {
             Fate::Exact | Fate::ToDo => false,
         }
     };
-    // How monitors ask, and how long an answer lives, changes none that is compared.
+    // How monitors ask, how long an answer lives and which zone it is in change none that is compared.
     let is_other = |note: &&super::draft::Note| {
-        ["monitor `", "TTL"].iter().any(|word| note.what.contains(word))
+        ["monitor `", "TTL", " is taken for the zone of "]
+            .iter()
+            .any(|word| note.what.contains(word))
     };
     let notes = draft.notes.iter().filter(is_about).filter(|note| !is_other(note));
     notes.map(|note| format!("{}: {}", note.what, note.how)).collect()
@@ -392,6 +394,12 @@ mod tests {
             }
         };
         finds(System::Route53, &files, turned, "us.tree.example.com.");
+    }
+
+    #[test]
+    fn a_wrong_translation_of_a_traffic_policy_is_found() {
+        let files = ["route53/instances.json", "route53/traffic-policy.json"];
+        finds(System::Route53, &files, swap("world-us", "world-eu"), "world.example.com.");
     }
 
     #[test]

@@ -34,7 +34,8 @@ fn rules(sets: Vec<(RecordSet, bool)>) -> Vec<Rule> {
     let mut names: Vec<String> = Vec::new();
     for (set, _) in &sets.0 {
         let is_steered = set.routing != Routing::Simple || set.alias.is_some();
-        if is_steered && is_told(set) && !names.contains(&set.name) {
+        let is_asked = is_told(set) && !route53::is_inner(&set.name);
+        if is_steered && is_asked && !names.contains(&set.name) {
             names.push(set.name.clone());
         }
     }

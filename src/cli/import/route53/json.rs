@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::check::{self, Checks};
+use super::expand::expand;
 use super::traffic::{self, Instance};
 use super::tree::Tree;
 use super::{Alias, RecordSet, Routing, bias, place};
@@ -21,13 +22,30 @@ pub(in crate::cli::import) fn json(documents: &[Node], draft: &mut Draft) -> Res
         draft.zone(&set.name);
     }
     Tree { sets: &sets, checks: &checks }.grow(draft);
-    let instances = documents.iter().filter_map(|document| document.get("TrafficPolicyInstances"));
-    let instances: Vec<Instance> =
-        instances.flat_map(Node::items).filter_map(Instance::read).collect();
+    let instances = instances(documents);
     for document in documents {
         traffic_policy(document, &instances, &checks, draft)?;
     }
     Ok(())
+}
+
+/// The record sets that Route 53 makes of traffic policies and that are not among `sets`.
+pub(super) fn of_policies(documents: &[Node], sets: &[RecordSet]) -> Vec<RecordSet> {
+    let is_new = |instance: &Instance| !sets.iter().any(|set| set.name == instance.name);
+    let mut found = Vec::new();
+    for policy in documents.iter().filter_map(|document| Policy::read(document).ok().flatten()) {
+        for instance in instances(documents).iter().filter(|i| i.policy == policy.id) {
+            if is_new(instance) {
+                found.extend(expand(&policy.document, instance));
+            }
+        }
+    }
+    found
+}
+
+fn instances(documents: &[Node]) -> Vec<Instance> {
+    let lists = documents.iter().filter_map(|document| document.get("TrafficPolicyInstances"));
+    lists.flat_map(Node::items).filter_map(Instance::read).collect()
 }
 
 /// The record sets and health checks of documents.
@@ -97,24 +115,43 @@ fn traffic_policy(
         traffic::take_over(document, "traffic", &[], checks, draft);
         return Ok(());
     }
-    let Some(policy) = document.get("TrafficPolicy") else { return Ok(()) };
-    let text = |key: &str| policy.get(key).and_then(Node::text).unwrap_or_default();
-    let place = format!("{}/Document", policy.place);
-    let json = serde_json::from_str(&text("Document")).map_err(|error| Failure::Syntax {
-        path: place.clone(),
-        line: Some(error.line()),
-        why: error.to_string(),
-    })?;
-    let own = (text("Id"), text("Version"));
+    let Some(Policy { id, title, document }) = Policy::read(document)? else { return Ok(()) };
     // What Route 53 made of it may be among the record sets, and is taken over from there.
     let is_new = |instance: &&Instance| !draft.records.iter().any(|r| r.name == instance.name);
     let of_it: Vec<&Instance> =
-        instances.iter().filter(|i| i.policy == own).filter(is_new).collect();
-    let is_known = of_it.is_empty() && instances.iter().any(|instance| instance.policy == own);
+        instances.iter().filter(|i| i.policy == id).filter(is_new).collect();
+    let is_known = of_it.is_empty() && instances.iter().any(|instance| instance.policy == id);
     if !is_known {
-        traffic::take_over(&Node::of_json(&json, &place), &text("Name"), &of_it, checks, draft);
+        traffic::take_over(&document, &title, &of_it, checks, draft);
     }
     Ok(())
+}
+
+/// What `get-traffic-policy` prints.
+struct Policy {
+    /// Id and version.
+    id: (String, String),
+    title: String,
+    document: Node,
+}
+
+impl Policy {
+    /// `None` when it is another document.
+    fn read(document: &Node) -> Result<Option<Policy>, Failure> {
+        let Some(policy) = document.get("TrafficPolicy") else { return Ok(None) };
+        let text = |key: &str| policy.get(key).and_then(Node::text).unwrap_or_default();
+        let place = format!("{}/Document", policy.place);
+        let json = serde_json::from_str(&text("Document")).map_err(|error| Failure::Syntax {
+            path: place.clone(),
+            line: Some(error.line()),
+            why: error.to_string(),
+        })?;
+        Ok(Some(Policy {
+            id: (text("Id"), text("Version")),
+            title: text("Name"),
+            document: Node::of_json(&json, &place),
+        }))
+    }
 }
 
 fn health_check(node: &Node, draft: &mut Draft) -> Option<(String, check::Check)> {

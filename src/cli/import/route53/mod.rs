@@ -4,11 +4,13 @@
 //! [`RecordSet`]s and [`Check`](check::Check)s, and [`tree`] makes policies of them.
 
 mod check;
+mod expand;
 mod json;
 mod terraform;
 mod traffic;
 mod tree;
 
+pub(super) use expand::is_inner;
 pub(super) use json::json;
 pub(super) use terraform::{KINDS, terraform};
 
@@ -16,10 +18,13 @@ use super::draft::Draft;
 use super::node::Node;
 use super::terraform::Terraform;
 
-/// All record sets of documents, and whether each has a health check that can be taken over.
+/// All record sets of documents, with those that traffic policies stand for, and whether each has a
+/// health check that can be taken over.
 pub(super) fn sets_of_json(documents: &[Node]) -> Vec<(RecordSet, bool)> {
     let read = json::read(documents, &mut Draft::default());
-    with_checks(read.unwrap_or_default())
+    let (mut sets, checks) = read.unwrap_or_default();
+    sets.extend(json::of_policies(documents, &sets));
+    with_checks((sets, checks))
 }
 
 /// Likewise, of Terraform files.

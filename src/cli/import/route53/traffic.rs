@@ -95,18 +95,8 @@ impl Document<'_> {
             return None;
         }
         let word = node.get("RuleType").and_then(Node::text).unwrap_or_default();
-        let list = |key: &str| node.get(key).map(Node::items).unwrap_or_default().to_vec();
-        let branches: Vec<Node> = match word.as_str() {
-            "failover" => {
-                ["Primary", "Secondary"].iter().filter_map(|k| node.get(k).cloned()).collect()
-            }
-            "geo" => list("Locations"),
-            "latency" => list("Regions"),
-            "geoproximity" => list("GeoproximityLocations"),
-            _ => list("Items"),
-        };
         let mut targets: Vec<(&Node, String)> = Vec::new();
-        for branch in &branches {
+        for (branch, _) in branches(node, &word) {
             let location = location(branch);
             if let Some(target) = self.branch(branch, location, made, above, draft) {
                 targets.push((branch, target));
@@ -195,8 +185,25 @@ impl Document<'_> {
     }
 }
 
+/// The branches of a rule of a type, and whether each is the primary one of a failover.
+pub(super) fn branches<'a>(rule: &'a Node, word: &str) -> Vec<(&'a Node, bool)> {
+    let list = match word {
+        "failover" => {
+            let primary = rule.get("Primary").map(|branch| (branch, true));
+            let secondary = rule.get("Secondary").map(|branch| (branch, false));
+            return primary.into_iter().chain(secondary).collect();
+        }
+        "geo" => "Locations",
+        "latency" => "Regions",
+        "geoproximity" => "GeoproximityLocations",
+        _ => "Items",
+    };
+    let branches = rule.get(list).map(Node::items).unwrap_or_default();
+    branches.iter().map(|branch| (branch, false)).collect()
+}
+
 /// Where a branch of a latency or geoproximity rule is.
-fn location(branch: &Node) -> Option<Location> {
+pub(super) fn location(branch: &Node) -> Option<Location> {
     let degrees = |key: &str| branch.get(key).and_then(Node::number);
     if let (Some(latitude), Some(longitude)) = (degrees("Latitude"), degrees("Longitude")) {
         return Some(Location::Point { latitude, longitude });
