@@ -12,12 +12,12 @@
 ARG BUILDER_IMAGE=rust:1.95-slim-trixie
 ARG RUNTIME_IMAGE=scratch
 
-# Everything but the program. It comes first so that a binary that was built elsewhere can be
+# Everything but the program and the database. It comes first so that a binary that was built elsewhere can be
 # laid on it (`--target runtime`) without starting a compiler.
 FROM ${RUNTIME_IMAGE} AS runtime
 COPY config /etc/meridian/config
 COPY zones /etc/meridian/zones
-COPY geoip /etc/meridian/geoip
+COPY geoip/README.md geoip/dbip-region.LICENSE.txt /etc/meridian/geoip/
 # The example configuration keeps its state beside itself: a link to the directory below.
 COPY packaging/container/config /etc/meridian/config
 COPY --chown=953:953 packaging/container/state /var/lib/meridian
@@ -41,8 +41,8 @@ COPY src src
 # Files of the build context may be older than the empty program; cargo goes by their times.
 RUN touch build.rs src/lib.rs src/main.rs \
  && cargo build --release --locked --bin meridian
-# What is laid on the runtime: the program, the libraries it is linked with, and the authorities
-# that HTTPS checks trust.
+# What is laid on the runtime: the program, the libraries it is linked with, the database, and the
+# authorities that HTTPS checks trust.
 COPY packaging/container/collect /collect
 RUN /collect target/release/meridian /image
 

@@ -5,8 +5,11 @@
 #[path = "support/mmdb.rs"]
 mod mmdb;
 
+use std::io::Write;
 use std::net::IpAddr;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use meridian::geo::{Atlas, Coordinates, Database, DatabaseError, Location, LocationId, Network};
 use mmdb::Writer;
 use serde_json::{Value, json};
@@ -269,14 +272,36 @@ fn a_file_without_locations_shows_its_first_record() {
     assert!(message.contains("colours.mmdb") && message.contains(r#"{"colour": "red"}"#));
 }
 
+/// Compressed by gzip.
+fn packed(file: &[u8]) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+    packed.write_all(file).unwrap();
+    packed.finish().unwrap()
+}
+
+#[test]
+fn a_compressed_database_says_what_it_says_unpacked() {
+    let file = Writer::new(4, 24).insert("192.0.2.0/24", json!("DE")).finish();
+    let whole = Atlas::compile(&[open(file.clone())], &[]);
+    let packed = Atlas::compile(&[open(packed(&file))], &[]);
+    assert!(locate(&packed, "192.0.2.1").country.is_some());
+    assert_eq!(locate(&packed, "192.0.2.1"), locate(&whole, "192.0.2.1"));
+}
+
 #[test]
 fn what_is_no_database_is_told_what_it_looks_like() {
     let error = |file: &[u8]| Database::from_bytes("x", file.to_vec()).unwrap_err().to_string();
     assert!(error(b"").contains("empty"));
-    assert!(error(b"\x1f\x8b\x08\x00...").contains("compressed"));
+    assert!(error(b"PK\x03\x04...").contains("compressed"));
     assert!(error(b"1.0.0.0,1.0.0.255,AU\n").contains("text"));
     let whole = Writer::new(4, 24).insert("192.0.2.0/24", json!("DE")).finish();
     assert!(error(&whole[..100]).contains("fetch it again, whole"));
+    // As MaxMind ships it: a tar archive, compressed.
+    let archive = [&[0; 257][..], b"ustar", &[0; 250], &whole].concat();
+    assert!(error(&archive).contains("tar archive"));
+    assert!(error(&packed(&archive)).contains("tar archive"));
+    let packed = packed(&whole);
+    assert!(error(&packed[..packed.len() - 9]).contains("cannot be unpacked"));
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing.mmdb");

@@ -3,8 +3,9 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use support::dns::Ask;
 use support::program::{CONFIG, Files, SERVER, Serving, until};
@@ -30,20 +31,8 @@ ttl = 300
 
 /// So many seconds from now, as it is written in a file.
 fn moment(offset: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seconds = now.as_secs() as i64 + offset;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's civil_from_days.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let now = Timestamp::now().as_second();
+    Timestamp::from_second(now + offset).unwrap().to_string()
 }
 
 fn files(maintenance: &str) -> Files {
@@ -129,20 +118,18 @@ fn answers_are_kept_no_longer_than_clients_have_to_leave() {
         let facts: Value = serde_json::from_str(&done(&files, line)).unwrap();
         facts.to_string()
     };
-    let begin = SystemTime::now();
+    let begin = Instant::now();
     let text = explained();
     assert!(!text.contains("\"ttl\":300"), "{text}");
     let forced = done(&files, "force eu-west up");
     assert!(forced.contains("eu-west is up"), "{forced}");
-    assert!(begin.elapsed().unwrap() < Duration::from_secs(60) && www(&serving) == EU);
+    assert!(begin.elapsed() < Duration::from_secs(60) && www(&serving) == EU);
 }
 
 /// A weekly time so many minutes from now, to the minute before.
 fn weekly(minutes: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let minutes = now.as_secs() as i64 / 60 + minutes;
-    let day = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"][(minutes / 1440 % 7) as usize];
-    let every = format!("{day} {:02}:{:02}", minutes / 60 % 24, minutes % 60);
+    let begin = Timestamp::now() + SignedDuration::from_mins(minutes);
+    let every = begin.strftime("%a %H:%M").to_string().to_lowercase();
     format!(
         "[[maintenance]]\npool = \"eu-west\"\nevery = \"{every}\"\nfor = \"2h\"\n\
          over = \"0s\"\nreason = \"patch night\"\n"

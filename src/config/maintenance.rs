@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use toml::value::{Datetime, Offset};
+use jiff::Timestamp;
 
 use super::diagnostic::Diagnostic;
 use super::names::{Names, Target};
@@ -172,23 +172,8 @@ fn time(key: &str, text: &Spanned<TimeText>, reader: &mut Reader<'_>) -> Option<
 
 /// A moment between 1970 and 9999: a date, a time and the zone, as files and commands have it.
 pub fn moment(text: &str) -> Option<SystemTime> {
-    let written: Datetime = text.parse().ok()?;
-    let (date, time, offset) = (written.date?, written.time?, written.offset?);
-    let minutes = match offset {
-        Offset::Z => 0,
-        Offset::Custom { minutes } => i64::from(minutes),
-    };
-    // Howard Hinnant's days_from_civil: years begin in March, eras have 400 of them.
-    let (month, day) = (i64::from(date.month), i64::from(date.day));
-    let year = i64::from(date.year) - i64::from(month <= 2);
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = era * 146_097 + day_of_era - 719_468;
-    let second = time.second.map_or(0, i64::from);
-    let of_day = i64::from(time.hour) * 3600 + i64::from(time.minute) * 60 + second;
-    let seconds = u64::try_from(days * 86_400 + of_day - minutes * 60).ok()?;
-    UNIX_EPOCH.checked_add(Duration::new(seconds, time.nanosecond.unwrap_or(0)))
+    let moment: Timestamp = text.parse().ok()?;
+    (moment >= Timestamp::UNIX_EPOCH).then(|| moment.into())
 }
 
 /// Lints for records that maintenance would leave with nothing: one for each moment in which all

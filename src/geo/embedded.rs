@@ -5,7 +5,7 @@ use super::database::Database;
 /// The database of `geoip/dbip-region.mmdb`, which `build.rs` compresses into the program: country
 /// for every network, state or province for the largest countries.
 pub fn embedded() -> Database {
-    let packed = include_bytes!(concat!(env!("OUT_DIR"), "/dbip-region.mmdb.zst"));
-    let file = zstd::decode_all(&packed[..]).expect("build.rs compressed it");
-    Database::from_bytes("embedded dbip-region.mmdb", file).expect("a test opens this very file")
+    let packed = include_bytes!(concat!(env!("OUT_DIR"), "/dbip-region.mmdb.gz"));
+    let database = Database::from_bytes("embedded dbip-region.mmdb", packed.to_vec());
+    database.expect("a test opens this very file")
 }

@@ -4,7 +4,8 @@
 # Where a registry can be reached they are built as a user builds them: the Dockerfile from its
 # public bases, nginx, HAProxy and BusyBox as published. Elsewhere one base is made of the packages
 # of the Debian release this host runs, and takes the place of all public images: the Dockerfile's
-# `runtime` stage is built on it, and the program, built by the host's own cargo, is laid on that.
+# `runtime` stage is built on it, and the program, built by the host's own cargo, is laid on that
+# with its database.
 
 # What the public images bring, from Debian: the runtime, the balancers, the servers, the client.
 BASE_PACKAGES=ca-certificates,nginx-light,haproxy,busybox,bind9-dnsutils,curl
@@ -59,7 +60,9 @@ build_local_images() {
   build_image meridian-runtime --target runtime --build-arg RUNTIME_IMAGE="$base" . || return
   staged=$(mktemp -d) || return
   install -m 0755 "$binary" "$staged/meridian" &&
-    printf 'FROM meridian-runtime\nCOPY meridian /usr/local/bin/meridian\n' > "$staged/Dockerfile" &&
+    install -m 0644 geoip/dbip-region.mmdb "$staged" &&
+    printf '%s\n' 'FROM meridian-runtime' 'COPY meridian /usr/local/bin/meridian' \
+      'COPY dbip-region.mmdb /etc/meridian/geoip/' > "$staged/Dockerfile" &&
     build_image meridian "$staged"
   local built=$?
   rm -r "$staged"

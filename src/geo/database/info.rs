@@ -1,5 +1,7 @@
 //! What a database says of itself, and what was found in it.
 
+use jiff::Timestamp;
+
 use crate::geo::finding::Finding;
 
 /// The facts of one database.
@@ -51,10 +53,10 @@ pub struct Coverage {
 }
 
 impl Info {
-    /// The day it was built, in UTC: `2026-06-05`.
+    /// The day it was built, in UTC: `2026-06-05`; the last day of 9999 when the file names none.
     pub fn built_on(&self) -> String {
-        let (year, month, day) = civil(self.built / 86_400);
-        format!("{year:04}-{month:02}-{day:02}")
+        let time = i64::try_from(self.built).ok().and_then(|at| Timestamp::from_second(at).ok());
+        time.unwrap_or(Timestamp::MAX).strftime("%F").to_string()
     }
 }
 
@@ -70,39 +72,5 @@ impl Coverage {
         count(&mut self.coordinates, location.coordinates.is_some());
         count(&mut self.asn, location.asn.is_some());
         count(&mut self.anycast, finding.anycast);
-    }
-}
-
-/// Year, month and day of a day counted from 1970-01-01 in the Gregorian calendar.
-///
-/// Counts years from March, so that the leap day is the last of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    const DAYS_IN_400_YEARS: u64 = 146_097;
-    let since_march_0000 = days + 719_468;
-    let era = since_march_0000 / DAYS_IN_400_YEARS;
-    let day_of_era = since_march_0000 % DAYS_IN_400_YEARS;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = (month_from_march + 2) % 12 + 1;
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_have_their_dates() {
-        assert_eq!(civil(0), (1970, 1, 1));
-        assert_eq!(civil(59), (1970, 3, 1));
-        assert_eq!(civil(11_016), (2000, 2, 29));
-        assert_eq!(civil(19_782), (2024, 2, 29));
-        assert_eq!(civil(19_783), (2024, 3, 1));
-        assert_eq!(civil(20_609), (2026, 6, 5));
-        assert_eq!(civil(u64::MAX / 86_400).0, 584_554_051_223);
     }
 }

@@ -6,6 +6,7 @@
 
 mod info;
 mod meaning;
+mod packed;
 mod record;
 mod tree;
 
@@ -81,6 +82,9 @@ pub enum DatabaseError {
     },
 }
 
+/// Where an archive says that it is one (POSIX ustar).
+const TAR_MAGIC_AT: usize = 257;
+
 impl Database {
     /// Reads the file whole.
     pub fn open(path: impl AsRef<Path>) -> Result<Database, DatabaseError> {
@@ -91,9 +95,20 @@ impl Database {
         }
     }
 
-    /// Takes the octets of a file; `name` stands for it in messages.
+    /// Takes the octets of a file, which may be compressed by gzip; `name` stands for it in messages.
     pub fn from_bytes(name: impl Into<String>, file: Vec<u8>) -> Result<Database, DatabaseError> {
         let name = name.into();
+        let file = match packed::unpacked(file) {
+            Ok(file) => file,
+            Err(error) => {
+                let reason = format!("it cannot be unpacked: {error}");
+                return Err(DatabaseError::Damaged { name, reason });
+            }
+        };
+        if file.get(TAR_MAGIC_AT..).is_some_and(|rest| rest.starts_with(b"ustar")) {
+            let hint = "it is a tar archive; unpack it and name the .mmdb file inside";
+            return Err(DatabaseError::NotADatabase { name, hint });
+        }
         let reader = match Reader::from_source(file.as_slice()) {
             Ok(reader) => reader,
             Err(error) => return Err(unopened(name, &file, &error)),
@@ -314,12 +329,12 @@ fn unopened(name: String, file: &[u8], error: &MaxMindDbError) -> DatabaseError 
     if file.windows(MARKER.len()).any(|octets| octets == MARKER) {
         return DatabaseError::Damaged { name, reason: printable(&error.to_string()) };
     }
-    let packed = [&b"\x1f\x8b"[..], b"PK\x03\x04", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh"];
+    let packed = [&b"PK\x03\x04"[..], b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"BZh"];
     let start = &file[..file.len().min(512)];
     let hint = if file.is_empty() {
         "it is empty; fetch it again"
     } else if packed.iter().any(|magic| file.starts_with(magic)) {
-        "it is compressed; unpack it and name the .mmdb file inside"
+        "it is compressed, and not by gzip; unpack it and name the .mmdb file inside"
     } else if start.iter().all(|octet| octet.is_ascii_graphic() || octet.is_ascii_whitespace()) {
         "it is text; name the .mmdb file of the same database"
     } else {
