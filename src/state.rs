@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+/// The mode of files that only their owner may read: what is kept may have secrets in it.
+pub const PRIVATE: u32 = 0o600;
+
 /// What a document says it is, beside what it is about.
 #[derive(Deserialize)]
 struct Label {
@@ -54,27 +57,28 @@ fn put_aside(path: &Path, why: &str) -> String {
     format!("{}: {why}", path.display())
 }
 
-/// Writes a document, an object as JSON, in place of the one before; see [`replace`].
+/// Writes a document, an object as JSON, in place of the one before; only the owner may read it. See
+/// [`replace`].
 ///
 /// # Errors
 ///
 /// As [`replace`].
 pub fn write(path: &Path, format: &str, content: &impl Serialize) -> io::Result<()> {
-    replace(path, &serde_json::to_vec_pretty(&Labelled { format, content })?)
+    replace(path, &serde_json::to_vec_pretty(&Labelled { format, content })?, PRIVATE)
 }
 
 /// Puts `content` in place of what a file had, all of it or nothing, also when the power fails.
-/// Makes the directory if it does not exist. Only the owner may read the file. Two callers must not
-/// replace one file at once.
+/// Makes the directory if it does not exist. `mode` says who may read the file. Two callers must
+/// not replace one file at once.
 ///
 /// # Errors
 ///
 /// When the directory or the file cannot be written; the file is as it was.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
     let new = beside(path, ".new");
-    let written = create(&new).and_then(|mut file| {
+    let written = create(&new, mode).and_then(|mut file| {
         file.write_all(content)?;
         // On the disk before the name points at it: else a power cut could leave an empty file.
         file.sync_all()?;
@@ -88,13 +92,13 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
-/// A new file that only its owner may read: what is kept may have secrets in it.
+/// A new file that those may read whom `mode` says.
 ///
 /// # Errors
 ///
 /// When it cannot be made.
-pub fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+pub fn create(path: &Path, mode: u32) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -149,10 +153,10 @@ mod tests {
     fn a_file_stays_when_another_cannot_be_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("counts.json");
-        replace(&path, b"old").unwrap();
+        replace(&path, b"old", PRIVATE).unwrap();
         // In the way of the new file.
         fs::create_dir(directory.path().join("counts.json.new")).unwrap();
-        replace(&path, b"new").unwrap_err();
+        replace(&path, b"new", PRIVATE).unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), b"old");
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 use program::{CONFIG, Files, run_in};
 use serde_json::Value;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "demo",
     "check",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 16] = [
     "test",
     "import",
     "export",
+    "external-dns",
     "geoip",
     "latency",
     "schema",

@@ -77,6 +77,11 @@ pub(super) enum Command {
     Import(Import),
     /// Hand over to another system: a table of clients, a zone file, octoDNS.
     Export(Export),
+    /// Be the webhook of ExternalDNS: names of a Kubernetes cluster, as a zone file.
+    ///
+    /// ExternalDNS says what is to be in the zone; the file is written anew, and a server that has
+    /// it among its zones takes it over. docs/external-dns.md shows both.
+    ExternalDns(ExternalDns),
     /// Look into GeoIP databases.
     Geoip(Geoip),
     /// Make tables for latency policies.
@@ -129,6 +134,26 @@ pub(super) struct Demo {
     /// ones.
     #[arg(long, value_name = "PORT", default_value_t = 8101)]
     pub(super) regions: u16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExternalDns {
+    /// The zone that is ExternalDNS's alone.
+    #[arg(long, value_name = "NAME")]
+    pub(super) zone: Name,
+    /// A name server of the zone; may be given more than once.
+    #[arg(long = "name-server", value_name = "NAME", required = true)]
+    pub(super) name_servers: Vec<Name>,
+    /// The zone file. What ExternalDNS said is kept beside it, in a file that ends in
+    /// .endpoints.json.
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Seconds that records live for which nobody says.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(super) ttl: u32,
+    /// Where ExternalDNS asks; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8888")]
+    pub(super) listen: SocketAddr,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod descriptors;
 mod diff;
 mod explain;
 mod export;
+mod external_dns;
 mod generate;
 pub mod geoip;
 mod import;
@@ -48,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Export(arguments) => export::run(&arguments.command),
+        Command::ExternalDns(arguments) => external_dns::run(&arguments),
         Command::Geoip(arguments) => geoip::run(&arguments),
         Command::Latency(arguments) => latency::run(&arguments),
         Command::Schema { api } => generate::schema(api),

@@ -137,7 +137,7 @@ impl Archive {
         }
         let from = inputs.place(path, content);
         let new = self.contents().join(NEW);
-        let mut copy = state::create(&new).map_err(at_path(&new))?;
+        let mut copy = state::create(&new, state::PRIVATE).map_err(at_path(&new))?;
         let (digest, _) =
             Digest::of_file(&from, |octets| copy.write_all(octets)).map_err(at_path(&place))?;
         if digest != content.digest {
@@ -149,7 +149,7 @@ impl Archive {
 
     fn write(&self, kept: &Kept) -> io::Result<()> {
         File::open(self.contents())?.sync_all()?;
-        state::replace(&self.manifest(kept.number), &kept.manifest()?)
+        state::replace(&self.manifest(kept.number), &kept.manifest()?, state::PRIVATE)
     }
 
     /// Removes what is too old, and contents that belong to nothing.
