@@ -10,15 +10,18 @@ use meridian::geo::address::WRAPPED;
 use meridian::geo::{Continent, Coordinates, Country, Location, LocationId, RangeMap};
 use meridian::health::{CheckId, Verdict};
 use meridian::steering::answers::Outcome;
+use meridian::steering::census::Outlet;
 use meridian::steering::compile::World;
 use meridian::steering::control::{Control, Steering};
 use meridian::steering::evaluate::{Asker, evaluate};
+use meridian::steering::label::{self, LabelId};
 use meridian::steering::matching::Match;
 use meridian::steering::model::*;
 use meridian::steering::resolve::{Item, Resolved, Ring, Source, View};
 use meridian::steering::share::Share;
 use meridian::steering::spread::{self, Random};
 use meridian::steering::standing::{Offer, Resort, Standing};
+use meridian::steering::way::{Reason, Way};
 use meridian::steering::{Answer, Client, Spin};
 use meridian::wire::{Name, Type};
 use meridian::zone::RecordId;
@@ -325,15 +328,22 @@ fn record_bytes(model: &Model, item: Item) -> Vec<u8> {
     bytes
 }
 
-/// Every answer that an outcome allows to this client, as octets.
-fn possible(model: &Model, resolved: &Resolved, record: u64, client: Client) -> Vec<Vec<u8>> {
+/// Every answer that an outcome allows to this client, as octets, with the way that it is counted
+/// as.
+fn possible(
+    model: &Model,
+    resolved: &Resolved,
+    record: u64,
+    client: Client,
+) -> Vec<(Vec<u8>, Way)> {
     match resolved {
-        Resolved::NoData => vec![Vec::new()],
-        Resolved::Ring(Ring { items, take, is_fixed, .. }) => {
+        Resolved::NoData => vec![(Vec::new(), Way::NO_DATA)],
+        Resolved::Ring(Ring { items, take, is_fixed, reason, .. }) => {
             (0..if *is_fixed { 1 } else { items.len() })
                 .map(|turn| {
                     let cycle = items.iter().cycle().skip(turn).take((*take).min(items.len()));
-                    cycle.flat_map(|item| record_bytes(model, *item)).collect()
+                    let way = Way { outlet: Outlet::of(items[turn]), reason: *reason };
+                    (cycle.flat_map(|item| record_bytes(model, *item)).collect(), way)
                 })
                 .collect()
         }
@@ -347,6 +357,13 @@ fn possible(model: &Model, resolved: &Resolved, record: u64, client: Client) -> 
         }
         Resolved::Split(_) => panic!("an evaluation is for one client, whose part is known"),
     }
+}
+
+/// Whether an answer that went a way is counted as such; many others may have come before.
+fn is_labelled(model: &Model, label: LabelId, way: Way) -> bool {
+    let label = &label::known()[label.index()];
+    let way = (way.outlet.name(model), way.reason.as_str());
+    way == (&*label.pool, label.reason) || label.reason == "other"
 }
 
 fn check_of(pool: &Pool) -> impl Iterator<Item = CheckId> {
@@ -449,7 +466,7 @@ impl Case {
     }
 }
 
-/// A share of one is that one.
+/// A share of one is that one, and an answer is the same whatever the reason for it.
 fn plain(outcome: Outcome) -> Outcome {
     fn plain(resolved: Resolved) -> Resolved {
         match resolved {
@@ -465,7 +482,9 @@ fn plain(outcome: Outcome) -> Outcome {
         }
     }
     match outcome {
-        Outcome::Resolved(resolved) => Outcome::Resolved(plain(resolved)),
+        Outcome::Resolved(resolved) => {
+            Outcome::Resolved(plain(resolved.because(Reason::FirstChoice)))
+        }
         Outcome::ServFail => Outcome::ServFail,
     }
 }
@@ -520,7 +539,9 @@ proptest! {
                         for _ in 0..4 {
                             let served = case.control.live().serve(id, rtype, client, &mut spin);
                             match (&evaluation.outcome, served.answer) {
-                                (Outcome::ServFail, Answer::ServFail) => {}
+                                (Outcome::ServFail, Answer::ServFail) => {
+                                    prop_assert!(is_labelled(&model, served.label, Way::FAILED));
+                                }
                                 (Outcome::Resolved(resolved), answer) => {
                                     let bytes = match answer {
                                         Answer::Records { bytes, .. } | Answer::Alias { bytes, .. } => bytes,
@@ -529,8 +550,21 @@ proptest! {
                                     };
                                     let allowed = possible(&model, resolved, hash, client);
                                     prop_assert!(
-                                        allowed.iter().any(|a| a == bytes),
+                                        allowed.iter().any(|(a, _)| a == bytes),
                                         "{address} {rtype} got {bytes:?}, not {resolved:?}: {:?}",
+                                        evaluation.trace,
+                                    );
+                                    let is_panic = evaluation.all_down.is_some();
+                                    let is_way = |way: Way| match way {
+                                        Way::NO_DATA if is_panic => Way::FAILED,
+                                        way => way,
+                                    };
+                                    prop_assert!(
+                                        allowed.iter().any(|(a, way)| {
+                                            a == bytes && is_labelled(&model, served.label, is_way(*way))
+                                        }),
+                                        "{address} {rtype} is counted as {:?}, not as of {resolved:?}: {:?}",
+                                        label::known()[served.label.index()],
                                         evaluation.trace,
                                     );
                                 }

@@ -13,6 +13,7 @@ use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
 use crate::steering::served::Panic;
 use crate::steering::standing::Resort;
 use crate::steering::table::Groups;
+use crate::steering::way::Reason;
 use crate::wire::Type;
 use crate::zone::RecordId;
 
@@ -155,7 +156,7 @@ impl Control {
                 let last_known = self.last_known.get(&(number, cell));
                 let on_all_down = &self.steering.bindings[number].on_all_down;
                 let (outcome, panic) = all_down(&view, plan, rtype, on_all_down, last_known);
-                (outcome, Some(panic))
+                (outcome.because(Reason::Panic), Some(panic))
             }
         }
     }
@@ -191,15 +192,16 @@ impl Control {
             types: &binding.types,
             has_alias: binding.has_alias,
             place,
+            targets: binding.targets.len(),
             cells,
         });
-        Found { answers: Arc::new(answers), ttl, panic: panics, last_known: known }
+        Found { answers, ttl, panic: panics, last_known: known }
     }
 }
 
 /// What was worked out for one binding.
 pub(super) struct Found {
-    pub(super) answers: Arc<Answers>,
+    pub(super) answers: Answers,
     /// Their time to live in seconds.
     pub(super) ttl: u32,
     /// Whether nothing is up for some clients.
@@ -239,8 +241,8 @@ fn all_down(
             if items.is_empty() {
                 Resolved::NoData
             } else {
-                let (take, source) = (items.len(), Source::AllDown);
-                Resolved::Ring(Ring { items, take, is_fixed: false, source })
+                let (take, source, reason) = (items.len(), Source::AllDown, Reason::Panic);
+                Resolved::Ring(Ring { items, take, is_fixed: false, source, reason })
             }
         }
     };

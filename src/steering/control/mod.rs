@@ -17,6 +17,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use foldhash::fast::RandomState;
+
 pub use generation::Steering;
 pub use maintenance::{Phase, Window};
 pub use safety::{Held, MaxShift, Safety};
@@ -32,13 +34,15 @@ use crate::health::{CheckId, Verdict};
 use crate::steering::choice::{Choice, Ratings};
 use crate::steering::compile::choosing_nodes;
 use crate::steering::explore::Hour;
+use crate::steering::label::LabelId;
 use crate::steering::live::Live;
-use crate::steering::model::PoolId;
+use crate::steering::model::{PoolId, Target};
 use crate::steering::plan::PlanId;
 use crate::steering::resolve::{Resolved, View};
 use crate::steering::share::Share;
 use crate::steering::standing::{Resort, Standing};
 use crate::steering::table::Groups;
+use crate::steering::way::Way;
 use crate::zone::RecordId;
 
 /// Something an operator wants to hear of.
@@ -128,6 +132,8 @@ pub struct Control {
     groups: Vec<Option<Arc<Groups>>>,
     touched: BTreeSet<usize>,
     changes: Vec<Change>,
+    /// What answers are counted as, as far as it was asked for.
+    labels: HashMap<(Target, Way), LabelId, RandomState>,
     live: Live,
 }
 
@@ -174,6 +180,7 @@ impl Control {
             groups: Vec::new(),
             touched: (0..steering.bindings.len()).collect(),
             changes: Vec::new(),
+            labels: HashMap::default(),
             live: Live { slots: steering.slots.clone(), answers: Vec::new() },
             steering,
         };
@@ -303,9 +310,15 @@ impl Control {
         if !self.touched.is_empty() {
             self.move_choices(|choice, ratings, up| choice.settle(ratings, up));
         }
+        let steering = self.steering.clone();
         let touched: Vec<usize> = std::mem::take(&mut self.touched).into_iter().collect();
         for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
-            let Found { answers, ttl, panic, last_known } = found;
+            let Found { mut answers, ttl, panic, last_known } = found;
+            answers.label(&steering.bindings[number].targets, |target, way| {
+                let new = || LabelId::of(&steering.model, target, way);
+                *self.labels.entry((target, way)).or_insert_with(new)
+            });
+            let answers = Arc::new(answers);
             self.ttls[number] = ttl;
             for (cell, resolved) in last_known {
                 self.last_known.insert((number, cell), resolved);
