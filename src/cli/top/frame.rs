@@ -18,6 +18,8 @@ pub(super) struct Glance {
     pub(super) queries: f64,
     /// For each second, by response code.
     pub(super) responses: Vec<(String, f64)>,
+    /// For each second, by pool.
+    pub(super) answers: Vec<(String, f64)>,
     pub(super) now: SystemTime,
     /// Why nothing newer is known.
     pub(super) trouble: Option<String>,
@@ -140,7 +142,7 @@ fn head(glance: &Glance, is_paused: bool) -> Vec<Line> {
 fn body(glance: &Glance) -> Vec<Line> {
     let mut lines = vec![line(Tone::Title, "POOLS".to_owned())];
     for pool in &glance.health.pools {
-        lines.push(pool_line(pool));
+        lines.push(pool_line(pool, &glance.answers));
         lines.extend(pool.members.iter().map(|member| member_line(member, glance.now)));
     }
     if !glance.status.overrides.is_empty() {
@@ -159,10 +161,14 @@ fn body(glance: &Glance) -> Vec<Line> {
     lines
 }
 
-fn pool_line(pool: &PoolHealth) -> Line {
+fn pool_line(pool: &PoolHealth, answers: &[(String, f64)]) -> Line {
     let mut text = format!("{:<24} {:<8} by {}", pool.name, pool.state, pool.decided_by);
     if pool.state == "up" && pool.share < 1.0 {
         text.push_str(&format!("; keeps {:.0} % of its clients", pool.share * 100.0));
+    }
+    let rate = answers.iter().find(|(name, rate)| *name == pool.name && *rate > 0.0);
+    if let Some((_, rate)) = rate {
+        text.push_str(&format!("; {} answers/s", number(*rate)));
     }
     if let Some(load) = pool.load {
         text.push_str(&format!("; load {load:.2}"));
@@ -258,6 +264,7 @@ mod tests {
             events: (1..=20).map(|n| serde_json::from_value(event(n)).unwrap()).collect(),
             queries: 1234.4,
             responses: vec![("NOERROR".to_owned(), 1230.0), ("NXDOMAIN".to_owned(), 4.4)],
+            answers: vec![("eu-west".to_owned(), 12.0)],
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(120),
             trouble: None,
         }

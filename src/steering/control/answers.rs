@@ -7,6 +7,7 @@ use std::thread;
 
 use super::Control;
 use crate::steering::answers::{Answers, Draft, Outcome};
+use crate::steering::census::{self, Outlet};
 use crate::steering::model::OnAllDown;
 use crate::steering::plan::PlanId;
 use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
@@ -170,6 +171,7 @@ impl Control {
         let mut cells = Vec::with_capacity(target.classes.len() * binding.types.len());
         let mut panics = false;
         let mut known = Vec::new();
+        let mut expected = Vec::new();
         for plan in &target.classes {
             for rtype in binding.columns() {
                 let is_first = view.is_first_up(*plan, rtype);
@@ -178,6 +180,9 @@ impl Control {
                     (&binding.on_all_down, panic, &outcome)
                 {
                     known.push((cells.len(), resolved.clone()));
+                }
+                if target.table.is_none() && cells.is_empty() {
+                    expected = census::outlets(&outcome).into_iter().collect();
                 }
                 panics |= panic.is_some();
                 cells.push((outcome, is_first, panic));
@@ -195,7 +200,7 @@ impl Control {
             targets: binding.targets.len(),
             cells,
         });
-        Found { answers, ttl, panic: panics, last_known: known }
+        Found { answers, ttl, panic: panics, last_known: known, expected }
     }
 }
 
@@ -208,6 +213,9 @@ pub(super) struct Found {
     pub(super) panic: bool,
     /// By cell, what is now the last answer that had a member up, for records that answer that.
     pub(super) last_known: Vec<(usize, Resolved)>,
+    /// The share of answers to the first type that leads to each outlet; empty where they look at
+    /// the client's place.
+    pub(super) expected: Vec<(Outlet, f64)>,
 }
 
 /// What `on_all_down` makes of a plan under which nothing is up.
