@@ -361,7 +361,7 @@ fn possible(
 
 /// Whether an answer that went a way is counted as such; many others may have come before.
 fn is_labelled(model: &Model, label: LabelId, way: Way) -> bool {
-    let label = &label::known()[label.index()];
+    let label = &label::known()[usize::from(label.number())];
     let way = (way.outlet.name(model), way.reason.as_str());
     way == (&*label.pool, label.reason) || label.reason == "other"
 }
@@ -564,7 +564,7 @@ proptest! {
                                             a == bytes && is_labelled(&model, served.label, is_way(*way))
                                         }),
                                         "{address} {rtype} is counted as {:?}, not as of {resolved:?}: {:?}",
-                                        label::known()[served.label.index()],
+                                        label::known()[usize::from(served.label.number())],
                                         evaluation.trace,
                                     );
                                 }

@@ -244,7 +244,7 @@ impl<S: Steer> Engine<S> {
             Verdict::Drop => return Reply::Drop,
         }
         let scoped = Scoped::of(edns.and_then(|edns| edns.subnet.as_ref()), scope);
-        scratch.noted = Noted { qtype: question.qtype, rcode, label, scoped };
+        scratch.noted = Noted::new(question.qtype, rcode).steered(label).scoped(scoped);
         message.finish(query.header, edns, settings, rcode, scope)
     }
 

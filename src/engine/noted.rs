@@ -1,6 +1,6 @@
 //! What a reply was about, for whoever counts.
 
-use crate::steering::label::LabelId;
+use crate::steering::label::{LABELS, LabelId};
 use crate::wire::{Rcode, Subnet, Type};
 
 /// What a reply was about.
@@ -10,11 +10,8 @@ pub struct Noted {
     pub qtype: Type,
     /// What was said, with the bits that stand in OPT.
     pub rcode: Rcode,
-    /// What the first steered record on the way of the answer is counted as, if there is one and it
-    /// was told.
-    pub label: LabelId,
-    /// The ECS scope that was told.
-    pub scoped: Scoped,
+    /// Label and scope in one number, so that it is one comparison whether there is any.
+    told: u32,
 }
 
 impl Noted {
@@ -23,13 +20,40 @@ impl Noted {
     /// Nothing of it is steered, and the client has told no subnet.
     #[inline(always)]
     pub const fn new(qtype: Type, rcode: Rcode) -> Noted {
-        Noted { qtype, rcode, label: LabelId::NONE, scoped: Scoped::NONE }
+        Noted { qtype, rcode, told: 0 }
+    }
+
+    /// The same of an answer that is counted as `label`.
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn steered(self, label: LabelId) -> Noted {
+        Noted { told: self.told | u32::from(label.number()), ..self }
+    }
+
+    /// The same of an answer with this scope.
+    #[inline(always)]
+    #[must_use]
+    pub(super) fn scoped(self, scoped: Scoped) -> Noted {
+        Noted { told: self.told | u32::from(scoped.0) << 16, ..self }
     }
 
     /// Whether nothing of it is steered, and the client has told no subnet.
     #[inline(always)]
     pub fn is_plain(self) -> bool {
-        self.label == LabelId::NONE && self.scoped == Scoped::NONE
+        self.told == 0
+    }
+
+    /// Where the count of its label is, below [`LABELS`]: of what the first steered record on the
+    /// way of the answer is counted as, if there is one and it was told.
+    #[inline(always)]
+    pub fn label(self) -> usize {
+        self.told as usize & (LABELS - 1)
+    }
+
+    /// The ECS scope that was told.
+    #[inline(always)]
+    pub fn scope(self) -> Scoped {
+        Scoped((self.told >> 16) as u8)
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) fn reply<'e, S: Steer>(
             }
         }
     };
-    scratch.noted = Noted { label, ..Noted::new(query.qtype, sections.3) };
+    scratch.noted = Noted::new(query.qtype, sections.3).steered(label);
     finish(message, query, sections, scope, udp_size(settings), &mut scratch.noted, out)
 }
 
@@ -223,7 +223,7 @@ fn finish(
         let option = place[OPT..].first_chunk_mut::<8>()?;
         *option = *opt.get(OPT..)?.first_chunk()?;
         option[7] = scope;
-        noted.scoped = Scoped::new(option[5], scope);
+        *noted = noted.scoped(Scoped::new(option[5], scope));
     }
     let [s0, s1] = udp_size.to_be_bytes();
     let options = (len - OPT) as u8; // at most 24
@@ -356,9 +356,11 @@ a.b.c  A   192.0.2.3
                 (Scratch::new(1), vec![0xaa; room], vec![0xaa; room]);
             let known = &mut Known::default();
             if let Some(len) = reply(&engine, &request, known, &mut scratch, &mut out) {
+                let noted = scratch.noted();
                 let in_full = engine.respond_in_full(&request, Known::default(), &mut scratch, &mut full);
                 prop_assert!(matches!(in_full, Reply::Message(other) if other == len));
                 prop_assert_eq!(&out[..len], &full[..len]);
+                prop_assert_eq!(noted, scratch.noted());
             }
         }
     }

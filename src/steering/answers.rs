@@ -76,6 +76,8 @@ enum Choice {
         start: u32,
         end: u32,
         way: u32,
+        /// The first of them.
+        label: LabelId,
     },
     /// Records `first` to `first + 2 * count`: each of the ring's twice, so that `take` in a row
     /// from any start are in one piece. One that never turns is a single piece of `take`.
@@ -192,6 +194,11 @@ impl Answers {
     pub fn label(&mut self, targets: &[Target], mut label: impl FnMut(Target, Way) -> LabelId) {
         let of_way = |way: &Way| targets.iter().map(|target| label(*target, *way)).collect();
         self.labels = self.ways.iter().flat_map::<Vec<_>, _>(of_way).collect();
+        for choice in &mut self.choices {
+            if let Choice::Lone { way, label, .. } = choice {
+                *label = self.labels[*way as usize];
+            }
+        }
     }
 
     /// The answer to `qtype` from `client`. `seed` is the record's hash seed, `rotor` its first
@@ -228,11 +235,13 @@ impl Answers {
             true => scope.max(hashed_scope(client.address) + client.offset),
             false => scope,
         };
-        let (answer, way) = match self.choices[cell.choice as usize] {
-            Choice::Lone { start, end, way } => (self.lone(start, end), way),
-            _ => self.answer(cell.choice, client, seed, rotor, spin),
+        let (answer, label) = match self.choices[cell.choice as usize] {
+            Choice::Lone { start, end, label, .. } if target == 0 => (self.lone(start, end), label),
+            _ => {
+                let (answer, way) = self.answer(cell.choice, client, seed, rotor, spin);
+                (answer, self.labels[(way + target) as usize])
+            }
         };
-        let label = self.labels[(way + target) as usize];
         Served { answer, scope, panic: cell.panic, label }
     }
 
@@ -255,7 +264,7 @@ impl Answers {
             match self.choices[choice as usize] {
                 Choice::NoData { way } => return (Answer::NoData, way),
                 Choice::ServFail { way } => return (Answer::ServFail, way),
-                Choice::Lone { start, end, way } => return (self.lone(start, end), way),
+                Choice::Lone { start, end, way, .. } => return (self.lone(start, end), way),
                 Choice::Ring { first, count, take, rotor: own, is_alias } => {
                     let turn = match count {
                         1 => 0,
@@ -396,7 +405,7 @@ impl Writer<'_> {
                 // A ring that follows begins at the last end before it.
                 answers.ends.push(end);
                 answers.ways_of_records.push(way);
-                return Choice::Lone { start, end, way };
+                return Choice::Lone { start, end, way, label: LabelId::NONE };
             }
             answers.bytes.truncate(start as usize);
         }

@@ -41,8 +41,8 @@ impl LabelId {
 
     /// Below [`LABELS`].
     #[inline(always)]
-    pub fn index(self) -> usize {
-        usize::from(self.0) & (LABELS - 1)
+    pub fn number(self) -> u16 {
+        self.0
     }
 
     /// The number of what is steered so, for a record that uses `target`.
@@ -113,12 +113,12 @@ mod tests {
     fn equal_labels_are_one_and_those_that_find_no_room_are_counted_together() {
         let mut known = Known::new(4);
         let (a, b) = (known.number(label("a")), known.number(label("b")));
-        assert_eq!([a.index(), b.index()], [2, 3]);
+        assert_eq!([a.number(), b.number()], [2, 3]);
         assert_eq!(known.number(label("a")), a);
         assert_eq!(known.number(label("c")), LabelId::OTHER);
         assert_eq!(known.number(label("d")), LabelId::OTHER);
         assert_eq!(known.number(label("b")), b);
-        assert_eq!(known.list[LabelId::OTHER.index()].pool, "other");
+        assert_eq!(known.list[usize::from(LabelId::OTHER.number())].pool, "other");
         assert_eq!(known.list.len(), 4);
     }
 }

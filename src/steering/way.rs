@@ -34,6 +34,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 10] = [
+        Reason::FirstChoice,
+        Reason::Failover,
+        Reason::Override,
+        Reason::Drain,
+        Reason::Overflow,
+        Reason::Ramp,
+        Reason::Explore,
+        Reason::Resort,
+        Reason::Panic,
+        Reason::NoData,
+    ];
+
     /// The word for it in metrics and explanations.
     pub fn as_str(self) -> &'static str {
         match self {

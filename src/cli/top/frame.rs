@@ -264,7 +264,7 @@ mod tests {
             events: (1..=20).map(|n| serde_json::from_value(event(n)).unwrap()).collect(),
             queries: 1234.4,
             responses: vec![("NOERROR".to_owned(), 1230.0), ("NXDOMAIN".to_owned(), 4.4)],
-            answers: vec![("eu-west".to_owned(), 12.0)],
+            answers: vec![("eu".to_owned(), 12.0)],
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(120),
             trouble: None,
         }
@@ -280,7 +280,7 @@ mod tests {
         let text = texts(size, &mut Place::default());
         assert_eq!(text[0], "meridian 0.1.0   generation 7   up for 2 min   1970-01-01 00:02:00Z");
         assert_eq!(text[2], "1234 queries/s   NOERROR 1230  NXDOMAIN 4.4");
-        assert_eq!(text[4], "eu                       up       by checks");
+        assert_eq!(text[4], "eu                       up       by checks; 12 answers/s");
         assert_eq!(text[7], "  192.0.2.2              down            1 min    12 ms  refused[2J");
         assert_eq!(text[8], "EVENTS");
         assert!(text[9].ends_with("20 s ago  pool      pool us is down (20)"), "{}", text[9]);

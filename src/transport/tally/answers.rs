@@ -10,18 +10,13 @@ use crate::steering::label::{self, LABELS, Label};
 /// The counts of one thread.
 #[derive(Debug)]
 pub(in crate::transport) struct AnswerTally {
-    labels: Box<[AtomicU64; LABELS]>,
+    labels: [AtomicU64; LABELS],
     scopes: [AtomicU64; Scoped::COUNT],
 }
 
 impl Default for AnswerTally {
     fn default() -> AnswerTally {
-        // Not built in place first: it is too large for a stack.
-        let labels: Box<[AtomicU64]> = (0..LABELS).map(|_| AtomicU64::new(0)).collect();
-        match labels.try_into() {
-            Ok(labels) => AnswerTally { labels, scopes: counters() },
-            Err(_) => unreachable!("there are as many as were collected"),
-        }
+        AnswerTally { labels: counters(), scopes: counters() }
     }
 }
 
@@ -31,8 +26,8 @@ impl AnswerTally {
     pub(in crate::transport) fn count(&self, noted: Noted) {
         if !noted.is_plain() {
             // What is not steered, and what has no scope, have their places too.
-            one_more(&self.labels[noted.label.index()]);
-            one_more(&self.scopes[noted.scoped.index()]);
+            one_more(&self.labels[noted.label()]);
+            one_more(&self.scopes[noted.scope().index()]);
         }
     }
 }
