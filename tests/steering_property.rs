@@ -14,7 +14,7 @@ use meridian::steering::census::Outlet;
 use meridian::steering::compile::World;
 use meridian::steering::control::{Control, Steering};
 use meridian::steering::evaluate::{Asker, evaluate};
-use meridian::steering::label::{self, LabelId};
+use meridian::steering::label::{self, Label, LabelId};
 use meridian::steering::matching::Match;
 use meridian::steering::model::*;
 use meridian::steering::resolve::{Item, Resolved, Ring, Source, View};
@@ -359,9 +359,9 @@ fn possible(
     }
 }
 
-/// Whether an answer that went a way is counted as such; many others may have come before.
-fn is_labelled(model: &Model, label: LabelId, way: Way) -> bool {
-    let label = &label::known()[usize::from(label.number())];
+/// Whether what an answer is counted as is the way that it went; many may have come before, and
+/// be counted together.
+fn is_of(label: &Label, model: &Model, way: Way) -> bool {
     let way = (way.outlet.name(model), way.reason.as_str());
     way == (&*label.pool, label.reason) || label.reason == "other"
 }
@@ -527,6 +527,8 @@ proptest! {
             if round > 0 {
                 shake(&mut random, &model, &mut case.control);
             }
+            let labels = label::known();
+            let label_of = |label: LabelId| &labels[usize::from(label.number())];
             for (number, record) in model.records.iter().enumerate() {
                 for address in &clients {
                     let client = Client::new(*address);
@@ -540,7 +542,7 @@ proptest! {
                             let served = case.control.live().serve(id, rtype, client, &mut spin);
                             match (&evaluation.outcome, served.answer) {
                                 (Outcome::ServFail, Answer::ServFail) => {
-                                    prop_assert!(is_labelled(&model, served.label, Way::FAILED));
+                                    prop_assert!(is_of(label_of(served.label), &model, Way::FAILED));
                                 }
                                 (Outcome::Resolved(resolved), answer) => {
                                     let bytes = match answer {
@@ -561,10 +563,10 @@ proptest! {
                                     };
                                     prop_assert!(
                                         allowed.iter().any(|(a, way)| {
-                                            a == bytes && is_labelled(&model, served.label, is_way(*way))
+                                            a == bytes && is_of(label_of(served.label), &model, is_way(*way))
                                         }),
                                         "{address} {rtype} is counted as {:?}, not as of {resolved:?}: {:?}",
-                                        label::known()[usize::from(served.label.number())],
+                                        label_of(served.label),
                                         evaluation.trace,
                                     );
                                 }
@@ -602,6 +604,7 @@ proptest! {
             for rtype in TYPES {
                 let now: Vec<_> =
                     (0..cells).map(|cell| case.outcome(record, v4_at(cell), rtype)).collect();
+                let plainly: Vec<_> = now.iter().cloned().map(plain).collect();
                 for _ in 0..12 {
                     let cell = random.below(cells);
                     let client = v4_at(cell);
@@ -615,7 +618,7 @@ proptest! {
                     };
                     let scope = served.scope;
                     prop_assert!(
-                        inside(scope).all(|other| plain(now[other].clone()) == plain(now[own].clone())),
+                        inside(scope).all(|other| plainly[other] == plainly[own]),
                         "too wide: {}: {:?}, {:?}", scope, now[own], first[own]
                     );
                     if is_hashed(&now[own]) {
@@ -673,7 +676,7 @@ proptest! {
             .into_iter()
             .map(|bits| {
                 let client = Client::new(Ipv6Addr::from_bits(bits).into());
-                (bits, case.outcome(record, client, Type::AAAA))
+                (bits, plain(case.outcome(record, client, Type::AAAA)))
             })
             .collect();
         for _ in 0..16 {
@@ -685,7 +688,7 @@ proptest! {
             let prefix = |bits: u128| bits.checked_shr(host).unwrap_or(0);
             for (other, outcome) in &outcomes {
                 if prefix(*other) == prefix(*bits) {
-                    prop_assert!(plain(outcome.clone()) == plain(own.clone()), "{} spans {:x} and {:x}", served.scope, bits, other);
+                    prop_assert!(outcome == own, "{} spans {:x} and {:x}", served.scope, bits, other);
                 }
             }
         }
