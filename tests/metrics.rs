@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpStream;
 
+use meridian::steering::way::Reason;
 use support::control::{http, http_address};
 use support::dns::Ask;
 use support::program::{CONFIG, Files, SERVER, Serving, until};
@@ -38,6 +39,12 @@ fn value(text: &str, sample: &str) -> u64 {
     line.map_or(0, |value| value.parse().unwrap())
 }
 
+/// The metric that a sample is of: a histogram has several.
+fn metric(sample: &str) -> &str {
+    let parts = ["_bucket", "_sum", "_count"];
+    parts.iter().find_map(|part| sample.strip_suffix(part)).unwrap_or(sample)
+}
+
 #[test]
 fn the_metrics_are_those_of_the_page() {
     let files = files();
@@ -53,8 +60,13 @@ fn the_metrics_are_those_of_the_page() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `"))
         .filter_map(|line| line.split('`').next())
+        .filter(|word| word.starts_with("meridian_"))
         .collect();
     assert_eq!(scraped, written);
+    for reason in Reason::ALL {
+        let row = format!("| `{}` | ", reason.as_str());
+        assert!(page.contains(&row), "{row}");
+    }
 }
 
 #[test]
@@ -70,7 +82,8 @@ fn alerts_and_the_dashboard_name_metrics_that_exist_and_each_alert_is_explained(
     for (file, text) in [("alerts", &alerts), ("dashboard", &dashboard)] {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let words = text.split(|c| !is_part(c));
-        let named: BTreeSet<&str> = words.filter(|word| word.starts_with("meridian_")).collect();
+        let named: BTreeSet<&str> =
+            words.filter(|word| word.starts_with("meridian_")).map(metric).collect();
         assert!(named.len() > 10, "{file}: {named:?}");
         let unknown: Vec<_> = named.difference(&known).collect();
         assert!(unknown.is_empty(), "{file}: {unknown:?} are no metrics");

@@ -10,15 +10,18 @@ use meridian::geo::address::WRAPPED;
 use meridian::geo::{Continent, Coordinates, Country, Location, LocationId, RangeMap};
 use meridian::health::{CheckId, Verdict};
 use meridian::steering::answers::Outcome;
+use meridian::steering::census::Outlet;
 use meridian::steering::compile::World;
 use meridian::steering::control::{Control, Steering};
 use meridian::steering::evaluate::{Asker, evaluate};
+use meridian::steering::label::{self, Label, LabelId};
 use meridian::steering::matching::Match;
 use meridian::steering::model::*;
 use meridian::steering::resolve::{Item, Resolved, Ring, Source, View};
 use meridian::steering::share::Share;
 use meridian::steering::spread::{self, Random};
 use meridian::steering::standing::{Offer, Resort, Standing};
+use meridian::steering::way::{Reason, Way};
 use meridian::steering::{Answer, Client, Spin};
 use meridian::wire::{Name, Type};
 use meridian::zone::RecordId;
@@ -325,15 +328,22 @@ fn record_bytes(model: &Model, item: Item) -> Vec<u8> {
     bytes
 }
 
-/// Every answer that an outcome allows to this client, as octets.
-fn possible(model: &Model, resolved: &Resolved, record: u64, client: Client) -> Vec<Vec<u8>> {
+/// Every answer that an outcome allows to this client, as octets, with the way that it is counted
+/// as.
+fn possible(
+    model: &Model,
+    resolved: &Resolved,
+    record: u64,
+    client: Client,
+) -> Vec<(Vec<u8>, Way)> {
     match resolved {
-        Resolved::NoData => vec![Vec::new()],
-        Resolved::Ring(Ring { items, take, is_fixed, .. }) => {
+        Resolved::NoData => vec![(Vec::new(), Way::NO_DATA)],
+        Resolved::Ring(Ring { items, take, is_fixed, reason, .. }) => {
             (0..if *is_fixed { 1 } else { items.len() })
                 .map(|turn| {
                     let cycle = items.iter().cycle().skip(turn).take((*take).min(items.len()));
-                    cycle.flat_map(|item| record_bytes(model, *item)).collect()
+                    let way = Way { outlet: Outlet::of(items[turn]), reason: *reason };
+                    (cycle.flat_map(|item| record_bytes(model, *item)).collect(), way)
                 })
                 .collect()
         }
@@ -347,6 +357,13 @@ fn possible(model: &Model, resolved: &Resolved, record: u64, client: Client) -> 
         }
         Resolved::Split(_) => panic!("an evaluation is for one client, whose part is known"),
     }
+}
+
+/// Whether what an answer is counted as is the way that it went; many may have come before, and
+/// be counted together.
+fn is_of(label: &Label, model: &Model, way: Way) -> bool {
+    let way = (way.outlet.name(model), way.reason.as_str());
+    way == (&*label.pool, label.reason) || label.reason == "other"
 }
 
 fn check_of(pool: &Pool) -> impl Iterator<Item = CheckId> {
@@ -449,7 +466,7 @@ impl Case {
     }
 }
 
-/// A share of one is that one.
+/// A share of one is that one, and an answer is the same whatever the reason for it.
 fn plain(outcome: Outcome) -> Outcome {
     fn plain(resolved: Resolved) -> Resolved {
         match resolved {
@@ -465,7 +482,9 @@ fn plain(outcome: Outcome) -> Outcome {
         }
     }
     match outcome {
-        Outcome::Resolved(resolved) => Outcome::Resolved(plain(resolved)),
+        Outcome::Resolved(resolved) => {
+            Outcome::Resolved(plain(resolved.because(Reason::FirstChoice)))
+        }
         Outcome::ServFail => Outcome::ServFail,
     }
 }
@@ -508,6 +527,8 @@ proptest! {
             if round > 0 {
                 shake(&mut random, &model, &mut case.control);
             }
+            let labels = label::known();
+            let label_of = |label: LabelId| &labels[usize::from(label.number())];
             for (number, record) in model.records.iter().enumerate() {
                 for address in &clients {
                     let client = Client::new(*address);
@@ -520,7 +541,9 @@ proptest! {
                         for _ in 0..4 {
                             let served = case.control.live().serve(id, rtype, client, &mut spin);
                             match (&evaluation.outcome, served.answer) {
-                                (Outcome::ServFail, Answer::ServFail) => {}
+                                (Outcome::ServFail, Answer::ServFail) => {
+                                    prop_assert!(is_of(label_of(served.label), &model, Way::FAILED));
+                                }
                                 (Outcome::Resolved(resolved), answer) => {
                                     let bytes = match answer {
                                         Answer::Records { bytes, .. } | Answer::Alias { bytes, .. } => bytes,
@@ -529,8 +552,21 @@ proptest! {
                                     };
                                     let allowed = possible(&model, resolved, hash, client);
                                     prop_assert!(
-                                        allowed.iter().any(|a| a == bytes),
+                                        allowed.iter().any(|(a, _)| a == bytes),
                                         "{address} {rtype} got {bytes:?}, not {resolved:?}: {:?}",
+                                        evaluation.trace,
+                                    );
+                                    let is_panic = evaluation.all_down.is_some();
+                                    let is_way = |way: Way| match way {
+                                        Way::NO_DATA if is_panic => Way::FAILED,
+                                        way => way,
+                                    };
+                                    prop_assert!(
+                                        allowed.iter().any(|(a, way)| {
+                                            a == bytes && is_of(label_of(served.label), &model, is_way(*way))
+                                        }),
+                                        "{address} {rtype} is counted as {:?}, not as of {resolved:?}: {:?}",
+                                        label_of(served.label),
                                         evaluation.trace,
                                     );
                                 }
@@ -568,6 +604,7 @@ proptest! {
             for rtype in TYPES {
                 let now: Vec<_> =
                     (0..cells).map(|cell| case.outcome(record, v4_at(cell), rtype)).collect();
+                let plainly: Vec<_> = now.iter().cloned().map(plain).collect();
                 for _ in 0..12 {
                     let cell = random.below(cells);
                     let client = v4_at(cell);
@@ -581,7 +618,7 @@ proptest! {
                     };
                     let scope = served.scope;
                     prop_assert!(
-                        inside(scope).all(|other| plain(now[other].clone()) == plain(now[own].clone())),
+                        inside(scope).all(|other| plainly[other] == plainly[own]),
                         "too wide: {}: {:?}, {:?}", scope, now[own], first[own]
                     );
                     if is_hashed(&now[own]) {
@@ -639,7 +676,7 @@ proptest! {
             .into_iter()
             .map(|bits| {
                 let client = Client::new(Ipv6Addr::from_bits(bits).into());
-                (bits, case.outcome(record, client, Type::AAAA))
+                (bits, plain(case.outcome(record, client, Type::AAAA)))
             })
             .collect();
         for _ in 0..16 {
@@ -651,7 +688,7 @@ proptest! {
             let prefix = |bits: u128| bits.checked_shr(host).unwrap_or(0);
             for (other, outcome) in &outcomes {
                 if prefix(*other) == prefix(*bits) {
-                    prop_assert!(plain(outcome.clone()) == plain(own.clone()), "{} spans {:x} and {:x}", served.scope, bits, other);
+                    prop_assert!(outcome == own, "{} spans {:x} and {:x}", served.scope, bits, other);
                 }
             }
         }

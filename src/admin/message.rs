@@ -209,11 +209,32 @@ pub struct DatabaseStatus {
     pub built: u64,
 }
 
-/// Every pool and member.
+/// Every pool and member, and what policies make of them.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// In the order of the files.
     pub pools: Vec<PoolHealth>,
+    /// The shares that pools are to get of answers, by policies that treat all clients alike.
+    #[serde(default)]
+    pub policies: Vec<PolicyShares>,
+}
+
+/// The shares that pools are to get of a policy's answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyShares {
+    /// Its name.
+    pub name: String,
+    /// Each of its pools, and what stands in for them.
+    pub pools: Vec<PoolShare>,
+}
+
+/// The share that a pool is to get.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolShare {
+    /// Its name.
+    pub pool: String,
+    /// 0.0 to 1.0.
+    pub share: f64,
 }
 
 /// A pool.

@@ -2,19 +2,25 @@
 //!
 //! Counters are summed by whoever counts; nothing here is on the way of a query.
 
+mod answers;
+
 use std::fmt::Write;
 use std::fs;
+
+pub use answers::{Answered, Answers, Histogram};
 
 use super::message::{Health, MaintenanceStatus, Status};
 
 /// What the transports counted since the start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[allow(missing_docs)] // the help texts below say it
 pub struct Counts {
     /// By transport and type; types without a name are `other`.
     pub queries: Vec<(&'static str, &'static str, u64)>,
     /// By transport and response code; others are `other`.
     pub responses: Vec<(&'static str, &'static str, u64)>,
+    /// Where clients were sent, scopes and times.
+    pub answers: Answers,
     /// Open connections by transport.
     pub connections: Vec<(&'static str, u64)>,
     pub udp_received: u64,
@@ -37,8 +43,25 @@ struct Family<'a> {
 
 impl Family<'_> {
     fn sample(&mut self, labels: &[(&str, &str)], value: impl std::fmt::Display) {
+        self.line("", labels, value);
+    }
+
+    /// The samples of a histogram: each bucket has those of the buckets before it too.
+    fn histogram(&mut self, label: (&str, &str), histogram: &Histogram) {
+        let mut all = 0;
+        for (bound, count) in &histogram.buckets {
+            all += count;
+            self.line("_bucket", &[label, ("le", &bound.to_string())], all);
+        }
+        self.line("_bucket", &[label, ("le", "+Inf")], histogram.count());
+        self.line("_sum", &[label], histogram.sum);
+        self.line("_count", &[label], histogram.count());
+    }
+
+    fn line(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
         let Family { name, out } = self;
         out.push_str(name);
+        out.push_str(suffix);
         for (index, (label, value)) in labels.iter().enumerate() {
             let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
             let before = if index == 0 { '{' } else { ',' };
@@ -66,6 +89,7 @@ pub fn write(status: &Status, health: &Health, counts: &Counts, resident: Option
     checks(health, &mut out);
     webhooks(status, &mut out);
     queries(counts, &mut out);
+    answers::write(health, &counts.answers, &mut out);
     transports(counts, &mut out);
     out
 }

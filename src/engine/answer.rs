@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::steering::label::LabelId;
 use crate::steering::{Answer, Client, Panic};
 use crate::wire::header::HEADER;
 use crate::wire::{Rcode, Subnet, Type};
@@ -31,6 +32,8 @@ pub(super) struct Answering<'a, 'o, S> {
     pub(super) scope: u8,
     /// The zone that the name asked for, or an alias's target, is missing in.
     pub(super) zone: u32,
+    /// What the first steered record so far is counted as.
+    pub(super) label: LabelId,
 }
 
 /// What was written, beside the sections.
@@ -41,6 +44,8 @@ pub(super) struct Written {
     pub(super) scope: u8,
     /// With NXDOMAIN, the [number](Zone::number) of the zone that says so.
     pub(super) zone: u32,
+    /// What the first steered record is counted as, of an answer that is whole.
+    pub(super) label: LabelId,
 }
 
 /// Whether a chain of aliases goes on.
@@ -88,6 +93,8 @@ impl<S: Steer> Answering<'_, '_, S> {
                 Ok(Step::Done(rcode)) => return self.written(rcode),
                 Err(Full) => {
                     self.message.truncated();
+                    // Who asks again over TCP is counted then.
+                    self.label = LabelId::NONE;
                     break;
                 }
             }
@@ -97,7 +104,7 @@ impl<S: Steer> Answering<'_, '_, S> {
 
     #[inline]
     fn written(&self, rcode: Rcode) -> Written {
-        Written { rcode, scope: self.scope, zone: self.zone }
+        Written { rcode, scope: self.scope, zone: self.zone, label: self.label }
     }
 
     /// Writes what one name of the chain has.
@@ -174,6 +181,9 @@ impl<S: Steer> Answering<'_, '_, S> {
         };
         if self.subnet.is_some() {
             self.scope = self.scope.max(served.scope);
+        }
+        if self.label == LabelId::NONE {
+            self.label = served.label;
         }
         if let Some(panic) = served.panic {
             self.message.explain(match panic {

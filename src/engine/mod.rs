@@ -13,6 +13,7 @@ pub mod cookie;
 mod insight;
 pub mod limits;
 mod message;
+mod noted;
 mod options;
 mod refusal;
 mod signed;
@@ -24,8 +25,9 @@ mod usual;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::steering::label::LabelId;
 use crate::steering::{Live, Spin};
-use crate::wire::{LowerName, Query, Rcode, Rejected, Type};
+use crate::wire::{LowerName, Query, Rcode, Rejected};
 
 use answer::{Answering, Written};
 use limits::{Kind, Limiter, Verdict};
@@ -37,6 +39,7 @@ pub use clock::Clock;
 pub use cookie::{CookieState, Secrets};
 pub use insight::{Explain, Insight};
 pub use limits::{Limited, Limits};
+pub use noted::{Noted, Scoped};
 pub use snapshot::{Settings, Snapshot};
 pub use steer::Steer;
 pub use transfer::Transfer;
@@ -94,19 +97,6 @@ pub enum Reply {
     /// Send nothing. On QUIC the message was a protocol error of its connection (RFC 9250 section
     /// 4.3.3).
     Drop,
-}
-
-/// What a reply was about, for whoever counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Noted {
-    /// The type asked for; `TYPE0` when there was no question that could be read.
-    pub qtype: Type,
-    /// What was said, with the bits that stand in OPT.
-    pub rcode: Rcode,
-}
-
-impl Noted {
-    const NOTHING: Noted = Noted { qtype: Type(0), rcode: Rcode::NOERROR };
 }
 
 /// What answers now: one generation, and the state of its regions.
@@ -215,13 +205,13 @@ impl<S: Steer> Engine<S> {
         };
         let refused = refusal::of_question(question, &scratch.name, settings, &mut message);
         if refused.is_some() && question.is_transfer() {
-            scratch.noted = Noted { qtype: question.qtype, rcode: Rcode::NOERROR };
+            scratch.noted = Noted::new(question.qtype, Rcode::NOERROR);
             let reply = transfer::reply(self, &query, extras, request, None, scratch, out);
             scratch.note_header(&reply, out);
             return unless_limited(reply, request, settings, &mut scratch.limiter);
         }
-        let Written { mut rcode, scope, zone } = match refused {
-            Some(rcode) => Written { rcode, scope: 0, zone: 0 },
+        let Written { mut rcode, scope, zone, mut label } = match refused {
+            Some(rcode) => Written { rcode, scope: 0, zone: 0, label: LabelId::NONE },
             None => Answering {
                 engine: self,
                 qtype: question.qtype,
@@ -234,6 +224,7 @@ impl<S: Steer> Engine<S> {
                 message: &mut message,
                 scope: 0,
                 zone: 0,
+                label: LabelId::NONE,
             }
             .write(),
         };
@@ -241,16 +232,19 @@ impl<S: Steer> Engine<S> {
         match judge(request, settings, kind, cookie, &mut scratch.limiter) {
             Verdict::Pass => {}
             Verdict::Slip => {
+                label = LabelId::NONE;
                 message.withdraw(question);
                 message.truncated();
             }
             Verdict::BadCookie => {
+                label = LabelId::NONE;
                 message.withdraw(question);
                 rcode = Rcode::BADCOOKIE;
             }
             Verdict::Drop => return Reply::Drop,
         }
-        scratch.noted = Noted { qtype: question.qtype, rcode };
+        let scoped = Scoped::of(edns.and_then(|edns| edns.subnet.as_ref()), scope);
+        scratch.noted = Noted::new(question.qtype, rcode).steered(label).scoped(scoped);
         message.finish(query.header, edns, settings, rcode, scope)
     }
 

@@ -48,7 +48,7 @@ pub(super) fn reply(
             }
         }
     };
-    scratch.noted = Noted { qtype: question.map_or(Type(0), |question| question.qtype), rcode };
+    scratch.noted = Noted::new(question.map_or(Type(0), |question| question.qtype), rcode);
     message.finish(header, edns, settings, rcode, 0)
 }
 

@@ -24,7 +24,7 @@ impl<S: Steer> Engine<S> {
         scratch: &mut Scratch,
         out: &mut [u8],
     ) -> Reply {
-        scratch.noted = Noted { qtype: signed.question.qtype, rcode: Rcode::NOERROR };
+        scratch.noted = Noted::new(signed.question.qtype, Rcode::NOERROR);
         let settings = &self.snapshot.settings;
         let limit =
             message::limit(request.transport, signed.edns.map(|edns| edns.udp_size), settings);

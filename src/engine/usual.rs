@@ -11,6 +11,7 @@
 //! Nothing on the way of an answer of one or two records is a call, so the compiler keeps what it
 //! knows in registers: a static name takes half the instructions of a way with seven calls.
 
+use crate::steering::label::LabelId;
 use crate::steering::{Answer, Client, Served};
 use crate::wire::copy::copy;
 use crate::wire::edns::{MIN_UDP_SIZE, OPT};
@@ -20,7 +21,7 @@ use crate::zone::rrset::{Owner, QUESTION};
 use crate::zone::{Found, Outcome, RecordId, Sight, Zone};
 
 use super::message::udp_size;
-use super::{Engine, Noted, Request, Scratch, Snapshot, Steer};
+use super::{Engine, Noted, Request, Scoped, Scratch, Snapshot, Steer};
 
 /// What is known of the name asked for before the full way begins.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,14 +63,14 @@ pub(super) fn reply<'e, S: Steer>(
     }
     let message = request.message;
     let query = Usual::parse(message, settings.ecs_enabled)?;
-    let (sections, scope) = match zones.look(query.name, query.qtype) {
+    let (sections, scope, label) = match zones.look(query.name, query.qtype) {
         Sight::Answer(rrset, _) if rrset.is_plain() => {
             let end = rrset.write_as_it_is(&mut out[..RECORDS], query.end())?;
-            ((end, rrset.count(), 0, Rcode::NOERROR), 0)
+            ((end, rrset.count(), 0, Rcode::NOERROR), 0, LabelId::NONE)
         }
         Sight::Answer(rrset, zone) => {
             let outcome = Outcome::Answer(rrset);
-            (other(Found { zone, outcome }, query.name, known, out)?, 0)
+            (other(Found { zone, outcome }, query.name, known, out)?, 0, LabelId::NONE)
         }
         Sight::Steered(record, zone) => {
             steered(engine, (record, zone), query, request, known, scratch, out)?
@@ -80,12 +81,12 @@ pub(super) fn reply<'e, S: Steer>(
                 let place = (record, found.zone);
                 steered_elsewhere(engine, place, query, request, known, scratch, out)?
             } else {
-                (other(found, query.name, known, out)?, 0)
+                (other(found, query.name, known, out)?, 0, LabelId::NONE)
             }
         }
     };
-    scratch.noted = Noted { qtype: query.qtype, rcode: sections.3 };
-    finish(message, query, sections, scope, udp_size(settings), out)
+    scratch.noted = Noted::new(query.qtype, sections.3).steered(label);
+    finish(message, query, sections, scope, udp_size(settings), &mut scratch.noted, out)
 }
 
 /// Writes what is found less often: RRsets with pointers or company, and negative answers.
@@ -112,7 +113,8 @@ fn other<'e>(
     }
 }
 
-/// Writes what steering says, when that is records or that there are none; and the scope.
+/// Writes what steering says, when that is records or that there are none; and the scope, and what
+/// the answer is counted as.
 #[inline(always)]
 fn steered<'e, S: Steer>(
     engine: &'e Engine<S>,
@@ -122,7 +124,7 @@ fn steered<'e, S: Steer>(
     known: &mut Known<'e>,
     scratch: &mut Scratch,
     out: &mut [u8; REPLY],
-) -> Option<(Sections, u8)> {
+) -> Option<(Sections, u8, LabelId)> {
     let client = query.subnet(request.message).unwrap_or_else(|| request.client.ip());
     let spin = &mut scratch.spin;
     let served = engine.live.serve(record, query.qtype, Client::new(client), spin);
@@ -148,7 +150,7 @@ fn steered<'e, S: Steer>(
         known.found = Some(Found { zone, outcome: Outcome::Steered(record) });
         known.served = Some(served);
     }
-    Some((sections?, served.scope))
+    Some((sections?, served.scope, served.label))
 }
 
 /// The same where a steered record is found less often: at an apex, at a wildcard.
@@ -161,7 +163,7 @@ fn steered_elsewhere<'e, S: Steer>(
     known: &mut Known<'e>,
     scratch: &mut Scratch,
     out: &mut [u8; REPLY],
-) -> Option<(Sections, u8)> {
+) -> Option<(Sections, u8, LabelId)> {
     steered(engine, place, query, request, known, scratch, out)
 }
 
@@ -196,6 +198,7 @@ fn finish(
     (end, answers, authorities, rcode): Sections,
     scope: u8,
     udp_size: u16,
+    noted: &mut Noted,
     out: &mut [u8; REPLY],
 ) -> Option<usize> {
     copy(message.get(..query.end())?, out.get_mut(..query.end())?);
@@ -220,6 +223,7 @@ fn finish(
         let option = place[OPT..].first_chunk_mut::<8>()?;
         *option = *opt.get(OPT..)?.first_chunk()?;
         option[7] = scope;
+        *noted = noted.scoped(Scoped::new(option[5], scope));
     }
     let [s0, s1] = udp_size.to_be_bytes();
     let options = (len - OPT) as u8; // at most 24
@@ -276,7 +280,7 @@ a.b.c  A   192.0.2.3
                 (_, Type::A) => Answer::Records { bytes: RECORD, count: 1 },
                 _ => Answer::NoData,
             };
-            Served { answer, scope, panic }
+            Served { answer, scope, panic, label: LabelId::NONE }
         }
     }
 
@@ -352,9 +356,11 @@ a.b.c  A   192.0.2.3
                 (Scratch::new(1), vec![0xaa; room], vec![0xaa; room]);
             let known = &mut Known::default();
             if let Some(len) = reply(&engine, &request, known, &mut scratch, &mut out) {
+                let noted = scratch.noted();
                 let in_full = engine.respond_in_full(&request, Known::default(), &mut scratch, &mut full);
                 prop_assert!(matches!(in_full, Reply::Message(other) if other == len));
                 prop_assert_eq!(&out[..len], &full[..len]);
+                prop_assert_eq!(noted, scratch.noted());
             }
         }
     }

@@ -12,6 +12,7 @@
 pub mod build;
 pub mod certificate;
 pub mod changes;
+mod counts;
 mod desk;
 pub mod event;
 pub mod explain;

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::admin::{self, Counts, History, Inquiry, Line, Override, Overrides, Request, Reread};
+use crate::admin::{self, History, Inquiry, Line, Override, Overrides, Request, Reread};
 use crate::health::{self, Checker, Options, Report, Store};
 use crate::server::build::Generation;
+use crate::server::counts::counts;
 use crate::server::desk::{Desk, Outcomes, Places, Ties};
 use crate::server::event::Event;
 use crate::server::first::Lineage;
@@ -21,8 +22,7 @@ use crate::server::notify;
 use crate::server::pulse::Pulse;
 use crate::server::reload::{self, Outlets, ReloadError, Reloaded, Reloader, When};
 use crate::server::webhook::{self, Hooks, ledger::Ledger};
-use crate::transport::{Bound, Meter, Protocol, Running, stream};
-use crate::wire::{Rcode, Type};
+use crate::transport::{Bound, Protocol, Running, stream};
 
 /// Reports that may wait for the control task.
 const REPORTS: usize = 4096;
@@ -268,40 +268,6 @@ async fn overrides(desk: &mpsc::Sender<Request>) -> Vec<Override> {
         return Vec::new();
     }
     status.await.map(|status| status.overrides).unwrap_or_default()
-}
-
-/// What has no name is counted under this one.
-const OTHER: &str = "other";
-
-fn counts(meter: &Meter) -> Counts {
-    let (udp, connections) = (meter.udp_counts(), meter.connection_counts());
-    let queries = meter.query_counts();
-    let of_types = queries.iter().flat_map(|counts| {
-        let name = |rtype: Option<Type>| rtype.and_then(Type::mnemonic).unwrap_or(OTHER);
-        let transport = counts.transport.as_str();
-        counts.types.iter().map(move |(rtype, count)| (transport, name(*rtype), *count))
-    });
-    let of_rcodes = queries.iter().flat_map(|counts| {
-        let name = |rcode: Option<Rcode>| rcode.and_then(Rcode::mnemonic).unwrap_or(OTHER);
-        let transport = counts.transport.as_str();
-        counts.rcodes.iter().map(move |(rcode, count)| (transport, name(*rcode), *count))
-    });
-    let open = meter.open_connections().into_iter();
-    Counts {
-        queries: of_types.collect(),
-        responses: of_rcodes.collect(),
-        connections: open.map(|(transport, count)| (transport.as_str(), count)).collect(),
-        udp_received: udp.received,
-        udp_answered: udp.answered,
-        udp_discarded: udp.discarded,
-        udp_limited: udp.limited,
-        udp_slipped: udp.slipped,
-        udp_unsent: udp.unsent,
-        udp_panics: udp.panics,
-        connections_accepted: connections.accepted,
-        connections_refused: connections.refused,
-        connections_evicted: connections.evicted,
-    }
 }
 
 /// What the first round of checks brought, beside the verdicts in the checker's records.

@@ -11,12 +11,15 @@ use foldhash::fast::RandomState;
 
 pub use look::{Look, Row};
 
-use crate::steering::model::{MemberData, Model};
+use crate::steering::census::Outlet;
+use crate::steering::label::LabelId;
+use crate::steering::model::{MemberData, Model, Target};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::served::{Answer, Client, Panic, Served, Spin};
 use crate::steering::spread::{self, Candidate};
 use crate::steering::standing::Standing;
 use crate::steering::table::{ClassTable, Groups};
+use crate::steering::way::{Reason, Way};
 use crate::wire::{Class, Type};
 
 /// The answers now in force for one target at one TTL. Immutable.
@@ -38,6 +41,13 @@ pub struct Answers {
     /// Ends of the records in `bytes`; the record of number `n` starts at the end of `n - 1`.
     ends: Vec<u32>,
     bytes: Vec<u8>,
+    /// For each record, the way of an answer that begins with it: where its labels begin.
+    ways_of_records: Vec<u32>,
+    /// Where answers send clients, and why.
+    ways: Vec<Way>,
+    /// For each way, what it is counted as, one after the other for each target that has these
+    /// answers.
+    labels: Vec<LabelId>,
 }
 
 /// What one class gets for one type.
@@ -54,12 +64,20 @@ pub struct Cell {
 
 #[derive(Debug, Clone, Copy)]
 enum Choice {
-    NoData,
-    ServFail,
+    /// `way` is where the labels of its way begin, here and below.
+    NoData {
+        way: u32,
+    },
+    ServFail {
+        way: u32,
+    },
     /// One record, octets `start` to `end` of `bytes`: a ring that has nothing to turn.
     Lone {
         start: u32,
         end: u32,
+        way: u32,
+        /// The first of them.
+        label: LabelId,
     },
     /// Records `first` to `first + 2 * count`: each of the ring's twice, so that `take` in a row
     /// from any start are in one piece. One that never turns is a single piece of `take`.
@@ -96,6 +114,17 @@ pub enum Outcome {
     ServFail,
 }
 
+impl Outcome {
+    /// The same for another reason.
+    #[must_use]
+    pub fn because(self, reason: Reason) -> Outcome {
+        match self {
+            Outcome::Resolved(resolved) => Outcome::Resolved(resolved.because(reason)),
+            Outcome::ServFail => Outcome::ServFail,
+        }
+    }
+}
+
 /// Everything that [`Answers`] are made of.
 #[derive(Debug)]
 pub struct Draft<'a> {
@@ -111,6 +140,8 @@ pub struct Draft<'a> {
     pub has_alias: bool,
     /// The class of every client; `None` for a target that does not look at the place.
     pub place: Option<(Arc<ClassTable>, Arc<Groups>)>,
+    /// How many targets of records have these answers.
+    pub targets: usize,
     /// A row for each class, a column for each type: outcome, whether first choices are up, and
     /// whether nothing is.
     pub cells: Vec<(Outcome, bool, Option<Panic>)>,
@@ -132,41 +163,61 @@ impl Answers {
             splits: Vec::new(),
             ends: Vec::new(),
             bytes: Vec::new(),
+            ways_of_records: Vec::new(),
+            ways: Vec::new(),
+            labels: Vec::new(),
         };
         let mut writer = Writer {
             model: draft.model,
             standings: draft.standings,
             ttl: draft.ttl,
             columns: columns as u32,
+            targets: draft.targets,
             known: HashMap::default(),
         };
+        // What a type has that nothing here answers comes first.
+        writer.way(&mut answers, Way::NO_DATA);
         for (index, (outcome, is_first, panic)) in draft.cells.into_iter().enumerate() {
             let is_hashed = match &outcome {
                 Outcome::Resolved(resolved) => resolved.is_hashed(),
                 Outcome::ServFail => false,
             };
             let column = (index % columns) as u32;
-            let choice = writer.choice(&mut answers, outcome, column);
+            let nothing = if panic.is_some() { Way::FAILED } else { Way::NO_DATA };
+            let choice = writer.choice(&mut answers, outcome, column, nothing);
             answers.cells.push(Cell { choice, is_first, is_hashed, panic });
         }
         answers
     }
 
+    /// Says what answers are counted as: each way, for each of the targets that have them.
+    pub fn label(&mut self, targets: &[Target], mut label: impl FnMut(Target, Way) -> LabelId) {
+        let of_way = |way: &Way| targets.iter().map(|target| label(*target, *way)).collect();
+        self.labels = self.ways.iter().flat_map::<Vec<_>, _>(of_way).collect();
+        for choice in &mut self.choices {
+            if let Choice::Lone { way, label, .. } = choice {
+                *label = self.labels[*way as usize];
+            }
+        }
+    }
+
     /// The answer to `qtype` from `client`. `seed` is the record's hash seed, `rotor` its first
-    /// rotation counter.
+    /// rotation counter, `target` the place of its target among those that have these answers.
     #[inline(always)]
     pub fn serve(
         &self,
         qtype: Type,
         client: Client,
-        seed: u64,
-        rotor: u32,
+        (seed, rotor, target): (u64, u32, u32),
         spin: &mut Spin,
     ) -> Served<'_> {
         let column = match self.types.iter().position(|rtype| *rtype == qtype) {
             Some(column) => column,
             None if self.has_alias => self.types.len(),
-            None => return Served { answer: Answer::NoData, scope: 0, panic: None },
+            None => {
+                let (answer, label) = (Answer::NoData, self.labels[target as usize]);
+                return Served { answer, scope: 0, panic: None, label };
+            }
         };
         let (cell, scope) = match &self.place {
             None => (self.cells[column], 0),
@@ -184,11 +235,14 @@ impl Answers {
             true => scope.max(hashed_scope(client.address) + client.offset),
             false => scope,
         };
-        let answer = match self.choices[cell.choice as usize] {
-            Choice::Lone { start, end } => self.lone(start, end),
-            _ => self.answer(cell.choice, client, seed, rotor, spin),
+        let (answer, label) = match self.choices[cell.choice as usize] {
+            Choice::Lone { start, end, label, .. } if target == 0 => (self.lone(start, end), label),
+            _ => {
+                let (answer, way) = self.answer(cell.choice, client, seed, rotor, spin);
+                (answer, self.labels[(way + target) as usize])
+            }
         };
-        Served { answer, scope, panic: cell.panic }
+        Served { answer, scope, panic: cell.panic, label }
     }
 
     #[inline(always)]
@@ -196,7 +250,7 @@ impl Answers {
         Answer::Records { bytes: &self.bytes[start as usize..end as usize], count: 1 }
     }
 
-    /// The answer of a choice that may have others behind it.
+    /// The answer of a choice that may have others behind it, and its way.
     #[inline(never)]
     fn answer(
         &self,
@@ -205,12 +259,12 @@ impl Answers {
         seed: u64,
         rotor: u32,
         spin: &mut Spin,
-    ) -> Answer<'_> {
+    ) -> (Answer<'_>, u32) {
         loop {
             match self.choices[choice as usize] {
-                Choice::NoData => return Answer::NoData,
-                Choice::ServFail => return Answer::ServFail,
-                Choice::Lone { start, end } => return self.lone(start, end),
+                Choice::NoData { way } => return (Answer::NoData, way),
+                Choice::ServFail { way } => return (Answer::ServFail, way),
+                Choice::Lone { start, end, way, .. } => return (self.lone(start, end), way),
                 Choice::Ring { first, count, take, rotor: own, is_alias } => {
                     let turn = match count {
                         1 => 0,
@@ -220,10 +274,11 @@ impl Answers {
                     let start = if from == 0 { 0 } else { self.ends[from as usize - 1] };
                     let bytes =
                         &self.bytes[start as usize..self.ends[(from + take) as usize - 1] as usize];
+                    let way = self.ways_of_records[from as usize];
                     if is_alias {
-                        return Answer::Alias { bytes, target: &bytes[RECORD_HEAD..] };
+                        return (Answer::Alias { bytes, target: &bytes[RECORD_HEAD..] }, way);
                     }
-                    return Answer::Records { bytes, count: take as u16 };
+                    return (Answer::Records { bytes, count: take as u16 }, way);
                 }
                 Choice::Draw { first, count } => {
                     let branches = &self.draws[first as usize..(first + count) as usize];
@@ -276,19 +331,28 @@ struct Writer<'a> {
     standings: &'a [Standing],
     ttl: u32,
     columns: u32,
-    /// The choices made so far, by column and outcome.
-    known: HashMap<(u32, Outcome), u32, RandomState>,
+    targets: usize,
+    /// The choices made so far, by column, outcome, and what it is when there is nothing.
+    known: HashMap<(u32, Outcome, Way), u32, RandomState>,
 }
 
 impl Writer<'_> {
-    fn choice(&mut self, answers: &mut Answers, outcome: Outcome, column: u32) -> u32 {
-        let key = (column, outcome);
+    fn choice(
+        &mut self,
+        answers: &mut Answers,
+        outcome: Outcome,
+        column: u32,
+        nothing: Way,
+    ) -> u32 {
+        let key = (column, outcome, nothing);
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
         let choice = match &key.1 {
-            Outcome::ServFail => Choice::ServFail,
-            Outcome::Resolved(Resolved::NoData) => Choice::NoData,
+            Outcome::ServFail => Choice::ServFail { way: self.way(answers, Way::FAILED) },
+            Outcome::Resolved(Resolved::NoData) => {
+                Choice::NoData { way: self.way(answers, nothing) }
+            }
             Outcome::Resolved(Resolved::Ring(ring)) => self.ring(answers, ring, column),
             Outcome::Resolved(Resolved::Draw(list)) => {
                 let mut sum = 0u32;
@@ -296,7 +360,7 @@ impl Writer<'_> {
                 for (weight, branch) in list {
                     sum = sum.saturating_add(*weight);
                     let branch = Outcome::Resolved(branch.clone());
-                    branches.push((sum, self.choice(answers, branch, column)));
+                    branches.push((sum, self.choice(answers, branch, column, nothing)));
                 }
                 let first = answers.draws.len() as u32;
                 answers.draws.extend(branches);
@@ -306,7 +370,7 @@ impl Writer<'_> {
                 let mut branches = Vec::with_capacity(list.len());
                 for (candidate, branch) in list {
                     let branch = Outcome::Resolved(branch.clone());
-                    branches.push((*candidate, self.choice(answers, branch, column)));
+                    branches.push((*candidate, self.choice(answers, branch, column, nothing)));
                 }
                 let first = answers.hashes.len() as u32;
                 answers.hashes.extend(branches);
@@ -316,7 +380,7 @@ impl Writer<'_> {
                 let mut parts = Vec::with_capacity(list.len());
                 for (bound, part) in list {
                     let part = Outcome::Resolved(part.clone());
-                    parts.push((*bound, self.choice(answers, part, column)));
+                    parts.push((*bound, self.choice(answers, part, column, nothing)));
                 }
                 let first = answers.splits.len() as u32;
                 answers.splits.extend(parts);
@@ -337,9 +401,11 @@ impl Writer<'_> {
             let is_alias = self.record(&mut answers.bytes, *item);
             let end = answers.bytes.len() as u32;
             if !is_alias {
+                let way = self.way_of(answers, ring, *item);
                 // A ring that follows begins at the last end before it.
                 answers.ends.push(end);
-                return Choice::Lone { start, end };
+                answers.ways_of_records.push(way);
+                return Choice::Lone { start, end, way, label: LabelId::NONE };
             }
             answers.bytes.truncate(start as usize);
         }
@@ -349,6 +415,8 @@ impl Writer<'_> {
         for item in ring.items.iter().chain(again) {
             is_alias |= self.record(&mut answers.bytes, *item);
             answers.ends.push(answers.bytes.len() as u32);
+            let way = self.way_of(answers, ring, *item);
+            answers.ways_of_records.push(way);
         }
         let all = ring.items.len() as u32;
         let count = if ring.is_fixed { 1 } else { all };
@@ -360,6 +428,23 @@ impl Writer<'_> {
             Source::AllDown => pools + self.model.policies.len() as u32,
         };
         Choice::Ring { first, count, take, rotor: source * self.columns + column, is_alias }
+    }
+
+    /// Where the labels begin of an answer of `ring` whose first record is `item`: clients take
+    /// the first.
+    fn way_of(&self, answers: &mut Answers, ring: &Ring, item: Item) -> u32 {
+        self.way(answers, Way { outlet: Outlet::of(item), reason: ring.reason })
+    }
+
+    /// Where the labels of a way begin.
+    fn way(&self, answers: &mut Answers, way: Way) -> u32 {
+        let known = answers.ways.iter().position(|known| *known == way);
+        let number = known.unwrap_or_else(|| {
+            answers.ways.push(way);
+            answers.labels.extend(std::iter::repeat_n(LabelId::NONE, self.targets));
+            answers.ways.len() - 1
+        });
+        (number * self.targets) as u32
     }
 
     /// Appends one record; true when it is an alias.
@@ -396,7 +481,12 @@ impl Resolved {
         match self {
             Resolved::NoData | Resolved::Ring(_) => false,
             Resolved::Draw(list) => list.iter().any(|(_, resolved)| resolved.is_hashed()),
-            Resolved::Hash(_) | Resolved::Split(_) => true,
+            Resolved::Hash(_) => true,
+            // Parts may differ in why they are sent to the same place.
+            Resolved::Split(list) => {
+                let is_other = |part: &Resolved| part.is_hashed() || !part.is_like(&list[0].1);
+                list.iter().any(|(_, part)| is_other(part))
+            }
         }
     }
 }

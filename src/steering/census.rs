@@ -70,6 +70,14 @@ pub enum Outlet {
 }
 
 impl Outlet {
+    /// Where a record sends whoever takes it.
+    pub fn of(item: Item) -> Outlet {
+        match item {
+            Item::Member(pool, _) => Outlet::Pool(pool),
+            Item::Address(_) => Outlet::Substitute,
+        }
+    }
+
     /// What people read.
     pub fn name(self, model: &Model) -> &str {
         match self {
@@ -153,11 +161,7 @@ fn spread(resolved: &Resolved, share: f64, found: &mut HashMap<Outlet, f64, Rand
             let items = if *is_fixed { &items[..1] } else { items };
             let each = share / items.len() as f64;
             for item in items {
-                let outlet = match item {
-                    Item::Member(pool, _) => Outlet::Pool(*pool),
-                    Item::Address(_) => Outlet::Substitute,
-                };
-                *found.entry(outlet).or_default() += each;
+                *found.entry(Outlet::of(*item)).or_default() += each;
             }
         }
         Resolved::Draw(parts) => {
@@ -238,10 +242,12 @@ fn sizes<K: std::hash::Hash + Eq + Copy>(
 mod tests {
     use super::*;
     use crate::steering::resolve::Source;
+    use crate::steering::way::Reason;
 
     fn ring(pools: &[u32]) -> Resolved {
         let items = pools.iter().map(|pool| Item::Member(PoolId(*pool), 0)).collect();
-        Resolved::Ring(Ring { items, take: 1, is_fixed: false, source: Source::Pool(PoolId(0)) })
+        let (source, reason) = (Source::Pool(PoolId(0)), Reason::FirstChoice);
+        Resolved::Ring(Ring { items, take: 1, is_fixed: false, source, reason })
     }
 
     #[test]

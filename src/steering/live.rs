@@ -19,11 +19,15 @@ pub struct Live {
 pub struct Slot {
     /// Which answers it shares.
     pub answers: u32,
+    /// Which of the targets that share them is its own.
+    pub target: u32,
     /// The hash seed of its name.
     pub seed: u64,
-    /// Its first rotation counter.
-    pub rotor: u32,
 }
+
+/// Distance between the first rotation counters of two records: odd, and near the golden section of
+/// the number of counters, so that few records' counters meet.
+const ROTOR_STRIDE: u32 = 10_007;
 
 impl Live {
     /// What a question of `qtype` about `record` from `client` goes through.
@@ -42,6 +46,8 @@ impl Live {
         spin: &mut Spin,
     ) -> Served<'_> {
         let slot = self.slots[record.0 as usize];
-        self.answers[slot.answers as usize].serve(qtype, client, slot.seed, slot.rotor, spin)
+        // Counters of different records lie apart; where they meet, rings turn together.
+        let own = (slot.seed, record.0.wrapping_mul(ROTOR_STRIDE), slot.target);
+        self.answers[slot.answers as usize].serve(qtype, client, own, spin)
     }
 }

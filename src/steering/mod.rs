@@ -11,6 +11,7 @@
 //! explain    evaluate ─► trace
 //! transfer   fixed: one answer for everybody
 //! simulate   census: all clients by class and place, and where answers send them
+//! metrics    way, label: what each answer is counted as
 //! ```
 
 pub mod answers;
@@ -22,6 +23,7 @@ pub mod evaluate;
 pub mod explore;
 pub mod fixed;
 pub mod hints;
+pub mod label;
 pub mod latency;
 pub mod live;
 pub mod load;
@@ -38,6 +40,7 @@ pub mod spread;
 pub mod standing;
 pub mod table;
 pub mod trace;
+pub mod way;
 
 pub use live::Live;
 pub use served::{Answer, Client, Panic, Served, Spin};

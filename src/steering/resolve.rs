@@ -14,6 +14,7 @@ use crate::steering::plan::{Plan, PlanId, Plans, effective};
 use crate::steering::share::Share;
 use crate::steering::spread::{self, Candidate};
 use crate::steering::standing::{Offer, Resort, Standing};
+use crate::steering::way::Reason;
 use crate::wire::{Name, Type};
 
 /// What is answered to one class of clients for one type.
@@ -43,6 +44,35 @@ pub struct Ring {
     pub is_fixed: bool,
     /// Where the ring began to be named: the owner of its rotation counter.
     pub source: Source,
+    /// Why it is answered.
+    pub reason: Reason,
+}
+
+impl Resolved {
+    /// The same for another reason.
+    #[must_use]
+    pub fn because(self, reason: Reason) -> Resolved {
+        let again = |resolved: Resolved| resolved.because(reason);
+        match self {
+            Resolved::NoData => Resolved::NoData,
+            Resolved::Ring(ring) => Resolved::Ring(Ring { reason, ..ring }),
+            Resolved::Draw(list) => {
+                Resolved::Draw(list.into_iter().map(|(w, part)| (w, again(part))).collect())
+            }
+            Resolved::Hash(list) => {
+                Resolved::Hash(list.into_iter().map(|(c, part)| (c, again(part))).collect())
+            }
+            Resolved::Split(list) => {
+                Resolved::Split(list.into_iter().map(|(b, part)| (b, again(part))).collect())
+            }
+        }
+    }
+
+    /// Whether it is the same answer, for whatever reason.
+    pub fn is_like(&self, other: &Resolved) -> bool {
+        let plain = |resolved: &Resolved| resolved.clone().because(Reason::FirstChoice);
+        self == other || plain(self) == plain(other)
+    }
 }
 
 /// One record of a ring.
@@ -143,7 +173,8 @@ impl View<'_> {
             None => {}
         }
         let whole = self.resolve(plan, ask(Resort::Whole));
-        whole.or_else(|| self.resolve(plan, ask(Resort::Drained)))
+        let found = whole.or_else(|| self.resolve(plan, ask(Resort::Drained)))?;
+        Some(found.because(Reason::Resort))
     }
 
     /// Whether a plan comes to a deliberate NODATA.
@@ -169,28 +200,51 @@ impl View<'_> {
         match self.plans.plan(plan) {
             Plan::Nothing => Some(Resolved::NoData),
             Plan::Pool(id) => self.resolve_pool(*id, ask),
-            Plan::First(list) => list.iter().find_map(|plan| self.resolve(*plan, ask)),
+            Plan::First(list) => {
+                let up = |plan: &PlanId| self.resolve(*plan, ask);
+                let (first, others) = list.split_first()?;
+                up(first)
+                    .or_else(|| Some(others.iter().find_map(up)?.because(self.why_not(*first))))
+            }
             Plan::Share { spread, targets } => {
                 let up = targets.iter().filter_map(|(plan, weight, seed)| {
                     let left = self.target_left(*plan, *seed, ask);
                     Some(((*weight, left), *seed, self.resolve(*plan, ask)?))
                 });
-                share(*spread, weighted(up.collect()))
+                let up: Vec<_> = up.collect();
+                let stands_in = self.stands_in(targets, up.iter().map(|((weight, _), ..)| *weight));
+                let found = share(*spread, weighted(up))?;
+                Some(match stands_in {
+                    Some(reason) => found.because(reason),
+                    None => found,
+                })
             }
             Plan::Best { candidates, .. } => {
                 let explored = self.explored_at(plan, ask);
                 if let Some(found) = explored.and_then(|i| self.resolve(candidates[i].0, ask)) {
-                    return Some(found);
+                    return Some(found.because(Reason::Explore));
                 }
                 let resolved: Vec<_> =
                     candidates.iter().map(|(plan, _)| self.resolve(*plan, ask)).collect();
                 let picked = self.best(plan, |index| resolved[index].is_some())?;
-                resolved.into_iter().nth(picked)?
+                let found = resolved.into_iter().nth(picked)??;
+                let first = self.first_of(plan);
+                Some(match picked == first {
+                    true => found,
+                    false => found.because(self.why_not(candidates[first].0)),
+                })
             }
             Plan::Merge { policy, take, targets } => {
                 let answers = self.model.policy(*policy).answers();
                 let gathered = self.gather_all(targets, *take, ask)?;
-                Some(gathered.into_resolved(self, answers, Source::Policy(*policy)))
+                let found = gathered.into_resolved(self, answers, Source::Policy(*policy));
+                // All targets of a round are preferred; those that are not up are not in it.
+                let mut preferred = targets.get(..*take).unwrap_or_default().iter();
+                let lost = preferred.find(|(plan, _)| self.gather(*plan, ask).is_none());
+                Some(match lost {
+                    Some((plan, _)) => found.because(self.why_not(*plan)),
+                    None => found,
+                })
             }
         }
     }
@@ -212,7 +266,7 @@ impl View<'_> {
                 effective(targets).all(|(plan, ..)| self.is_first_up(plan, rtype))
             }
             Plan::Best { candidates, explores, .. } => {
-                let first = self.choices.get(&plan).map_or(0, |choice| choice.first());
+                let first = self.first_of(plan);
                 // Whether a policy is up may be otherwise for clients elsewhere, who explore it too.
                 let is_everywhere =
                     |plan: PlanId| matches!(self.plans.plan(plan), Plan::Pool(_)) || !explores;
@@ -230,6 +284,35 @@ impl View<'_> {
             Plan::Best { candidates, .. } => candidates[index].1.iter().any(|(pool, _)| up(*pool)),
             _ => false,
         }
+    }
+
+    /// The candidate of a choice that is preferred while it is up.
+    fn first_of(&self, plan: PlanId) -> usize {
+        self.choices.get(&plan).map_or(0, |choice| choice.first())
+    }
+
+    /// Why what a plan prefers does not answer, when it does not.
+    fn why_not(&self, plan: PlanId) -> Reason {
+        match self.plans.plan(plan) {
+            Plan::Pool(id) => self.standings[id.0 as usize].why_not(),
+            Plan::Nothing => Reason::NoData,
+            Plan::First(list) => self.why_not(list[0]),
+            Plan::Merge { targets, .. } => self.why_not(targets[0].0),
+            Plan::Share { targets, .. } => {
+                effective(targets).next().map_or(Reason::Failover, |(plan, ..)| self.why_not(plan))
+            }
+            Plan::Best { candidates, .. } => self.why_not(candidates[self.first_of(plan)].0),
+        }
+    }
+
+    /// Why targets without a weight answer, when those that are `up` have none and others have.
+    fn stands_in(
+        &self,
+        targets: &[(PlanId, u32, u64)],
+        mut up: impl Iterator<Item = u32>,
+    ) -> Option<Reason> {
+        let (preferred, weight, _) = effective(targets).next()?;
+        (weight > 0 && up.all(|weight| weight == 0)).then(|| self.why_not(preferred))
     }
 
     /// The candidate that is explored; in need nobody explores.
@@ -253,11 +336,13 @@ impl View<'_> {
             Offer::Members(members) => members,
         };
         let source = Source::Pool(id);
+        let reason = self.standings[id.0 as usize].why_given();
         let spread = match pool.balance {
             Balance::RoundRobin => {
                 let members = self.standings[id.0 as usize].unwarned(members, ask.resort);
                 let items = members.into_iter().map(|index| Item::Member(id, index));
-                return Some(self.ring(self.distinct(items), pool.answers, source));
+                let ring = self.ring(self.distinct(items), pool.answers, source);
+                return Some(ring.because(reason));
             }
             Balance::Weighted => Spread::Query,
             Balance::Sticky => Spread::Client,
@@ -276,7 +361,7 @@ impl View<'_> {
             let mut items = self.distinct(items);
             items.truncate(if pool.is_alias() { 1 } else { pool.answers });
             let (take, is_fixed) = (items.len(), items.len() > 1);
-            Resolved::Ring(Ring { items, take, is_fixed, source })
+            Resolved::Ring(Ring { items, take, is_fixed, source, reason })
         };
         let rows = members.iter().zip(0..).map(|((weight, seed, _), p)| (*weight, *seed, row(p)));
         share(spread, rows.collect())
@@ -300,7 +385,8 @@ impl View<'_> {
             None => Resolved::NoData,
             Some(first) => {
                 let take = if first.alias(self.model).is_some() { 1 } else { take };
-                Resolved::Ring(Ring { items, take, is_fixed: false, source })
+                let reason = Reason::FirstChoice;
+                Resolved::Ring(Ring { items, take, is_fixed: false, source, reason })
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::geo;
+use crate::steering::label::LabelId;
 use crate::steering::spread::Random;
 
 /// Who asks: the address that location is looked up by.
@@ -32,6 +33,8 @@ pub struct Served<'a> {
     pub scope: u8,
     /// Whether nothing is up that could be answered, and what the answer is instead.
     pub panic: Option<Panic>,
+    /// What it is counted as.
+    pub label: LabelId,
 }
 
 /// What stands in for an answer while nothing under a record is up (`on_all_down`).

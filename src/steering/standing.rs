@@ -3,6 +3,7 @@
 use crate::health::{CheckId, Verdict};
 use crate::steering::model::{Member, MemberData, Pool, PoolState};
 use crate::steering::share::Share;
+use crate::steering::way::Reason;
 use crate::wire::Type;
 
 /// How far down the list of scruples an answer had to go.
@@ -27,6 +28,8 @@ pub struct Standing {
     pub state: PoolState,
     /// The part of its clients that it keeps; who asks for an offer sees to that.
     pub share: Share,
+    /// What takes the others from it.
+    pub taken_by: Reason,
     /// Whether enough of its members are up.
     pub healthy: bool,
     /// Whether there is nothing to give: its host names have no address yet.
@@ -60,7 +63,8 @@ impl Standing {
         let healthy = !is_void && (up >= pool.min_healthy || all == 0);
         let members = pool.members.iter().map(checked).collect();
         let left = vec![100; pool.members.len()];
-        Standing { state, share: Share::FULL, healthy, is_void, members, left }
+        let (share, taken_by) = (Share::FULL, Reason::Drain);
+        Standing { state, share, taken_by, healthy, is_void, members, left }
     }
 
     /// The same with warnings: what is `left` of the weight of a check's members, in percent.
@@ -117,6 +121,24 @@ impl Standing {
         let up = (0..pool.members.len())
             .filter(|index| pool.members[*index].data.is_counted() && self.answers(*index, resort));
         up.map(|index| self.left(index, resort)).max().unwrap_or(100)
+    }
+
+    /// Why it answers a client who prefers it.
+    pub fn why_given(&self) -> Reason {
+        match self.state {
+            PoolState::Up if !self.healthy => Reason::Override,
+            _ => Reason::FirstChoice,
+        }
+    }
+
+    /// Why it does not answer a client who prefers it, when it does not.
+    pub fn why_not(&self) -> Reason {
+        match self.state {
+            PoolState::Down => Reason::Override,
+            PoolState::Drain => Reason::Drain,
+            _ if self.is_up(Resort::Healthy) && !self.share.is_full() => self.taken_by,
+            _ => Reason::Failover,
+        }
     }
 
     /// Those of some members that stand in one answer together: the ones that are not warned of,

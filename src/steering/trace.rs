@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::health::CheckId;
 use crate::steering::model::PoolState;
+use crate::steering::way::Reason;
 
 /// One target that was looked into.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Trace {
     pub site: String,
     /// How it decided: the rule that matched, the estimate in force, the state of the pool.
     pub note: String,
+    /// Where it does not answer: why what it prefers does not.
+    pub why_not: Reason,
     /// A policy's targets in the order they were considered.
     pub considered: Vec<Considered>,
     /// A pool's members.

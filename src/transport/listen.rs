@@ -15,7 +15,7 @@ use super::encrypted::{Encrypted, Listener, ListenerSocket};
 use super::hickory::Listeners;
 use super::passed::{Idle, Passed};
 use super::stream::Limits;
-use super::tally::{self, QueryCounts};
+use super::tally::{self, AnswerCounts, QueryCounts};
 use super::tcp;
 use super::udp::{self, UdpCounts, WorkerSocket, Workers};
 use crate::engine::Transport;
@@ -73,6 +73,11 @@ impl Meter {
         let mut counts = vec![self.udp.queries()];
         counts.append(&mut tally::on_streams());
         counts
+    }
+
+    /// What steered names answered so far, and the scopes that were told.
+    pub fn answer_counts(&self) -> AnswerCounts {
+        tally::answers(self.udp.answers())
     }
 
     /// Connections that are open now, but for those of HTTP/3.

@@ -32,7 +32,7 @@ pub use connections::ConnectionCounts;
 pub use encrypted::{Encrypted, Identity, IdentityError};
 pub use listen::{BindError, Bound, Meter, Protocol, Running};
 pub use passed::{Idle, Passed};
-pub use tally::QueryCounts;
+pub use tally::{AnswerCounts, QueryCounts, TimeCounts};
 pub use udp::UdpCounts;
 
 use crate::engine::{Engine, Reply, Request, Scratch};

@@ -174,9 +174,10 @@ thread_local! {
 
 impl Workspace {
     fn respond<R: Respond>(&mut self, engine: &R, request: &Request<'_>) -> Reply {
+        let began = std::time::Instant::now();
         let reply = engine.respond(request, &mut self.scratch, &mut self.out);
         if !matches!(reply, Reply::Drop) {
-            self.tallies[request.transport as usize].count(self.scratch.noted());
+            self.tallies.count(request.transport, self.scratch.noted(), began.elapsed());
         }
         reply
     }

@@ -4,9 +4,19 @@
 //! Only its own thread writes a tally, with plain loads and stores; whoever wants to know adds
 //! them up.
 
+mod answers;
+mod times;
+
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use answers::AnswerCounts;
+pub(super) use answers::AnswerTally;
+pub use times::TimeCounts;
+
+use times::Times;
 
 use crate::engine::{Noted, Transport};
 use crate::wire::{Rcode, Type};
@@ -28,14 +38,12 @@ pub(super) const TRANSPORTS: [Transport; 5] =
 pub(super) struct Tally {
     types: [AtomicU64; TYPES + 1],
     rcodes: [AtomicU64; RCODES + 1],
+    times: Times,
 }
 
 impl Default for Tally {
     fn default() -> Tally {
-        Tally {
-            types: array::from_fn(|_| AtomicU64::new(0)),
-            rcodes: array::from_fn(|_| AtomicU64::new(0)),
-        }
+        Tally { types: counters(), rcodes: counters(), times: Times::default() }
     }
 }
 
@@ -48,10 +56,25 @@ impl Tally {
         one_more(&self.types[rtype]);
         one_more(&self.rcodes[rcode]);
     }
+
+    /// Counts that so many answers took so long each; only ever called by the same thread.
+    pub(super) fn took(&self, time: Duration, answers: u64) {
+        self.times.count(time, answers);
+    }
 }
 
+fn counters<const N: usize>() -> [AtomicU64; N] {
+    array::from_fn(|_| AtomicU64::new(0))
+}
+
+#[inline(always)]
 fn one_more(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed) + 1, Relaxed);
+    add(counter, 1);
+}
+
+#[inline(always)]
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
 }
 
 /// Queries that came over one transport and were answered, by what was asked and what was said.
@@ -65,6 +88,8 @@ pub struct QueryCounts {
     pub types: Vec<(Option<Type>, u64)>,
     /// By response code, those that occurred; those that this server does not say are under `None`.
     pub rcodes: Vec<(Option<Rcode>, u64)>,
+    /// How long answers took, of those that were measured.
+    pub times: TimeCounts,
 }
 
 impl QueryCounts {
@@ -74,6 +99,7 @@ impl QueryCounts {
         tallies: impl Iterator<Item = &'a Tally>,
     ) -> QueryCounts {
         let (mut types, mut rcodes) = ([0; TYPES + 1], [0; RCODES + 1]);
+        let mut times = Vec::new();
         for tally in tallies {
             for (sum, counter) in types.iter_mut().zip(&tally.types) {
                 *sum += counter.load(Relaxed);
@@ -81,11 +107,13 @@ impl QueryCounts {
             for (sum, counter) in rcodes.iter_mut().zip(&tally.rcodes) {
                 *sum += counter.load(Relaxed);
             }
+            times.push(&tally.times);
         }
         QueryCounts {
             transport,
             types: named(&types, |number| Some(Type(number)).filter(|t| t.mnemonic().is_some())),
             rcodes: named(&rcodes, |number| Some(Rcode(number)).filter(|r| r.mnemonic().is_some())),
+            times: TimeCounts::sum(&times),
         }
     }
 }
@@ -106,7 +134,22 @@ fn named<T>(counts: &[u64], name: impl Fn(u16) -> Option<T>) -> Vec<(Option<T>, 
 }
 
 /// A thread's tallies of all transports.
-pub(super) type Tallies = [Tally; TRANSPORTS.len()];
+#[derive(Debug, Default)]
+pub(super) struct Tallies {
+    queries: [Tally; TRANSPORTS.len()],
+    answers: AnswerTally,
+}
+
+impl Tallies {
+    /// Counts what was answered over a transport, and how long it took; only ever called by the
+    /// one thread they belong to.
+    pub(super) fn count(&self, transport: Transport, noted: Noted, took: Duration) {
+        let queries = &self.queries[transport as usize];
+        queries.count(noted);
+        queries.took(took, 1);
+        self.answers.count(noted);
+    }
+}
 
 /// The tallies of every thread that answers on streams, of those that have ended too: what was
 /// counted stays counted.
@@ -124,10 +167,18 @@ pub(super) fn of_this_thread() -> Arc<Tallies> {
 pub(super) fn on_streams() -> Vec<QueryCounts> {
     let all = of_streams();
     let sum = |transport: &Transport| {
-        let tallies = all.iter().map(|tallies| &tallies[*transport as usize]);
+        let tallies = all.iter().map(|tallies| &tallies.queries[*transport as usize]);
         QueryCounts::sum(*transport, tallies)
     };
     TRANSPORTS.iter().filter(|transport| **transport != Transport::Udp).map(sum).collect()
+}
+
+/// What all threads answered, on streams and those of `others`.
+pub(super) fn answers<'a>(others: impl Iterator<Item = &'a AnswerTally>) -> AnswerCounts {
+    let on_streams = of_streams();
+    let mut all: Vec<&AnswerTally> = on_streams.iter().map(|tallies| &tallies.answers).collect();
+    others.for_each(|other| all.push(other));
+    AnswerCounts::sum(&all)
 }
 
 fn of_streams() -> std::sync::MutexGuard<'static, Vec<Arc<Tallies>>> {
@@ -142,7 +193,7 @@ mod tests {
     #[test]
     fn tallies_add_up_and_what_has_no_name_is_counted_together() {
         let (one, two) = (Tally::default(), Tally::default());
-        let noted = |qtype: u16, rcode: Rcode| Noted { qtype: Type(qtype), rcode };
+        let noted = |qtype: u16, rcode: Rcode| Noted::new(Type(qtype), rcode);
         one.count(noted(1, Rcode::NOERROR));
         two.count(noted(1, Rcode::NXDOMAIN));
         two.count(noted(200, Rcode::NOERROR));

@@ -47,6 +47,15 @@ def compare(page, url, region, dns, pictures):
     pools = [pool["name"] for pool in json.loads(get("v1/health"))["pools"]]
     shown = page.run("[...document.querySelectorAll('.pool h3 span:first-child')].map((e) => e.textContent).filter(Boolean)")
     assert [name for name in shown if name in pools] == pools, shown
+    answered = dict.fromkeys(pools, 0)
+    for line in get("metrics").splitlines():
+        if line.startswith("meridian_answers_total{"):
+            answered[line.split(',pool="')[1].split('"')[0]] += int(line.rsplit(" ", 1)[1])
+    assert sum(answered.values()) == QUERIES, answered
+    part = lambda pool: f"{int(100 * answered[pool] / QUERIES + 0.5)} % of answers lately"
+    headings = lambda: page.run("[...document.querySelectorAll('.pool h3')].map((e) => e.textContent)")
+    until("parts of the answers are those of the metrics",
+          lambda: all(part(pool) in heading for pool, heading in zip(pools, headings(), strict=True)))
 
     name = page.run("document.getElementById('names').value")
     countries = json.loads(get(f"v1/world?name={name}"))["countries"]

@@ -16,6 +16,7 @@ use hickory_proto::rr::{
 use meridian::engine::{
     Clock, Engine, Reply, Request, Scratch, Settings, Snapshot, Steer, Transport,
 };
+use meridian::steering::label::LabelId;
 use meridian::steering::{Answer, Client, Panic, Served, Spin};
 use meridian::wire::{Name, Type};
 use meridian::zone::{self, RecordId, Steered, ZoneSource, Zones};
@@ -108,7 +109,7 @@ impl Steer for Table {
             (None, Some((bytes, target))) => Answer::Alias { bytes, target },
             (None, None) => Answer::NoData,
         };
-        Served { answer, scope: made.scope, panic: made.panic }
+        Served { answer, scope: made.scope, panic: made.panic, label: LabelId::NONE }
     }
 }
 

@@ -12,6 +12,7 @@ const countries = new Intl.DisplayNames(undefined, { type: "region" });
 const series = new Map(); // what sparklines show, by what they are of
 let pools = []; // names, in the order of the files
 let last = null; // when queries were counted last, and how many there were
+let answered = []; // answers by pool at the last looks, the oldest first
 
 /** An element with text or other elements inside. */
 function make(tag, inside = [], attributes = {}) {
@@ -56,6 +57,23 @@ function sum(metrics, name) {
     if (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) total += Number(line.slice(line.lastIndexOf(" ")));
   }
   return total;
+}
+
+/** Remembers how often each pool was answered, and says its share of the answers of the last looks. */
+function shareOfAnswers(metrics) {
+  const now = new Map();
+  for (const line of metrics.split("\n")) {
+    if (!line.startsWith("meridian_answers_total{")) continue;
+    const pool = line.match(/,pool="((?:[^"\\]|\\.)*)"/)[1].replace(/\\(.)/g, "$1");
+    now.set(pool, (now.get(pool) ?? 0) + Number(line.slice(line.lastIndexOf(" "))));
+  }
+  // A server that was started anew counts from 0.
+  if (answered.some((then) => [...then].some(([pool, count]) => count > (now.get(pool) ?? 0)))) answered = [];
+  answered.push(now);
+  if (answered.length > KEPT) answered.shift();
+  const more = (pool) => (now.get(pool) ?? 0) - (answered[0].get(pool) ?? 0);
+  const all = pools.reduce((sum, pool) => sum + more(pool), 0);
+  return (pool) => (all ? more(pool) / all : null);
 }
 
 function showStatus(status, metrics) {
@@ -104,11 +122,13 @@ function showMember(pool, member) {
   ]);
 }
 
-function showPools(health) {
+function showPools(health, metrics) {
   pools = health.pools.map((pool) => pool.name);
+  const share = shareOfAnswers(metrics);
   const show = (pool) => {
     const facts = [make("span", pool.state, { class: pool.state })];
     if (pool.share < 1) facts.push(`keeps ${percent(pool.share)} of its clients`);
+    if (share(pool.name) != null) facts.push(`${percent(share(pool.name))} of answers lately`);
     if (pool.load != null) facts.push(`load ${percent(pool.load)}`);
     const spot = make("span", [], { class: "spot" });
     spot.style.background = colour(pool.name);
@@ -165,7 +185,7 @@ async function look() {
     json("v1/health"),
     fetch("metrics").then((response) => response.text()),
   ]);
-  showPools(health);
+  showPools(health, metrics);
   showNames(status.records);
   showStatus(status, metrics);
 }

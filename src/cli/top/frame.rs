@@ -18,6 +18,8 @@ pub(super) struct Glance {
     pub(super) queries: f64,
     /// For each second, by response code.
     pub(super) responses: Vec<(String, f64)>,
+    /// For each second, by pool.
+    pub(super) answers: Vec<(String, f64)>,
     pub(super) now: SystemTime,
     /// Why nothing newer is known.
     pub(super) trouble: Option<String>,
@@ -140,7 +142,7 @@ fn head(glance: &Glance, is_paused: bool) -> Vec<Line> {
 fn body(glance: &Glance) -> Vec<Line> {
     let mut lines = vec![line(Tone::Title, "POOLS".to_owned())];
     for pool in &glance.health.pools {
-        lines.push(pool_line(pool));
+        lines.push(pool_line(pool, &glance.answers));
         lines.extend(pool.members.iter().map(|member| member_line(member, glance.now)));
     }
     if !glance.status.overrides.is_empty() {
@@ -159,10 +161,14 @@ fn body(glance: &Glance) -> Vec<Line> {
     lines
 }
 
-fn pool_line(pool: &PoolHealth) -> Line {
+fn pool_line(pool: &PoolHealth, answers: &[(String, f64)]) -> Line {
     let mut text = format!("{:<24} {:<8} by {}", pool.name, pool.state, pool.decided_by);
     if pool.state == "up" && pool.share < 1.0 {
         text.push_str(&format!("; keeps {:.0} % of its clients", pool.share * 100.0));
+    }
+    let rate = answers.iter().find(|(name, rate)| *name == pool.name && *rate > 0.0);
+    if let Some((_, rate)) = rate {
+        text.push_str(&format!("; {} answers/s", number(*rate)));
     }
     if let Some(load) = pool.load {
         text.push_str(&format!("; load {load:.2}"));
@@ -258,6 +264,7 @@ mod tests {
             events: (1..=20).map(|n| serde_json::from_value(event(n)).unwrap()).collect(),
             queries: 1234.4,
             responses: vec![("NOERROR".to_owned(), 1230.0), ("NXDOMAIN".to_owned(), 4.4)],
+            answers: vec![("eu".to_owned(), 12.0)],
             now: SystemTime::UNIX_EPOCH + Duration::from_secs(120),
             trouble: None,
         }
@@ -273,7 +280,7 @@ mod tests {
         let text = texts(size, &mut Place::default());
         assert_eq!(text[0], "meridian 0.1.0   generation 7   up for 2 min   1970-01-01 00:02:00Z");
         assert_eq!(text[2], "1234 queries/s   NOERROR 1230  NXDOMAIN 4.4");
-        assert_eq!(text[4], "eu                       up       by checks");
+        assert_eq!(text[4], "eu                       up       by checks; 12 answers/s");
         assert_eq!(text[7], "  192.0.2.2              down            1 min    12 ms  refused[2J");
         assert_eq!(text[8], "EVENTS");
         assert!(text[9].ends_with("20 s ago  pool      pool us is down (20)"), "{}", text[9]);

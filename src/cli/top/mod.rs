@@ -112,17 +112,26 @@ struct Counts {
     queries: f64,
     /// By response code.
     responses: BTreeMap<String, f64>,
+    /// With steered names, by pool.
+    answers: BTreeMap<String, f64>,
 }
 
 async fn counted(server: &Server) -> Result<Counts, Failure> {
     let metrics = server.text("/metrics").await?;
-    let mut responses = BTreeMap::new();
-    for line in metrics.lines().filter(|line| line.starts_with("meridian_responses_total{")) {
-        let rcode = line.split_once("rcode=\"").and_then(|(_, rest)| rest.split('"').next());
-        *responses.entry(rcode.unwrap_or_default().to_owned()).or_default() += value(line);
-    }
+    let responses = sums(&metrics, "meridian_responses_total{", ",rcode=\"");
+    let answers = sums(&metrics, "meridian_answers_total{", ",pool=\"");
     let queries = metrics.lines().filter(|line| line.starts_with("meridian_queries_total{"));
-    Ok(Counts { at: Instant::now(), queries: queries.map(value).sum(), responses })
+    Ok(Counts { at: Instant::now(), queries: queries.map(value).sum(), responses, answers })
+}
+
+/// The sums of a metric's samples by one label.
+fn sums(metrics: &str, metric: &str, label: &str) -> BTreeMap<String, f64> {
+    let mut sums = BTreeMap::new();
+    for line in metrics.lines().filter(|line| line.starts_with(metric)) {
+        let named = line.split_once(label).and_then(|(_, rest)| rest.split('"').next());
+        *sums.entry(named.unwrap_or_default().to_owned()).or_default() += value(line);
+    }
+    sums
 }
 
 /// The value of a sample.
@@ -138,14 +147,17 @@ async fn look(server: &Server, before: &Counts) -> Result<(Glance, Counts), Fail
     let seconds = (counts.at - before.at).as_secs_f64();
     // A server that was started anew counts from 0.
     let rate = |now: f64, then: f64| if now < then { 0.0 } else { (now - then) / seconds };
-    let then = |rcode: &str| before.responses.get(rcode).copied().unwrap_or(0.0);
-    let of_rcode = |(rcode, now): (&String, &f64)| (rcode.clone(), rate(*now, then(rcode)));
+    let rates = |now: &BTreeMap<String, f64>, before: &BTreeMap<String, f64>| {
+        let then = |name: &str| before.get(name).copied().unwrap_or(0.0);
+        now.iter().map(|(name, now)| (name.clone(), rate(*now, then(name)))).collect()
+    };
     let glance = Glance {
         status,
         health,
         events,
         queries: rate(counts.queries, before.queries),
-        responses: counts.responses.iter().map(of_rcode).collect(),
+        responses: rates(&counts.responses, &before.responses),
+        answers: rates(&counts.answers, &before.answers),
         now: SystemTime::now(),
         trouble: None,
     };

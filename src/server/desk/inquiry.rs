@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use crate::admin::message::{
-    Course, DatabaseStatus, Explained, Health, HeldPool, MemberHealth, NAMED, PoolCounts,
-    PoolHealth, Status, Zone, millis,
+    Course, DatabaseStatus, Explained, Health, HeldPool, MemberHealth, NAMED, PolicyShares,
+    PoolCounts, PoolHealth, PoolShare, Status, Zone, millis,
 };
 use crate::admin::{Inquiry, Override, Refusal, Request};
 use crate::health::{self, CheckId};
 use crate::server::explain::{self, StateFacts};
+use crate::steering::census::Outlet;
 use crate::steering::control::Control;
-use crate::steering::model::{Member, Pool, PoolId, PoolState};
+use crate::steering::model::{Member, PolicyId, Pool, PoolId, PoolState};
 use crate::steering::standing::Resort;
 
 use super::Desk;
@@ -144,7 +145,18 @@ impl Desk {
                 members: pool.members.iter().map(|m| self.member(m, &known, now)).collect(),
             }
         };
-        Health { pools: pools.map(of_pool).collect() }
+        let model = &self.control.steering().model;
+        let of_policy = |(policy, shares): (PolicyId, Vec<(Outlet, f64)>)| PolicyShares {
+            name: model.policy(policy).name.clone(),
+            pools: shares
+                .into_iter()
+                .map(|(outlet, share)| PoolShare { pool: outlet.name(model).to_owned(), share })
+                .collect(),
+        };
+        Health {
+            pools: pools.map(of_pool).collect(),
+            policies: self.control.expected().into_iter().map(of_policy).collect(),
+        }
     }
 
     fn member(&self, member: &Member, known: &[KnownCheck<'_>], now: SystemTime) -> MemberHealth {

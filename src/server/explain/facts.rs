@@ -92,6 +92,8 @@ pub struct SteeredFacts {
     pub ttl_cut: Option<String>,
     /// How the answer is made of what was chosen.
     pub outcome: String,
+    /// Where it may send this client and why, as metrics count it.
+    pub counted: Vec<CountedFacts>,
     /// What stands in the way of the usual order: a drained pool that is used all the same, or
     /// `on_all_down`.
     pub exception: Option<String>,
@@ -99,6 +101,15 @@ pub struct SteeredFacts {
     /// Only when each step is wanted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compiled: Option<CompiledFacts>,
+}
+
+/// Where an answer sends a client, and why.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct CountedFacts {
+    /// The pool, or what people read in its place.
+    pub pool: String,
+    /// In a word.
+    pub reason: &'static str,
 }
 
 /// What is compiled for the client.

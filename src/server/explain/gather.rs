@@ -12,7 +12,7 @@ use super::facts::{
     AnswerFacts, ClientFacts, ConsideredFacts, Facts, Field, LocationFacts, StateFacts,
     SteeredFacts, Step, TargetFacts,
 };
-use super::words;
+use super::{counted, words};
 use crate::admin::{Overrides, Question};
 use crate::engine::{Engine, Snapshot};
 use crate::geo::address::truncate;
@@ -252,6 +252,7 @@ impl Case<'_> {
             ttl,
             ttl_cut: cut.map(|cut| self.cut(record.ttl, &cut)),
             outcome: words::outcome(&evaluation.outcome),
+            counted: counted::ways(model, record, self.key(), &evaluation),
             exception: words::exception(&evaluation),
             decision: self.target(bound, &evaluation.trace),
             compiled: self.scene.is_traced.then(|| self.compiled(bound, &evaluation.outcome)),

@@ -8,6 +8,7 @@
 mod ask;
 mod brief;
 mod compiled;
+mod counted;
 mod facts;
 mod gather;
 mod member;

@@ -44,6 +44,12 @@ pub fn write(facts: &Facts, out: &mut dyn Write) -> io::Result<()> {
             }
             target(&steered.decision, "", 0, out)?;
             writeln!(out, "outcome   {}", steered.outcome)?;
+            let ways: Vec<String> = steered
+                .counted
+                .iter()
+                .map(|way| format!("{} ({})", way.pool, way.reason))
+                .collect();
+            writeln!(out, "counted   {}", ways.join(" or "))?;
             if let Some(facts) = &steered.compiled {
                 compiled(facts, out)?;
             }

@@ -84,7 +84,7 @@ impl Answers {
         if cell.is_hashed {
             look.scope = look.scope.max(hashed_scope(address) + client.offset);
         }
-        look.is_failure = matches!(self.choices[cell.choice as usize], Choice::ServFail);
+        look.is_failure = matches!(self.choices[cell.choice as usize], Choice::ServFail { .. });
         self.records(cell.choice, client, seed, &mut look.records);
         look
     }
@@ -97,8 +97,8 @@ impl Answers {
             }
         };
         match self.choices[choice as usize] {
-            Choice::NoData | Choice::ServFail => {}
-            Choice::Lone { start, end } => add(&self.bytes[start as usize..end as usize]),
+            Choice::NoData { .. } | Choice::ServFail { .. } => {}
+            Choice::Lone { start, end, .. } => add(&self.bytes[start as usize..end as usize]),
             Choice::Ring { first, count, take, .. } => {
                 for number in range(first, count.max(take)) {
                     let start = if number == 0 { 0 } else { self.ends[number - 1] };

@@ -7,12 +7,14 @@ use std::thread;
 
 use super::Control;
 use crate::steering::answers::{Answers, Draft, Outcome};
+use crate::steering::census::{self, Outlet};
 use crate::steering::model::OnAllDown;
 use crate::steering::plan::PlanId;
 use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
 use crate::steering::served::Panic;
 use crate::steering::standing::Resort;
 use crate::steering::table::Groups;
+use crate::steering::way::Reason;
 use crate::wire::Type;
 use crate::zone::RecordId;
 
@@ -155,7 +157,7 @@ impl Control {
                 let last_known = self.last_known.get(&(number, cell));
                 let on_all_down = &self.steering.bindings[number].on_all_down;
                 let (outcome, panic) = all_down(&view, plan, rtype, on_all_down, last_known);
-                (outcome, Some(panic))
+                (outcome.because(Reason::Panic), Some(panic))
             }
         }
     }
@@ -169,6 +171,7 @@ impl Control {
         let mut cells = Vec::with_capacity(target.classes.len() * binding.types.len());
         let mut panics = false;
         let mut known = Vec::new();
+        let mut expected = Vec::new();
         for plan in &target.classes {
             for rtype in binding.columns() {
                 let is_first = view.is_first_up(*plan, rtype);
@@ -177,6 +180,9 @@ impl Control {
                     (&binding.on_all_down, panic, &outcome)
                 {
                     known.push((cells.len(), resolved.clone()));
+                }
+                if target.table.is_none() && cells.is_empty() {
+                    expected = census::outlets(&outcome).into_iter().collect();
                 }
                 panics |= panic.is_some();
                 cells.push((outcome, is_first, panic));
@@ -191,21 +197,25 @@ impl Control {
             types: &binding.types,
             has_alias: binding.has_alias,
             place,
+            targets: binding.targets.len(),
             cells,
         });
-        Found { answers: Arc::new(answers), ttl, panic: panics, last_known: known }
+        Found { answers, ttl, panic: panics, last_known: known, expected }
     }
 }
 
 /// What was worked out for one binding.
 pub(super) struct Found {
-    pub(super) answers: Arc<Answers>,
+    pub(super) answers: Answers,
     /// Their time to live in seconds.
     pub(super) ttl: u32,
     /// Whether nothing is up for some clients.
     pub(super) panic: bool,
     /// By cell, what is now the last answer that had a member up, for records that answer that.
     pub(super) last_known: Vec<(usize, Resolved)>,
+    /// The share of answers to the first type that leads to each outlet; empty where they look at
+    /// the client's place.
+    pub(super) expected: Vec<(Outlet, f64)>,
 }
 
 /// What `on_all_down` makes of a plan under which nothing is up.
@@ -239,8 +249,8 @@ fn all_down(
             if items.is_empty() {
                 Resolved::NoData
             } else {
-                let (take, source) = (items.len(), Source::AllDown);
-                Resolved::Ring(Ring { items, take, is_fixed: false, source })
+                let (take, source, reason) = (items.len(), Source::AllDown, Reason::Panic);
+                Resolved::Ring(Ring { items, take, is_fixed: false, source, reason })
             }
         }
     };

@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use crate::health::CheckId;
 use crate::steering::compile::{Compiled, World};
 use crate::steering::live::Slot;
-use crate::steering::model::{Model, OnAllDown, PolicyId, Pool, PoolId, Record};
+use crate::steering::model::{Model, OnAllDown, PolicyId, Pool, PoolId, Record, Target};
 use crate::steering::share::Share;
 use crate::steering::spread;
 use crate::wire::Type;
@@ -33,10 +33,6 @@ pub struct Steering {
     pub(super) exploring: Vec<(PolicyId, Vec<usize>)>,
 }
 
-/// Distance between the first counters of two records: odd, and near the golden section of the
-/// number of counters, so that few records' counters meet.
-const ROTOR_STRIDE: u32 = 10_007;
-
 /// A target with what a record adds to it. Records that add the same share it, and so do targets
 /// that mean the same for every client: a thousand services behind the same regions are worked
 /// out once.
@@ -49,6 +45,8 @@ pub(super) struct Binding {
     pub(super) on_all_down: OnAllDown,
     pub(super) types: Vec<Type>,
     pub(super) has_alias: bool,
+    /// The targets of its records, each once.
+    pub(super) targets: Vec<Target>,
     pub(super) records: Vec<RecordId>,
 }
 
@@ -71,6 +69,7 @@ impl Steering {
         let mut bindings: Vec<Binding> = Vec::new();
         let mut numbers = HashMap::<_, usize, RandomState>::default();
         let mut alike = HashMap::<_, usize, RandomState>::default();
+        let mut targets = HashMap::<_, u32, RandomState>::default();
         let mut slots = Vec::with_capacity(model.records.len());
         for (index, record) in model.records.iter().enumerate() {
             let ttls = (record.ttl, record.ttl_min);
@@ -87,13 +86,13 @@ impl Steering {
                 })
             });
             let seed = spread::seed(record.owner.to_lower().as_wire());
-            bindings[number].records.push(RecordId(index as u32));
-            // Counters of different records lie apart; where they meet, rings turn together.
-            slots.push(Slot {
-                answers: number as u32,
-                seed,
-                rotor: (index as u32).wrapping_mul(ROTOR_STRIDE),
+            let binding = &mut bindings[number];
+            binding.records.push(RecordId(index as u32));
+            let target = *targets.entry((number, record.target)).or_insert_with(|| {
+                binding.targets.push(record.target);
+                binding.targets.len() as u32 - 1
             });
+            slots.push(Slot { answers: number as u32, target, seed });
         }
         let mut bindings_of_pool = vec![Vec::new(); model.pools.len()];
         let mut ttl_of_pool = vec![Duration::ZERO; model.pools.len()];
@@ -144,6 +143,7 @@ impl Binding {
             on_all_down: record.on_all_down.clone(),
             types,
             has_alias,
+            targets: Vec::new(),
             records: Vec::new(),
         }
     }

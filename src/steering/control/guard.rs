@@ -57,11 +57,16 @@ impl Ward {
         if share == Share::NONE {
             return self.wanted.clone();
         }
+        let taken_by = match self.wanted.is_up(Resort::Healthy) {
+            true => self.wanted.taken_by,
+            false => self.wanted.why_not(),
+        };
         // Those of its members that are up, or those that were before all went down.
         let any_up = self.wanted.members.iter().any(|is_up| *is_up);
         let members = if any_up { &self.wanted.members } else { &self.last_up.members };
         Standing {
             share,
+            taken_by,
             state: self.last_up.state,
             healthy: true,
             members: members.clone(),
@@ -76,6 +81,7 @@ fn all_up(standing: &Standing) -> Standing {
     Standing {
         state: PoolState::Auto,
         share: Share::FULL,
+        taken_by: standing.taken_by,
         healthy: true,
         members: vec![true; standing.members.len()],
         left: standing.left.clone(),

@@ -203,7 +203,7 @@ impl<'a> Pools<'a> {
     fn translated(&self, resolved: &Resolved) -> Option<Resolved> {
         Some(match resolved {
             Resolved::NoData => Resolved::NoData,
-            Resolved::Ring(Ring { items, take, is_fixed, source }) => {
+            Resolved::Ring(Ring { items, take, is_fixed, source, reason }) => {
                 let items: Vec<Item> = items.iter().filter_map(|item| self.item(*item)).collect();
                 if items.is_empty() {
                     return None;
@@ -218,7 +218,8 @@ impl<'a> Pools<'a> {
                     }
                     Source::AllDown => Source::AllDown,
                 };
-                Resolved::Ring(Ring { items, take: *take, is_fixed: *is_fixed, source })
+                let (take, is_fixed, reason) = (*take, *is_fixed, *reason);
+                Resolved::Ring(Ring { items, take, is_fixed, source, reason })
             }
             Resolved::Draw(parts) => {
                 let parts = parts.iter().filter_map(|(w, part)| Some((*w, self.translated(part)?)));

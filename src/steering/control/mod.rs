@@ -13,9 +13,11 @@ mod safety;
 mod transition;
 mod ttl;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use foldhash::fast::RandomState;
 
 pub use generation::Steering;
 pub use maintenance::{Phase, Window};
@@ -29,16 +31,19 @@ use transition::Transitions;
 use ttl::Ends;
 
 use crate::health::{CheckId, Verdict};
+use crate::steering::census::Outlet;
 use crate::steering::choice::{Choice, Ratings};
 use crate::steering::compile::choosing_nodes;
 use crate::steering::explore::Hour;
+use crate::steering::label::LabelId;
 use crate::steering::live::Live;
-use crate::steering::model::PoolId;
+use crate::steering::model::{PolicyId, PoolId, Target};
 use crate::steering::plan::PlanId;
 use crate::steering::resolve::{Resolved, View};
 use crate::steering::share::Share;
 use crate::steering::standing::{Resort, Standing};
 use crate::steering::table::Groups;
+use crate::steering::way::Way;
 use crate::zone::RecordId;
 
 /// Something an operator wants to hear of.
@@ -124,10 +129,14 @@ pub struct Control {
     /// By binding and cell, for records that answer their last known answer.
     last_known: HashMap<(usize, usize), Resolved>,
     panics: Vec<bool>,
+    /// By binding, the share of answers that leads to each outlet, where all clients are alike.
+    expected: Vec<Vec<(Outlet, f64)>>,
     /// One for each compiled target that has a table.
     groups: Vec<Option<Arc<Groups>>>,
     touched: BTreeSet<usize>,
     changes: Vec<Change>,
+    /// What answers are counted as, as far as it was asked for.
+    labels: HashMap<(Target, Way), LabelId, RandomState>,
     live: Live,
 }
 
@@ -171,9 +180,11 @@ impl Control {
             hour: None,
             last_known: HashMap::new(),
             panics: vec![false; steering.bindings.len()],
+            expected: vec![Vec::new(); steering.bindings.len()],
             groups: Vec::new(),
             touched: (0..steering.bindings.len()).collect(),
             changes: Vec::new(),
+            labels: HashMap::default(),
             live: Live { slots: steering.slots.clone(), answers: Vec::new() },
             steering,
         };
@@ -294,6 +305,36 @@ impl Control {
         begun.flat_map(|(_, binding)| binding.records.iter().copied())
     }
 
+    /// For each policy that a record uses and that treats all clients alike, the share of its
+    /// answers that leads to each of its pools now, and to what stands in for them: of a record's
+    /// first type, and of the first record where several are answered otherwise.
+    pub fn expected(&self) -> Vec<(PolicyId, Vec<(Outlet, f64)>)> {
+        let model = &self.steering.model;
+        let mut seen = HashSet::new();
+        let mut found = Vec::new();
+        for (binding, expected) in self.steering.bindings.iter().zip(&self.expected) {
+            if expected.is_empty() {
+                continue;
+            }
+            for target in &binding.targets {
+                let Target::Policy(policy) = *target else { continue };
+                if !seen.insert(policy) {
+                    continue;
+                }
+                let pools = model.pools_under(*target).into_iter().map(Outlet::Pool);
+                let mut shares: Vec<(Outlet, f64)> = pools.map(|outlet| (outlet, 0.0)).collect();
+                for (outlet, share) in expected {
+                    match shares.iter_mut().find(|(known, _)| known == outlet) {
+                        Some((_, known)) => *known = *share,
+                        None => shares.push((*outlet, *share)),
+                    }
+                }
+                found.push((policy, shares));
+            }
+        }
+        found
+    }
+
     /// What the checks say of a target.
     pub fn verdict(&self, check: CheckId) -> Verdict {
         self.verdicts.get(&check).copied().unwrap_or_default()
@@ -303,9 +344,16 @@ impl Control {
         if !self.touched.is_empty() {
             self.move_choices(|choice, ratings, up| choice.settle(ratings, up));
         }
+        let steering = self.steering.clone();
         let touched: Vec<usize> = std::mem::take(&mut self.touched).into_iter().collect();
         for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
-            let Found { answers, ttl, panic, last_known } = found;
+            let Found { mut answers, ttl, panic, last_known, expected } = found;
+            self.expected[number] = expected;
+            answers.label(&steering.bindings[number].targets, |target, way| {
+                let new = || LabelId::of(&steering.model, target, way);
+                *self.labels.entry((target, way)).or_insert_with(new)
+            });
+            let answers = Arc::new(answers);
             self.ttls[number] = ttl;
             for (cell, resolved) in last_known {
                 self.last_known.insert((number, cell), resolved);

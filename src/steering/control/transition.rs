@@ -11,6 +11,7 @@ use super::{Cause, Change, Control};
 use crate::steering::model::{PoolId, PoolState};
 use crate::steering::share::Share;
 use crate::steering::standing::{Resort, Standing};
+use crate::steering::way::Reason;
 
 /// The operator's word for a pool, over what its file says. Plain data: [`Control::overrides`]
 /// gives what is in force, [`Control::take_up`] puts it in force again after a restart.
@@ -111,8 +112,9 @@ impl Transitions {
         }
     }
 
-    /// The share of a pool in `state` that ramps up in `ramp`: the least that anything leaves it.
-    fn share(&self, pool: PoolId, state: PoolState, ramp: Duration) -> Share {
+    /// The share of a pool in `state` that ramps up in `ramp`, the least that anything leaves it,
+    /// and what that is.
+    fn share(&self, pool: PoolId, state: PoolState, ramp: Duration) -> (Share, Reason) {
         let planned = self.windows_of(pool).iter().map(|window| window.share(self.now)).min();
         let planned = planned.unwrap_or(Share::FULL);
         let word = match self.overrides.get(&pool) {
@@ -122,14 +124,20 @@ impl Transitions {
             None => planned,
         };
         match state {
-            PoolState::Down | PoolState::Drain => Share::FULL,
-            PoolState::Up => word,
+            PoolState::Down | PoolState::Drain => (Share::FULL, Reason::Drain),
+            PoolState::Up => (word, Reason::Drain),
             PoolState::Auto => {
                 let ramp = self.ramps.get(&pool).map_or(Share::FULL, |since| {
                     let since = since.unwrap_or(self.now);
                     ramp_slope(since, ramp).at(Share::FULL, self.now)
                 });
-                word.min(ramp).min(self.loads.share(pool))
+                let shares = [
+                    (word, Reason::Drain),
+                    (ramp, Reason::Ramp),
+                    (self.loads.share(pool), Reason::Overflow),
+                ];
+                // The first of equals.
+                shares.into_iter().min_by_key(|(share, _)| *share).unwrap_or(shares[0])
             }
         }
     }
@@ -293,16 +301,16 @@ impl Control {
     pub(super) fn standing_of(&self, id: PoolId) -> Standing {
         let pool = self.steering.model.pool(id);
         let state = self.transitions.state(id, pool.state);
-        let share = self.transitions.share(id, state, pool.ramp);
+        let (share, taken_by) = self.transitions.share(id, state, pool.ramp);
         let left = |check| self.left.get(&check).copied().unwrap_or(100);
         let standing = Standing::of(pool, state, |check| self.verdict(check));
-        Standing { share, ..standing.warned(pool, left) }
+        Standing { share, taken_by, ..standing.warned(pool, left) }
     }
 
     /// What else leaves a pool in `state` a share while it ramps up; `None` when it does not.
     pub(super) fn share_without_ramp(&self, pool: PoolId, state: PoolState) -> Option<Share> {
         self.transitions.ramps.get(&pool)?;
-        Some(self.transitions.share(pool, state, Duration::ZERO))
+        Some(self.transitions.share(pool, state, Duration::ZERO).0)
     }
 
     /// Works out the standings of all pools, as at the start of a generation.

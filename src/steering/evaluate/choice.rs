@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::pool::by_share;
-use super::{Found, Walk, nowhere};
+use super::{Chosen, Found, Walk, nowhere};
 use crate::steering::choice::{Choice, Rating, Ratings};
 use crate::steering::model::{
     Destination, Kind, LatencyTable, OnDown, Policy, PolicyId, PoolId, Rule, Spread, Target,
@@ -14,22 +14,23 @@ use crate::steering::resolve::Resolved;
 use crate::steering::spread::{self, Candidate};
 use crate::steering::standing::Resort;
 use crate::steering::trace::{Considered, Fate};
+use crate::steering::way::Reason;
 use crate::steering::{latency, load};
 
 impl Walk<'_> {
-    pub(super) fn weighted(
-        &self,
-        targets: &[(Target, u32)],
-        spread: Spread,
-    ) -> (Found, String, Vec<Considered>) {
+    pub(super) fn weighted(&self, targets: &[(Target, u32)], spread: Spread) -> Chosen {
         let looked: Vec<_> = targets.iter().map(|(target, _)| self.target(*target)).collect();
         let weights = self.weights(targets, |index| looked[index].0.is_some());
+        let preferred = targets.iter().position(|(_, weight)| *weight > 0);
+        let mut up = targets.iter().zip(&looked).filter(|(_, (found, _))| found.is_some());
+        let stands_in = up.all(|((_, weight), _)| *weight == 0);
+        let why_not = preferred.filter(|_| stands_in).map(|index| looked[index].1.why_not);
         let total: u64 = weights.iter().copied().map(u64::from).sum();
         let mut branches = Vec::new();
         let mut considered = Vec::new();
         for (((target, weight), (found, trace)), share) in targets.iter().zip(looked).zip(weights) {
             let fate = match &found {
-                None => Fate::PassedOver(self.why_not(&trace)),
+                None => Fate::PassedOver(self.passed_over(&trace)),
                 Some(_) => Fate::Shares(f64::from(share) / total as f64),
             };
             let by = match self.left(*target) {
@@ -46,7 +47,12 @@ impl Walk<'_> {
             Spread::Query => "drawn by weight for each query",
             Spread::Client => "the same for the same client network, by weighted hash",
         };
-        (by_share(spread, branches), note.to_owned(), considered)
+        let found = by_share(spread, branches);
+        let found = match why_not {
+            Some(reason) => found.map(|found| found.because(reason)),
+            None => found,
+        };
+        (found, note.to_owned(), considered, preferred.unwrap_or(0))
     }
 
     /// The weights in force of a weighted policy's targets: 0 for what is not up; where nothing
@@ -83,7 +89,7 @@ impl Walk<'_> {
         rules: &[Rule],
         default: Option<&Destination>,
         on_down: OnDown,
-    ) -> (Found, String, Vec<Considered>) {
+    ) -> Chosen {
         let around = Some(IpNet::from(self.asker.client.address));
         let mut matching = Vec::new();
         for rule in rules {
@@ -100,7 +106,7 @@ impl Walk<'_> {
             let considered =
                 vec![Considered { by: "no rule".into(), fate: Fate::Taken, trace: nowhere() }];
             let note = "no rule matches and there is no default".to_owned();
-            return (Some(Resolved::NoData), note, considered);
+            return (Some(Resolved::NoData), note, considered, 0);
         };
         let note = format!("{rung} matches");
         if on_down != OnDown::Climb {
@@ -134,7 +140,7 @@ impl Walk<'_> {
             fresh
         });
         let (found, considered) = self.first(order);
-        (found, note, considered)
+        (found, note, considered, 0)
     }
 
     /// The targets of a policy that joins some, the best first.
@@ -177,7 +183,7 @@ impl Walk<'_> {
         targets: &[Target],
         table: &LatencyTable,
         within: Option<f64>,
-    ) -> (Found, String, Vec<Considered>) {
+    ) -> Chosen {
         let around = Some(IpNet::from(self.asker.client.address));
         let path = |pool: PoolId| {
             let (at, location) = (self.model().pool(pool).coordinates, self.asker.location);
@@ -194,7 +200,8 @@ impl Walk<'_> {
             (Rating { value: Some(ms), .. }, None) => format!("{ms:.0} ms"),
             (Rating { value: Some(ms), cost }, Some(_)) => format!("{ms:.0} ms, cost {cost}"),
         };
-        let (found, pick, considered) = self.best(id, targets, &paths, (&ratings, &fixed), by);
+        let (found, pick, considered, preferred) =
+            self.best(id, targets, &paths, (&ratings, &fixed), by);
         let note = match (pick, within) {
             (Pick::Explored, _) => format!(
                 "by exploration: for this hour this network is in the {:.1} % of clients who measure \
@@ -212,14 +219,10 @@ impl Walk<'_> {
                  clearly better"
             ),
         };
-        (found, note, considered)
+        (found, note, considered, preferred)
     }
 
-    pub(super) fn load(
-        &self,
-        id: PolicyId,
-        weighted: &[(Target, u32)],
-    ) -> (Found, String, Vec<Considered>) {
+    pub(super) fn load(&self, id: PolicyId, weighted: &[(Target, u32)]) -> Chosen {
         let targets: Vec<Target> = weighted.iter().map(|(target, _)| *target).collect();
         let pools = |target: &Target| self.model().pools_under(*target).into_iter();
         let paths: Vec<Paths> =
@@ -235,7 +238,8 @@ impl Walk<'_> {
             (Some(load), 1) => format!("load {load:.2}"),
             (Some(load), weight) => format!("load {load:.2}, weight {weight}"),
         };
-        let (found, pick, considered) = self.best(id, &targets, &paths, (&ratings, &fixed), by);
+        let (found, pick, considered, preferred) =
+            self.best(id, &targets, &paths, (&ratings, &fixed), by);
         let note = match pick {
             Pick::Fixed => "the first that is up, while the choice cannot answer",
             // Nobody explores by load.
@@ -243,10 +247,10 @@ impl Walk<'_> {
                 "the smallest load by weight, kept until another is clearly smaller"
             }
         };
-        (found, note.to_owned(), considered)
+        (found, note.to_owned(), considered, preferred)
     }
 
-    /// The target that a held choice comes to, and how.
+    /// The target that a held choice comes to, how, and the one that it prefers.
     fn best(
         &self,
         id: PolicyId,
@@ -254,7 +258,7 @@ impl Walk<'_> {
         paths: &[Paths],
         (ratings, fixed): (&Ratings, &Ratings),
         by: impl Fn(usize) -> String,
-    ) -> (Found, Pick, Vec<Considered>) {
+    ) -> (Found, Pick, Vec<Considered>, usize) {
         let looked: Vec<_> = targets.iter().map(|target| self.target(*target)).collect();
         let choice = self.view.choice(id, paths).unwrap_or_else(|| Choice::new(ratings));
         let explored = self.explored(id, targets, (choice, fixed));
@@ -271,7 +275,7 @@ impl Walk<'_> {
         for (index, (resolved, trace)) in looked.into_iter().enumerate() {
             let fate = match (&resolved, picked == Some(index)) {
                 (_, true) => Fate::Taken,
-                (None, _) => Fate::PassedOver(self.why_not(&trace)),
+                (None, _) => Fate::PassedOver(self.passed_over(&trace)),
                 (Some(_), false) => Fate::NotNeeded,
             };
             if picked == Some(index) {
@@ -279,7 +283,15 @@ impl Walk<'_> {
             }
             considered.push(Considered { by: by(index), fate, trace });
         }
-        (found, pick, considered)
+        let preferred = choice.first();
+        let found = match picked {
+            _ if explored.is_some() => found.map(|found| found.because(Reason::Explore)),
+            Some(index) if index != preferred => {
+                found.map(|found| found.because(considered[preferred].trace.why_not))
+            }
+            _ => found,
+        };
+        (found, pick, considered, preferred)
     }
 
     /// The target that this client explores, as far as health lets it.

@@ -18,6 +18,7 @@ use crate::steering::resolve::{Item, Resolved, Ring, Source, View};
 use crate::steering::spread;
 use crate::steering::standing::Resort;
 use crate::steering::trace::{Considered, Fate, Trace};
+use crate::steering::way::Reason;
 use crate::wire::Type;
 
 /// What a client gets, and why.
@@ -55,7 +56,14 @@ pub fn evaluate(
     let own = spread::seed(record.owner.to_lower().as_wire());
     let portion = spread::portion(own, spread::client_key(asker.client.address));
     let at = |resort| Walk { view, asker, resort, portion }.target(record.target);
-    let done = |outcome, resort, all_down, trace| Evaluation { outcome, resort, all_down, trace };
+    let done = |outcome: Outcome, resort, all_down: Option<_>, trace| {
+        let outcome = match (all_down, resort) {
+            (Some(_), _) => outcome.because(Reason::Panic),
+            (None, Resort::Healthy) => outcome,
+            (None, _) => outcome.because(Reason::Resort),
+        };
+        Evaluation { outcome, resort, all_down, trace }
+    };
     let (found, trace) = at(Resort::Healthy);
     if !has_type(view.model, record, asker.rtype) {
         let outcome = Outcome::Resolved(Resolved::NoData);
@@ -109,8 +117,8 @@ pub fn evaluate(
             let resolved = match take {
                 0 => Resolved::NoData,
                 _ => {
-                    let source = Source::AllDown;
-                    Resolved::Ring(Ring { items, take, is_fixed: false, source })
+                    let (source, reason) = (Source::AllDown, Reason::Panic);
+                    Resolved::Ring(Ring { items, take, is_fixed: false, source, reason })
                 }
             };
             done(Outcome::Resolved(resolved), Resort::Healthy, Some("addresses"), trace)
@@ -153,6 +161,9 @@ fn leads_nowhere(model: &Model, trace: &Trace) -> bool {
 /// What a walk found under a target, before round-robin joins it.
 type Found = Option<Resolved>;
 
+/// What a policy came to, how, the targets it considered, and which of these it prefers.
+type Chosen = (Found, String, Vec<Considered>, usize);
+
 #[derive(Clone, Copy)]
 struct Walk<'a> {
     view: View<'a>,
@@ -176,20 +187,22 @@ impl Walk<'_> {
 
     fn policy(&self, id: PolicyId) -> (Found, Trace) {
         let policy = self.model().policy(id);
-        let (found, note, considered) = match &policy.kind {
+        let (found, note, considered, preferred) = match &policy.kind {
             kind if policy.take > 1 => {
                 let (found, considered) = self.joined(id, self.in_order(kind), policy.take);
-                (found, format!("the first {} that are up, in rotation", policy.take), considered)
+                let note = format!("the first {} that are up, in rotation", policy.take);
+                (found, note, considered, 0)
             }
             Kind::Failover { targets } => {
                 let order = targets.iter().enumerate();
                 let order = order.map(|(index, t)| (format!("target {}", index + 1), Some(*t)));
                 let (found, considered) = self.first(order.collect());
-                (found, "the first that is up".to_owned(), considered)
+                (found, "the first that is up".to_owned(), considered, 0)
             }
             Kind::RoundRobin { targets, answers } => {
                 let (found, considered) = self.joined(id, in_round(targets), usize::MAX);
-                (found, format!("all that are up, up to {answers}, in rotation"), considered)
+                let note = format!("all that are up, up to {answers}, in rotation");
+                (found, note, considered, 0)
             }
             Kind::Weighted { targets, spread } => self.weighted(targets, *spread),
             Kind::Geo { rules, default, on_down } => {
@@ -201,18 +214,20 @@ impl Walk<'_> {
                     Some(at) => format!("nearest to {:.2}, {:.2}", at.latitude, at.longitude),
                     None => "the client is not located: in the order of the file".to_owned(),
                 };
-                (found, note, considered)
+                (found, note, considered, 0)
             }
             Kind::Latency { targets, table, within, .. } => {
                 self.latency(id, targets, table, *within)
             }
             Kind::Load { targets } => self.load(id, targets),
         };
+        let why_not = considered.get(preferred).map_or(Reason::NoData, |first| first.trace.why_not);
         let trace = Trace {
             name: policy.name.clone(),
             kind: policy.kind_name(),
             site: policy.site.clone(),
             note,
+            why_not,
             considered,
             members: Vec::new(),
         };
@@ -238,15 +253,18 @@ impl Walk<'_> {
             let (found, trace) = self.target(target);
             let fate = match &found {
                 Some(_) => Fate::Taken,
-                None => Fate::PassedOver(self.why_not(&trace)),
+                None => Fate::PassedOver(self.passed_over(&trace)),
             };
-            taken = found;
+            taken = match considered.first() {
+                Some(Considered { trace, .. }) => found.map(|found| found.because(trace.why_not)),
+                None => found,
+            };
             considered.push(Considered { by, fate, trace });
         }
         (taken, considered)
     }
 
-    fn why_not(&self, trace: &Trace) -> String {
+    fn passed_over(&self, trace: &Trace) -> String {
         if trace.kind == "pool" { trace.note.clone() } else { "nothing under it is up".to_owned() }
     }
 
@@ -259,8 +277,15 @@ impl Walk<'_> {
                 (policy.kind_name(), policy.site.clone())
             }
         };
-        let name = self.model().target_name(target).to_owned();
-        Trace { name, kind, site, note: String::new(), considered: Vec::new(), members: Vec::new() }
+        Trace {
+            name: self.model().target_name(target).to_owned(),
+            kind,
+            site,
+            note: String::new(),
+            why_not: Reason::FirstChoice,
+            considered: Vec::new(),
+            members: Vec::new(),
+        }
     }
 }
 
@@ -270,6 +295,7 @@ fn nowhere() -> Trace {
         kind: "none",
         site: String::new(),
         note: "a deliberate NODATA".to_owned(),
+        why_not: Reason::NoData,
         considered: Vec::new(),
         members: Vec::new(),
     }

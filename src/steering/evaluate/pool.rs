@@ -6,6 +6,7 @@ use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::spread::{self, Candidate};
 use crate::steering::standing::{Offer, Resort};
 use crate::steering::trace::{MemberTrace, Trace, state_word};
+use crate::steering::way::Reason;
 use crate::wire::Type;
 
 impl Walk<'_> {
@@ -81,6 +82,7 @@ impl Walk<'_> {
             kind: "pool",
             site: pool.site.clone(),
             note,
+            why_not: standing.why_not(),
             considered: Vec::new(),
             members: members.collect(),
         };
@@ -90,7 +92,7 @@ impl Walk<'_> {
             Offer::Members(members) => {
                 let left = members.iter().map(|index| standing.left(*index, self.resort));
                 let left: Vec<u8> = left.collect();
-                Some(pool_answer(pool, id, members, &left))
+                Some(pool_answer(pool, id, members, &left).because(standing.why_given()))
             }
         };
         (found, trace)
@@ -155,5 +157,6 @@ pub(super) fn all_of(pool: &Pool, id: PoolId, members: Vec<usize>) -> Resolved {
         }
     }
     let take = if pool.is_alias() { 1 } else { pool.answers };
-    Resolved::Ring(Ring { items, take, is_fixed: false, source: Source::Pool(id) })
+    let (source, reason) = (Source::Pool(id), Reason::FirstChoice);
+    Resolved::Ring(Ring { items, take, is_fixed: false, source, reason })
 }

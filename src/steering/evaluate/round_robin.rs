@@ -18,7 +18,9 @@ impl Walk<'_> {
     ) -> (Found, Vec<Considered>) {
         let answers = self.model().policy(id).answers();
         let mut taken = Vec::new();
-        let mut considered = Vec::new();
+        let mut considered: Vec<Considered> = Vec::new();
+        // Of a round all are preferred, and those that are not up are not in it.
+        let preferred = if take > targets.len() { 0 } else { take };
         for (by, target) in targets {
             if taken.len() == take {
                 let trace = self.heading(target);
@@ -29,13 +31,20 @@ impl Walk<'_> {
             let members = self.members(target);
             let fate = match &members {
                 Some(_) => Fate::Taken,
-                None => Fate::PassedOver(self.why_not(&trace)),
+                None => Fate::PassedOver(self.passed_over(&trace)),
             };
             taken.extend(members.map(|members| (target, members)));
             considered.push(Considered { by, fate, trace });
         }
         let joined = self.join_all(id, taken);
-        (joined.map(|joined| with_take(joined, answers, id, self.model())), considered)
+        let joined = joined.map(|joined| with_take(joined, answers, id, self.model()));
+        let mut first = considered.iter().take(preferred);
+        let lost = first.find(|considered| considered.fate != Fate::Taken);
+        let found = match lost.map(|lost| lost.trace.why_not) {
+            Some(reason) => joined.map(|joined| joined.because(reason)),
+            None => joined,
+        };
+        (found, considered)
     }
 
     /// The members of the targets that a policy took, as one: of several best ones in the order

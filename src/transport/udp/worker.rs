@@ -7,14 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
 
 use super::WorkerSocket;
 use super::mmsg::Batch;
 use crate::engine::{Clock, Reply, Request, Scratch, Transport};
-use crate::transport::tally::{QueryCounts, Tally};
+use crate::transport::tally::{AnswerTally, QueryCounts, Tally};
 use crate::transport::{Respond, seed};
 
 /// What the UDP workers did since they started.
@@ -82,6 +82,7 @@ struct Counters {
     unsent: AtomicU64,
     panics: AtomicU64,
     queries: Tally,
+    answers: AnswerTally,
     /// How often the thread has come for datagrams.
     rounds: AtomicU64,
 }
@@ -163,6 +164,11 @@ impl Meter {
     pub(in crate::transport) fn queries(&self) -> QueryCounts {
         QueryCounts::sum(Transport::Udp, self.0.iter().map(|counters| &counters.queries))
     }
+
+    /// What the threads answered with steered names.
+    pub(in crate::transport) fn answers(&self) -> impl Iterator<Item = &AnswerTally> {
+        self.0.iter().map(|counters| &counters.answers)
+    }
 }
 
 impl Drop for Workers {
@@ -188,6 +194,10 @@ impl Counters {
 fn count(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Relaxed) + more, Relaxed);
 }
+
+/// Of so many batches one is timed: a batch may be a single query, and reading the clock twice for
+/// each would be felt.
+const TIMED: u32 = 64;
 
 /// Answers until told to stop, whatever happens to a batch; one of `threads` for its address.
 // On its own, for profiles to show, and for `benches/instructions` to count what is in it.
@@ -225,7 +235,7 @@ fn answer<R: Respond>(
     let mut scratch = Scratch::sharing(seed(), threads);
     let mut batch = Batch::new(local);
     let clock = Clock::new();
-    let mut failures = 0;
+    let (mut failures, mut batches) = (0, 0_u32);
     while !stop.load(Relaxed) {
         count(&counters.rounds, 1);
         match batch.receive(socket) {
@@ -241,6 +251,8 @@ fn answer<R: Respond>(
             }
         }
         clock.forget();
+        let began = batches.is_multiple_of(TIMED).then(Instant::now);
+        batches = batches.wrapping_add(1);
         let engine = engine.load();
         let discarded = batch.reply(|datagram, out| {
             let request = Request {
@@ -252,7 +264,9 @@ fn answer<R: Respond>(
             };
             match engine.respond(&request, &mut scratch, out) {
                 Reply::Message(length) => {
-                    counters.queries.count(scratch.noted());
+                    let noted = scratch.noted();
+                    counters.queries.count(noted);
+                    counters.answers.count(noted);
                     Some(length)
                 }
                 // No transfer goes over UDP.
@@ -262,6 +276,9 @@ fn answer<R: Respond>(
         let queued = batch.queued();
         let sent = batch.send(socket);
         count(&counters.answered, sent as u64);
+        if let Some(began) = began {
+            counters.queries.took(began.elapsed(), sent as u64);
+        }
         if discarded > 0 {
             count(&counters.discarded, discarded as u64);
         }
