@@ -11,16 +11,17 @@
 //! Nothing on the way of an answer of one or two records is a call, so the compiler keeps what it
 //! knows in registers: a static name takes half the instructions of a way with seven calls.
 
+use std::net::IpAddr;
+
 use crate::steering::{Answer, Client, Served};
 use crate::wire::copy::copy;
 use crate::wire::edns::{MIN_UDP_SIZE, OPT};
-use crate::wire::header::{self, HEADER};
 use crate::wire::{Rcode, Usual};
 use crate::zone::rrset::{Owner, QUESTION};
 use crate::zone::{Found, Outcome, RecordId, Sight, Zone};
 
 use super::message::udp_size;
-use super::{Engine, Noted, Request, Scratch, Snapshot, Steer};
+use super::{Engine, Noted, Request, Scratch, Settings, Snapshot, Steer};
 
 /// What is known of the name asked for before the full way begins.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,8 +43,25 @@ const OPT_ROOM: usize = 40;
 /// Where records must end, so that there is room for OPT behind them.
 const RECORDS: usize = REPLY - OPT_ROOM;
 
-/// Where the records end, how many are in the answer and in the authority section, and the code.
-type Sections = (usize, u16, u16, Rcode);
+/// What a reply says, when its records stand in it.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    /// Where the records end.
+    end: usize,
+    answers: u16,
+    /// None, or the SOA.
+    authorities: u8,
+    rcode: Rcode,
+    /// For how much of the client's network it holds.
+    scope: u8,
+}
+
+impl Said {
+    #[inline(always)]
+    fn answers(count: u16, end: usize, scope: u8) -> Said {
+        Said { end, answers: count, authorities: 0, rcode: Rcode::NOERROR, scope }
+    }
+}
 
 /// Answers a query if it is a usual one: the reply, so many octets. `None` leaves it to the full way,
 /// with what is `known` then.
@@ -60,114 +78,131 @@ pub(super) fn reply<'e, S: Steer>(
     if settings.limits.are_on() {
         return None;
     }
-    let message = request.message;
-    let query = Usual::parse(message, settings.ecs_enabled)?;
-    let (sections, scope) = match zones.look(query.name, query.qtype) {
+    let query = Usual::parse(request.message, settings.ecs_enabled)?;
+    match zones.look(query.name, query.qtype) {
         Sight::Answer(rrset, _) if rrset.is_plain() => {
-            let end = rrset.write_as_it_is(&mut out[..RECORDS], query.end())?;
-            ((end, rrset.count(), 0, Rcode::NOERROR), 0)
+            let end = rrset.write_as_it_is(&mut out[..RECORDS], query.front.len())?;
+            let said = Said::answers(rrset.count(), end, 0);
+            finish(query, said, settings, &mut scratch.noted, out)
         }
         Sight::Answer(rrset, zone) => {
-            let outcome = Outcome::Answer(rrset);
-            (other(Found { zone, outcome }, query.name, known, out)?, 0)
+            let found = Found { zone, outcome: Outcome::Answer(rrset) };
+            other(found, query, settings, known, scratch, out)
         }
         Sight::Steered(record, zone) => {
-            steered(engine, (record, zone), query, request, known, scratch, out)?
-        }
-        Sight::Other(node) => {
-            let found = zones.look_closer(node, query.name, query.qtype)?;
-            if let Outcome::Steered(record) = found.outcome {
-                let place = (record, found.zone);
-                steered_elsewhere(engine, place, query, request, known, scratch, out)?
-            } else {
-                (other(found, query.name, known, out)?, 0)
+            // Each family on a way of its own, which knows it: IPv4 is half the work.
+            let place = (record, zone);
+            match query.subnet().unwrap_or_else(|| request.client.ip()) {
+                IpAddr::V4(client) => {
+                    steered(engine, place, client.into(), query, known, scratch, out)
+                }
+                client => steered_elsewhere(engine, place, client, query, known, scratch, out),
             }
         }
-    };
-    scratch.noted = Noted { qtype: query.qtype, rcode: sections.3 };
-    finish(message, query, sections, scope, udp_size(settings), out)
+        Sight::Other(node) => {
+            if node.is_none() && !query.has_name() {
+                return None;
+            }
+            let found = zones.look_closer(node, query.name, query.qtype)?;
+            if let Outcome::Steered(record) = found.outcome {
+                let client = query.subnet().unwrap_or_else(|| request.client.ip());
+                let place = (record, found.zone);
+                steered_elsewhere(engine, place, client, query, known, scratch, out)
+            } else {
+                other(found, query, settings, known, scratch, out)
+            }
+        }
+    }
 }
 
 /// Writes what is found less often: RRsets with pointers or company, and negative answers.
 #[inline(never)]
 fn other<'e>(
     found: Found<'e>,
-    name: &[u8],
+    query: Usual<'_>,
+    settings: &Settings,
     known: &mut Known<'e>,
+    scratch: &mut Scratch,
     out: &mut [u8; REPLY],
-) -> Option<Sections> {
-    let out = &mut out[..RECORDS];
-    match found.outcome {
+) -> Option<usize> {
+    let said = match found.outcome {
         Outcome::Answer(rrset) if !rrset.has_additional() => {
-            let apex = apex(name, found.zone);
-            let end = rrset.write(out, end_of(name), Owner::Pointer(QUESTION), apex)?;
-            Some((end, rrset.count(), 0, Rcode::NOERROR))
+            let apex = apex(query.name, found.zone);
+            let place = &mut out[..RECORDS];
+            let end = rrset.write(place, query.front.len(), Owner::Pointer(QUESTION), apex)?;
+            Said::answers(rrset.count(), end, 0)
         }
-        Outcome::NoData => negative(name, found.zone, out, Rcode::NOERROR),
-        Outcome::NxDomain => negative(name, found.zone, out, Rcode::NXDOMAIN),
+        Outcome::NoData => negative(query, found.zone, settings, out, Rcode::NOERROR)?,
+        Outcome::NxDomain => negative(query, found.zone, settings, out, Rcode::NXDOMAIN)?,
         _ => {
             known.found = Some(found);
-            None
+            return None;
         }
-    }
+    };
+    finish(query, said, settings, &mut scratch.noted, out)
 }
 
-/// Writes what steering says, when that is records or that there are none; and the scope.
+/// Writes what steering says.
 #[inline(always)]
 fn steered<'e, S: Steer>(
     engine: &'e Engine<S>,
     (record, zone): (RecordId, Zone<'e>),
+    client: IpAddr,
     query: Usual<'_>,
-    request: &Request<'_>,
     known: &mut Known<'e>,
     scratch: &mut Scratch,
     out: &mut [u8; REPLY],
-) -> Option<(Sections, u8)> {
-    let client = query.subnet(request.message).unwrap_or_else(|| request.client.ip());
-    let spin = &mut scratch.spin;
-    let served = engine.live.serve(record, query.qtype, Client::new(client), spin);
-    let out = &mut out[..RECORDS];
-    let sections = match served {
-        Served { answer: Answer::Records { bytes, count }, panic: None, .. } => {
-            let end = query.end() + bytes.len();
-            // `map` would call its closure: 31 instructions.
-            match out.get_mut(query.end()..end) {
-                Some(place) => {
-                    copy(bytes, place);
-                    Some((end, count, 0, Rcode::NOERROR))
-                }
-                None => None,
-            }
+) -> Option<usize> {
+    let settings = &engine.snapshot.settings;
+    let served = engine.live.serve(record, query.qtype, Client::new(client), &mut scratch.spin);
+    if let Served { answer: Answer::Records { bytes, count }, panic: None, scope, .. } = served {
+        let start = query.front.len();
+        let end = start + bytes.len();
+        if let Some(place) = out[..RECORDS].get_mut(start..end) {
+            copy(bytes, place);
+            let said = Said::answers(count, end, scope);
+            return finish(query, said, settings, &mut scratch.noted, out);
         }
-        Served { answer: Answer::NoData, panic: None, .. } => {
-            negative(query.name, zone, out, Rcode::NOERROR)
-        }
-        _ => None,
-    };
-    if sections.is_none() {
-        known.found = Some(Found { zone, outcome: Outcome::Steered(record) });
-        known.served = Some(served);
     }
-    Some((sections?, served.scope))
+    steered_otherwise((record, zone), served, query, settings, known, scratch, out)
 }
 
-/// The same where a steered record is found less often: at an apex, at a wildcard.
+/// The same where a steered record is found less often, at an apex, at a wildcard; and for clients
+/// of IPv6.
 #[inline(never)]
 fn steered_elsewhere<'e, S: Steer>(
     engine: &'e Engine<S>,
     place: (RecordId, Zone<'e>),
+    client: IpAddr,
     query: Usual<'_>,
-    request: &Request<'_>,
     known: &mut Known<'e>,
     scratch: &mut Scratch,
     out: &mut [u8; REPLY],
-) -> Option<(Sections, u8)> {
-    steered(engine, place, query, request, known, scratch, out)
+) -> Option<usize> {
+    steered(engine, place, client, query, known, scratch, out)
 }
 
-/// Where the question for a name ends.
-fn end_of(name: &[u8]) -> usize {
-    HEADER + name.len() + 4
+/// Writes what steering says less often: that there are no records. The rest is left to the full
+/// way.
+#[inline(never)]
+fn steered_otherwise<'e>(
+    (record, zone): (RecordId, Zone<'e>),
+    served: Served<'e>,
+    query: Usual<'_>,
+    settings: &Settings,
+    known: &mut Known<'e>,
+    scratch: &mut Scratch,
+    out: &mut [u8; REPLY],
+) -> Option<usize> {
+    if let Served { answer: Answer::NoData, panic: None, scope, .. } = served
+        && let Some(said) = negative(query, zone, settings, out, Rcode::NOERROR)
+    {
+        let said = Said { scope, ..said };
+        return finish(query, said, settings, &mut scratch.noted, out);
+    }
+    known.found = Some(Found { zone, outcome: Outcome::Steered(record) });
+    known.served = Some(served);
+    None
 }
 
 /// A pointer to the apex of the zone, which the name asked for is in.
@@ -176,58 +211,59 @@ fn apex(name: &[u8], zone: Zone<'_>) -> u16 {
 }
 
 /// Writes the SOA of a negative answer (RFC 2308 section 3).
-#[inline(never)]
-fn negative(name: &[u8], zone: Zone<'_>, out: &mut [u8], rcode: Rcode) -> Option<Sections> {
+fn negative(
+    query: Usual<'_>,
+    zone: Zone<'_>,
+    settings: &Settings,
+    out: &mut [u8; REPLY],
+    rcode: Rcode,
+) -> Option<Said> {
     // `_explain` may ask for something else than the name itself.
-    if name.starts_with(b"\x08_") {
+    if settings.insight.is_some() && query.name.starts_with(b"\x08_") {
         return None;
     }
-    let apex = apex(name, zone);
-    let end = zone.negative().write(out, end_of(name), Owner::Pointer(apex), apex)?;
-    Some((end, 0, 1, rcode))
+    let apex = apex(query.name, zone);
+    let (out, start) = (&mut out[..RECORDS], query.front.len());
+    let end = zone.negative().write(out, start, Owner::Pointer(apex), apex)?;
+    Some(Said { end, answers: 0, authorities: 1, rcode, scope: 0 })
 }
 
 /// Puts the header and the question in front of the records, and the OPT record behind them; says
 /// where the reply ends.
 #[inline(always)]
 fn finish(
-    message: &[u8],
     query: Usual<'_>,
-    (end, answers, authorities, rcode): Sections,
-    scope: u8,
-    udp_size: u16,
+    said: Said,
+    settings: &Settings,
+    noted: &mut Noted,
     out: &mut [u8; REPLY],
 ) -> Option<usize> {
-    copy(message.get(..query.end())?, out.get_mut(..query.end())?);
-    let flags = u16::from_be_bytes([message[2], message[3]]);
-    let flags = header::QR | header::AA | (flags & header::RD) | rcode.0;
-    let [f0, f1] = flags.to_be_bytes();
-    let ([a0, a1], [n0, n1]) = (answers.to_be_bytes(), authorities.to_be_bytes());
-    // ID, QDCOUNT and ARCOUNT are those of the query.
-    out[2..4].copy_from_slice(&[f0, f1]);
-    out[6..10].copy_from_slice(&[a0, a1, n0, n1]);
-    let len = query.opt_len();
-    if len == 0 {
-        return Some(end);
+    *noted = Noted { qtype: query.qtype, rcode: said.rcode };
+    // The count of additional records is that of the query, too.
+    copy(query.front, out.get_mut(..query.front.len())?);
+    *out.first_chunk_mut()? = query.reply_start(said.answers, said.rcode);
+    if said.authorities != 0 {
+        out[9] = said.authorities;
     }
-    // The OPT record is that of the query, from its end: it has the same length, and its last
-    // octets are the client's address.
-    let opt = message.get(query.end()..)?;
-    let place: &mut [u8; OPT_ROOM] = out.get_mut(end..)?.first_chunk_mut()?;
-    if query.has_subnet() {
+    let Some((opt, options)) = query.opt.split_first_chunk::<OPT>() else {
+        return Some(said.end);
+    };
+    // The OPT record is that of the query: it has the same length, and its last octets are the
+    // client's address.
+    let place: &mut [u8; OPT_ROOM] = out.get_mut(said.end..)?.first_chunk_mut()?;
+    if !options.is_empty() {
         // Of an option of 9 to 24 octets behind a record of 11, the last 16 and the first 8 are all.
-        *place.get_mut(..len)?.last_chunk_mut::<16>()? = *opt.last_chunk()?;
+        *place.get_mut(..query.opt.len())?.last_chunk_mut::<16>()? = *query.opt.last_chunk()?;
         let option = place[OPT..].first_chunk_mut::<8>()?;
-        *option = *opt.get(OPT..)?.first_chunk()?;
-        option[7] = scope;
+        *option = *options.first_chunk()?;
+        option[7] = said.scope;
     }
-    let [s0, s1] = udp_size.to_be_bytes();
-    let options = (len - OPT) as u8; // at most 24
-    // No extended code, version 0, and of the flags only DO.
-    let (front, rest) = place.split_first_chunk_mut::<8>()?;
-    *front = [0, 0, 41, s0, s1, 0, 0, *opt.get(7)? & 0x80];
-    *rest.first_chunk_mut()? = [0, 0, options];
-    Some(end + len)
+    // The root, OPT, our size, no extended code, version 0; of the flags only DO, and the length.
+    let start = 0x0000_2900_0000_0000 | u64::from(udp_size(settings)) << 24;
+    *place.first_chunk_mut()? = start.to_be_bytes();
+    let rest = u32::from_be_bytes(*opt.last_chunk()?) & 0x8000_ffff;
+    *place[OPT - 4..].first_chunk_mut()? = rest.to_be_bytes();
+    Some(said.end + query.opt.len())
 }
 
 #[cfg(test)]
@@ -238,7 +274,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::{Clock, Reply, Settings, Transport};
+    use crate::engine::{Clock, Reply, Transport};
     use crate::steering::{Panic, Spin};
     use crate::wire::{Name, Type};
     use crate::zone::{Steered, ZoneSource, Zones, master};

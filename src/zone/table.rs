@@ -53,18 +53,26 @@ impl Table {
     /// the last sixteen overlap those before, which loses nothing. All octets count as if they had
     /// the bit that tells cases apart, so a name is hashed where it stands: thirty instructions for
     /// 23 octets. Lowering it first and then foldhash, a call, came to over a hundred.
-    #[inline(always)]
+    #[inline]
     pub(super) fn hash(&self, name: &[u8]) -> u64 {
-        let [mut state, key] = self.keys;
-        let (Some(first), Some(last)) = (name.first_chunk::<16>(), name.last_chunk::<16>()) else {
+        let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) else {
             return self.hash_short(name);
         };
-        state = fold(state ^ word(first, 0), key ^ word(first, 8));
-        if name.len() > 32 {
-            for chunk in name[16..].as_chunks::<16>().0 {
-                state = fold(state ^ word(chunk, 0), key ^ word(chunk, 8));
-            }
+        if name.len() <= 32 {
+            return self.hash_ends(first, last);
         }
+        let [mut state, key] = self.keys;
+        for chunk in name.as_chunks::<16>().0 {
+            state = fold(state ^ word(chunk, 0), key ^ word(chunk, 8));
+        }
+        fold(state ^ word(last, 0), key ^ word(last, 8))
+    }
+
+    /// The same for a name of 16 to 32 octets, which are its first and its last 16.
+    #[inline(always)]
+    pub(super) fn hash_ends(&self, first: &[u8; 16], last: &[u8; 16]) -> u64 {
+        let [state, key] = self.keys;
+        let state = fold(state ^ word(first, 0), key ^ word(first, 8));
         fold(state ^ word(last, 0), key ^ word(last, 8))
     }
 
@@ -88,8 +96,11 @@ impl Table {
         loop {
             // A quarter of the slots is empty, so the walk ends.
             let slot = self.slots[at & mask];
-            if slot.node == NONE || (slot.tag == hash as u32 && is_it(slot.node)) {
+            if slot.tag == hash as u32 && (slot.node == NONE || is_it(slot.node)) {
                 return slot.node;
+            }
+            if slot.node == NONE {
+                return NONE;
             }
             at += 1;
         }

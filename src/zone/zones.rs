@@ -245,14 +245,36 @@ impl Zones {
     }
 
     /// The node of a name in wire form, in any case.
-    // On its own, so that what it needs is in registers and what its callers need stays there.
+    // On its own, so that what it needs is in registers and what its callers need stays there. And
+    // without a call that it comes back from, so that it has none to save: names as most are, of 16
+    // to 32 octets and in lower case, take half of what others take.
     #[inline(never)]
     pub(super) fn node_at(&self, name: &[u8]) -> Option<&Node> {
-        let is_it = |node: u32| is_in_any_case(name, self.name_of(&self.nodes[node as usize]));
-        match self.table.find(self.table.hash(name), is_it) {
-            NONE => None,
-            node => Some(&self.nodes[node as usize]),
+        let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) else {
+            return self.node_in_any_case(name);
+        };
+        if name.len() > 32 {
+            return self.node_in_any_case(name);
         }
+        let alike = self.table.find(self.table.hash_ends(first, last), |_| true);
+        let node = self.nodes.get(alike as usize)?;
+        let at = node.name_at as usize;
+        match self.names.get(at..at + usize::from(node.name_len)) {
+            Some(known)
+                if known.len() == name.len()
+                    && known.first_chunk() == Some(first)
+                    && known.last_chunk() == Some(last) =>
+            {
+                Some(node)
+            }
+            _ => self.node_in_any_case(name),
+        }
+    }
+
+    #[inline(never)]
+    fn node_in_any_case(&self, name: &[u8]) -> Option<&Node> {
+        let is_it = |node: u32| is_in_any_case(name, self.name_of(&self.nodes[node as usize]));
+        self.nodes.get(self.table.find(self.table.hash(name), is_it) as usize)
     }
 
     /// A number for a name, the same each time these tables are asked; other names have others,
