@@ -11,7 +11,7 @@
 //! Nothing on the way of an answer of one or two records is a call, so the compiler keeps what it
 //! knows in registers: a static name takes half the instructions of a way with seven calls.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::steering::{Answer, Client, Served};
 use crate::wire::copy::copy;
@@ -21,7 +21,7 @@ use crate::zone::rrset::{Owner, QUESTION};
 use crate::zone::{Found, Outcome, RecordId, Sight, Zone};
 
 use super::message::udp_size;
-use super::{Engine, Noted, Request, Scratch, Settings, Snapshot, Steer};
+use super::{Engine, Noted, Reply, Request, Scratch, Settings, Snapshot, Steer};
 
 /// What is known of the name asked for before the full way begins.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,146 +63,181 @@ impl Said {
     }
 }
 
-/// Answers a query if it is a usual one: the reply, so many octets. `None` leaves it to the full way,
-/// with what is `known` then.
+/// Answers a query if it is a usual one; leaves it to the full way if not.
 #[inline(always)]
-pub(super) fn reply<'e, S: Steer>(
-    engine: &'e Engine<S>,
+pub(super) fn reply<S: Steer>(
+    engine: &Engine<S>,
     request: &Request<'_>,
-    known: &mut Known<'e>,
     scratch: &mut Scratch,
     out: &mut [u8],
-) -> Option<usize> {
+) -> Reply {
     let Snapshot { zones, settings, .. } = &*engine.snapshot;
-    let out = out.first_chunk_mut::<REPLY>()?;
-    if settings.limits.are_on() {
-        return None;
+    'usual: {
+        if settings.limits.are_on() {
+            break 'usual;
+        }
+        let Some(query) = Usual::parse(request.message, settings.ecs_enabled) else {
+            break 'usual;
+        };
+        match zones.look(query.name(), query.qtype) {
+            Sight::Answer(rrset, _) if rrset.is_plain() => {
+                let Some(room) = out.first_chunk_mut::<REPLY>() else { break 'usual };
+                let Some(end) = rrset.write_as_it_is(&mut room[..RECORDS], query.front.len())
+                else {
+                    break 'usual;
+                };
+                let said = Said::answers(rrset.count(), end, 0);
+                let length = finish(query, said, settings, &mut scratch.noted, room);
+                let Some(length) = length else { break 'usual };
+                return Reply::Message(length);
+            }
+            // IPv4 on a way that knows it, which is half the work.
+            Sight::Steered(record, zone) => {
+                return match client_v4(&query, request) {
+                    Some(client) => {
+                        let place = (record, zone);
+                        steered(engine, place, client.into(), query, request, scratch, out)
+                    }
+                    None => {
+                        steered_elsewhere(engine, (record, zone), (query, request), scratch, out)
+                    }
+                };
+            }
+            sight => return seldom(engine, sight, (query, request), scratch, out),
+        }
     }
-    let query = Usual::parse(request.message, settings.ecs_enabled)?;
-    match zones.look(query.name, query.qtype) {
-        Sight::Answer(rrset, _) if rrset.is_plain() => {
-            let end = rrset.write_as_it_is(&mut out[..RECORDS], query.front.len())?;
-            let said = Said::answers(rrset.count(), end, 0);
-            finish(query, said, settings, &mut scratch.noted, out)
-        }
-        Sight::Answer(rrset, zone) => {
-            let found = Found { zone, outcome: Outcome::Answer(rrset) };
-            other(found, query, settings, known, scratch, out)
-        }
-        Sight::Steered(record, zone) => {
-            // Each family on a way of its own, which knows it: IPv4 is half the work.
-            let place = (record, zone);
-            match query.subnet().unwrap_or_else(|| request.client.ip()) {
-                IpAddr::V4(client) => {
-                    steered(engine, place, client.into(), query, known, scratch, out)
-                }
-                client => steered_elsewhere(engine, place, client, query, known, scratch, out),
-            }
-        }
-        Sight::Other(node) => {
-            if node.is_none() && !query.has_name() {
-                return None;
-            }
-            let found = zones.look_closer(node, query.name, query.qtype)?;
-            if let Outcome::Steered(record) = found.outcome {
-                let client = query.subnet().unwrap_or_else(|| request.client.ip());
-                let place = (record, found.zone);
-                steered_elsewhere(engine, place, client, query, known, scratch, out)
-            } else {
-                other(found, query, settings, known, scratch, out)
-            }
-        }
+    engine.respond_in_full(request, Known::default(), scratch, out)
+}
+
+/// The address that steering goes by, if it is one of IPv4.
+#[inline(always)]
+fn client_v4(query: &Usual<'_>, request: &Request<'_>) -> Option<Ipv4Addr> {
+    match request.client.ip() {
+        _ if query.has_subnet() => query.subnet_v4(),
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
     }
 }
 
-/// Writes what is found less often: RRsets with pointers or company, and negative answers.
+/// A query, and the request that it was read from, for what is not inlined. Together, because a query
+/// alone would be written to memory as soon as it is read, for those too that need it in registers.
+type Asked<'a> = (Usual<'a>, &'a Request<'a>);
+
+/// Answers with what is found less often: RRsets with pointers or company, and negative answers.
 #[inline(never)]
-fn other<'e>(
-    found: Found<'e>,
+fn seldom<S: Steer>(
+    engine: &Engine<S>,
+    sight: Sight<'_>,
+    (query, request): Asked<'_>,
+    scratch: &mut Scratch,
+    out: &mut [u8],
+) -> Reply {
+    let Snapshot { zones, settings, .. } = &*engine.snapshot;
+    if matches!(sight, Sight::Other(None)) && !query.has_name() {
+        return engine.respond_in_full(request, Known::default(), scratch, out);
+    }
+    let found = match sight {
+        Sight::Answer(rrset, zone) => Some(Found { zone, outcome: Outcome::Answer(rrset) }),
+        Sight::Steered(record, zone) => Some(Found { zone, outcome: Outcome::Steered(record) }),
+        Sight::Other(node) => zones.look_closer(node, query.name(), query.qtype),
+    };
+    if let Some(Found { zone, outcome: Outcome::Steered(record) }) = found {
+        return steered_elsewhere(engine, (record, zone), (query, request), scratch, out);
+    }
+    if let Some(found) = found
+        && let Some(room) = out.first_chunk_mut()
+        && let Some(said) = say(found, query, settings, room)
+        && let Some(length) = finish(query, said, settings, &mut scratch.noted, room)
+    {
+        return Reply::Message(length);
+    }
+    engine.respond_in_full(request, Known { found, served: None }, scratch, out)
+}
+
+/// Writes what was found, if that is one RRset or none.
+fn say(
+    found: Found<'_>,
     query: Usual<'_>,
     settings: &Settings,
-    known: &mut Known<'e>,
-    scratch: &mut Scratch,
     out: &mut [u8; REPLY],
-) -> Option<usize> {
-    let said = match found.outcome {
+) -> Option<Said> {
+    match found.outcome {
         Outcome::Answer(rrset) if !rrset.has_additional() => {
-            let apex = apex(query.name, found.zone);
+            let apex = apex(query.name(), found.zone);
             let place = &mut out[..RECORDS];
             let end = rrset.write(place, query.front.len(), Owner::Pointer(QUESTION), apex)?;
-            Said::answers(rrset.count(), end, 0)
+            Some(Said::answers(rrset.count(), end, 0))
         }
-        Outcome::NoData => negative(query, found.zone, settings, out, Rcode::NOERROR)?,
-        Outcome::NxDomain => negative(query, found.zone, settings, out, Rcode::NXDOMAIN)?,
-        _ => {
-            known.found = Some(found);
-            return None;
-        }
-    };
-    finish(query, said, settings, &mut scratch.noted, out)
+        Outcome::NoData => negative(query, found.zone, settings, out, Rcode::NOERROR),
+        Outcome::NxDomain => negative(query, found.zone, settings, out, Rcode::NXDOMAIN),
+        _ => None,
+    }
 }
 
-/// Writes what steering says.
+/// Answers with what steering says.
 #[inline(always)]
-fn steered<'e, S: Steer>(
-    engine: &'e Engine<S>,
-    (record, zone): (RecordId, Zone<'e>),
+fn steered<S: Steer>(
+    engine: &Engine<S>,
+    (record, zone): (RecordId, Zone<'_>),
     client: IpAddr,
     query: Usual<'_>,
-    known: &mut Known<'e>,
+    request: &Request<'_>,
     scratch: &mut Scratch,
-    out: &mut [u8; REPLY],
-) -> Option<usize> {
-    let settings = &engine.snapshot.settings;
+    out: &mut [u8],
+) -> Reply {
     let served = engine.live.serve(record, query.qtype, Client::new(client), &mut scratch.spin);
-    if let Served { answer: Answer::Records { bytes, count }, panic: None, scope, .. } = served {
-        let start = query.front.len();
-        let end = start + bytes.len();
-        if let Some(place) = out[..RECORDS].get_mut(start..end) {
+    if let Served { answer: Answer::Records { bytes, count }, panic: None, scope, .. } = served
+        && let Some(room) = out.first_chunk_mut::<REPLY>()
+    {
+        let end = query.front.len() + bytes.len();
+        if let Some(place) = room[..RECORDS].get_mut(query.front.len()..end) {
             copy(bytes, place);
-            let said = Said::answers(count, end, scope);
-            return finish(query, said, settings, &mut scratch.noted, out);
+            let (said, settings) = (Said::answers(count, end, scope), &engine.snapshot.settings);
+            if let Some(length) = finish(query, said, settings, &mut scratch.noted, room) {
+                return Reply::Message(length);
+            }
         }
     }
-    steered_otherwise((record, zone), served, query, settings, known, scratch, out)
+    let found = Found { zone, outcome: Outcome::Steered(record) };
+    let known = Known { found: Some(found), served: Some(served) };
+    steered_otherwise(engine, known, (query, request), scratch, out)
 }
 
 /// The same where a steered record is found less often, at an apex, at a wildcard; and for clients
 /// of IPv6.
 #[inline(never)]
-fn steered_elsewhere<'e, S: Steer>(
-    engine: &'e Engine<S>,
-    place: (RecordId, Zone<'e>),
-    client: IpAddr,
-    query: Usual<'_>,
-    known: &mut Known<'e>,
+fn steered_elsewhere<S: Steer>(
+    engine: &Engine<S>,
+    place: (RecordId, Zone<'_>),
+    (query, request): Asked<'_>,
     scratch: &mut Scratch,
-    out: &mut [u8; REPLY],
-) -> Option<usize> {
-    steered(engine, place, client, query, known, scratch, out)
+    out: &mut [u8],
+) -> Reply {
+    let client = query.subnet().unwrap_or_else(|| request.client.ip());
+    steered(engine, place, client, query, request, scratch, out)
 }
 
-/// Writes what steering says less often: that there are no records. The rest is left to the full
-/// way.
+/// Answers with what steering says less often: that there are no records. The rest is left to the
+/// full way, which must not ask again.
 #[inline(never)]
-fn steered_otherwise<'e>(
-    (record, zone): (RecordId, Zone<'e>),
-    served: Served<'e>,
-    query: Usual<'_>,
-    settings: &Settings,
-    known: &mut Known<'e>,
+fn steered_otherwise<S: Steer>(
+    engine: &Engine<S>,
+    known: Known<'_>,
+    (query, request): Asked<'_>,
     scratch: &mut Scratch,
-    out: &mut [u8; REPLY],
-) -> Option<usize> {
-    if let Served { answer: Answer::NoData, panic: None, scope, .. } = served
-        && let Some(said) = negative(query, zone, settings, out, Rcode::NOERROR)
+    out: &mut [u8],
+) -> Reply {
+    let settings = &engine.snapshot.settings;
+    if let Known { found: Some(found), served: Some(served) } = known
+        && let Served { answer: Answer::NoData, panic: None, scope, .. } = served
+        && let Some(room) = out.first_chunk_mut()
+        && let Some(said) = negative(query, found.zone, settings, room, Rcode::NOERROR)
+        && let Some(length) =
+            finish(query, Said { scope, ..said }, settings, &mut scratch.noted, room)
     {
-        let said = Said { scope, ..said };
-        return finish(query, said, settings, &mut scratch.noted, out);
+        return Reply::Message(length);
     }
-    known.found = Some(Found { zone, outcome: Outcome::Steered(record) });
-    known.served = Some(served);
-    None
+    engine.respond_in_full(request, known, scratch, out)
 }
 
 /// A pointer to the apex of the zone, which the name asked for is in.
@@ -219,10 +254,10 @@ fn negative(
     rcode: Rcode,
 ) -> Option<Said> {
     // `_explain` may ask for something else than the name itself.
-    if settings.insight.is_some() && query.name.starts_with(b"\x08_") {
+    if settings.insight.is_some() && query.name().starts_with(b"\x08_") {
         return None;
     }
-    let apex = apex(query.name, zone);
+    let apex = apex(query.name(), zone);
     let (out, start) = (&mut out[..RECORDS], query.front.len());
     let end = zone.negative().write(out, start, Owner::Pointer(apex), apex)?;
     Some(Said { end, answers: 0, authorities: 1, rcode, scope: 0 })
@@ -241,7 +276,7 @@ fn finish(
     *noted = Noted { qtype: query.qtype, rcode: said.rcode };
     // The count of additional records is that of the query, too.
     copy(query.front, out.get_mut(..query.front.len())?);
-    *out.first_chunk_mut()? = query.reply_start(said.answers, said.rcode);
+    *out.first_chunk_mut()? = query.reply_start(said.answers, said.rcode)?;
     if said.authorities != 0 {
         out[9] = said.authorities;
     }
@@ -274,7 +309,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::{Clock, Reply, Transport};
+    use crate::engine::{Clock, Transport};
     use crate::steering::{Panic, Spin};
     use crate::wire::{Name, Type};
     use crate::zone::{Steered, ZoneSource, Zones, master};
@@ -386,11 +421,15 @@ a.b.c  A   192.0.2.3
             };
             let (mut scratch, mut out, mut full) =
                 (Scratch::new(1), vec![0xaa; room], vec![0xaa; room]);
-            let known = &mut Known::default();
-            if let Some(len) = reply(&engine, &request, known, &mut scratch, &mut out) {
-                let in_full = engine.respond_in_full(&request, Known::default(), &mut scratch, &mut full);
-                prop_assert!(matches!(in_full, Reply::Message(other) if other == len));
-                prop_assert_eq!(&out[..len], &full[..len]);
+            let reply = engine.respond(&request, &mut scratch, &mut out);
+            let in_full = engine.respond_in_full(&request, Known::default(), &mut scratch, &mut full);
+            match (reply, in_full) {
+                (Reply::Message(len), Reply::Message(other)) => {
+                    prop_assert_eq!(&out[..len], &full[..other]);
+                }
+                (reply, in_full) => {
+                    prop_assert!(matches!((reply, in_full), (Reply::Drop, Reply::Drop)));
+                }
             }
         }
     }
@@ -416,8 +455,10 @@ a.b.c  A   192.0.2.3
                 clock: &Clock::new(),
             };
             let (mut scratch, mut out) = (Scratch::new(1), [0; 1232]);
-            let replied = reply(&engine, &request, &mut Known::default(), &mut scratch, &mut out);
-            assert!(replied.is_some(), "{owner} {qtype}");
+            let replied = engine.respond(&request, &mut scratch, &mut out);
+            assert!(matches!(replied, Reply::Message(_)), "{owner} {qtype}");
+            // The full way reads the name.
+            assert_eq!(scratch.name.as_wire(), b"\0", "{owner} {qtype}");
         }
     }
 }

@@ -238,7 +238,7 @@ impl<A: Indexed> Family<A> {
         (self.ranges[index].first, next.unwrap_or(A::MAX))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, address: A) -> Place {
         let leading = address.leading(self.shift);
         // The last range that starts before the addresses of this leading value, and the last that
@@ -254,14 +254,14 @@ impl<A: Indexed> Family<A> {
         low + self.ranges[low..=last].partition_point(|range| range.first <= address) - 1
     }
 
-    #[inline]
+    #[inline(always)]
     fn scope(&self, address: A, place: Place) -> u8 {
         let index = place.range as usize;
         let next = self.ranges.get(index + 1).map(|next| next.first);
         address.widest(self.ranges[index].first, next)
     }
 
-    #[inline]
+    #[inline(always)]
     fn group_scope(&self, unions: &Unions<A>, address: A, place: Place) -> u8 {
         match unions {
             Unions::Ranges => self.scope(address, place),

@@ -7,25 +7,27 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::edns::{OPT, VERSION};
-use super::header::{self, HEADER};
+use super::header::HEADER;
 use super::name::MAX_NAME;
 use super::{Class, Rcode, Type, subnet};
 
 /// A usual query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usual<'m> {
-    /// What stands where the name asked for does, in any case. Whoever finds that it is a name that
-    /// he knows need not ask [`Usual::has_name`].
-    pub name: &'m [u8],
     /// The type asked for: not one of those that ask for more than RRsets.
     pub qtype: Type,
     /// The header and the question.
     pub front: &'m [u8],
-    /// The OPT record behind the question; empty without one.
+    /// The OPT record behind them; empty without one.
     pub opt: &'m [u8],
-    /// The first half of the header: ID, flags, and the counts of questions and answers.
-    start: u64,
 }
+
+/// Of the first half of a header what is always so in a query of opcode QUERY with one question.
+const START: u64 = u64::from_le_bytes([0, 0, 0, 0, 0, 1, 0, 0]);
+const START_MASK: u64 = u64::from_le_bytes([0, 0, 0xf8, 0, 0xff, 0xff, 0xff, 0xff]);
+
+/// The other half, the counts of authority and additional records, when there is but one of these.
+const ONE_MORE: u32 = u32::from_le_bytes([0, 0, 0, 1]);
 
 impl<'m> Usual<'m> {
     /// Reads a message; `None` when it is not a usual query. A client's subnet makes it unusual
@@ -38,92 +40,114 @@ impl<'m> Usual<'m> {
     pub fn parse(message: &'m [u8], want_subnet: bool) -> Option<Usual<'m>> {
         let (header, _) = message.split_first_chunk::<HEADER>()?;
         let (start, counts) = header.split_first_chunk::<8>()?;
-        let (start, counts) =
-            (u64::from_be_bytes(*start), u32::from_be_bytes(*counts.first_chunk()?));
-        // A query of opcode QUERY with one question and nothing else but one record, at most.
-        if start & 0x0000_f800_ffff_ffff != 0x0000_0000_0001_0000 || counts > 1 {
+        let start = u64::from_le_bytes(*start);
+        if start & START_MASK != START {
             return None;
         }
-        let (front, opt) = match counts {
-            0 => (message, &[][..]),
-            _ => split_opt(message, want_subnet)?,
+        let end = match u32::from_le_bytes(*counts.first_chunk()?) {
+            0 => message.len(),
+            ONE_MORE => opt_start(message, want_subnet)?,
+            _ => return None,
         };
-        let (name, &[t0, t1, c0, c1]) = front.split_last_chunk()?;
-        let name = name.get(HEADER..)?;
+        let (front, opt) = message.split_at_checked(end)?;
+        let (_, &[t0, t1, c0, c1]) = front.get(HEADER..)?.split_last_chunk()?;
         let qtype = Type(u16::from_be_bytes([t0, t1]));
         if Class(u16::from_be_bytes([c0, c1])) != Class::IN || !is_usual(qtype) {
             return None;
         }
-        Some(Usual { name, qtype, front, opt, start })
+        Some(Usual { qtype, front, opt })
+    }
+
+    /// What stands where the name asked for does, in any case. Whoever finds that it is a name that
+    /// he knows need not ask [`Usual::has_name`].
+    #[inline(always)]
+    pub fn name(&self) -> &'m [u8] {
+        self.front.get(HEADER..self.front.len() - 4).unwrap_or(&[])
     }
 
     /// Whether what stands where the name does is one name, and not compressed.
+    #[inline(always)]
     pub fn has_name(&self) -> bool {
-        name_len(self.name) == Some(self.name.len())
+        name_len(self.name()) == Some(self.name().len())
+    }
+
+    /// Whether a client's subnet came; its length is not 0.
+    #[inline(always)]
+    pub fn has_subnet(&self) -> bool {
+        self.opt.len() > OPT
+    }
+
+    /// The client's subnet, when it came and is one of IPv4.
+    #[inline(always)]
+    pub fn subnet_v4(&self) -> Option<Ipv4Addr> {
+        let (&[_, _, _, _, _, 1, _, _], octets) = self.opt.get(OPT..)?.split_first_chunk()? else {
+            return None;
+        };
+        // What stands in front of the address is shifted out of the number.
+        let bits = u32::from_be_bytes(*self.opt.last_chunk()?);
+        Some(Ipv4Addr::from_bits(bits.checked_shl(8 * (4 - octets.len()) as u32)?))
     }
 
     /// The client's subnet, when it came.
-    #[inline(always)]
     pub fn subnet(&self) -> Option<IpAddr> {
-        let (&[_, _, _, _, _, family, _, _], octets) = self.opt.get(OPT..)?.split_first_chunk()?;
-        // What stands in front of the address is shifted out of the numbers.
-        let missing = |of: usize| 8 * (of - octets.len()) as u32;
-        Some(match family {
-            1 => {
-                let bits = u32::from_be_bytes(*self.opt.last_chunk()?);
-                Ipv4Addr::from_bits(bits.checked_shl(missing(4))?).into()
-            }
-            _ => {
-                let bits = u128::from_be_bytes(*self.opt.last_chunk()?);
-                Ipv6Addr::from_bits(bits.checked_shl(missing(16))?).into()
-            }
-        })
+        if let Some(subnet) = self.subnet_v4() {
+            return Some(subnet.into());
+        }
+        let (_, octets) = self.opt.get(OPT..)?.split_first_chunk::<8>()?;
+        let bits = u128::from_be_bytes(*self.opt.last_chunk()?);
+        Some(Ipv6Addr::from_bits(bits.checked_shl(8 * (16 - octets.len()) as u32)?).into())
     }
 
     /// The first half of a reply's header, from authority and with so many answers; the other half
     /// is that of the query but for the count of authority records.
     #[inline(always)]
-    pub fn reply_start(&self, answers: u16, rcode: Rcode) -> [u8; 8] {
-        let kept = self.start & (0xffff_0000_ffff_0000 | u64::from(header::RD) << 32);
-        let flags = u64::from(header::QR | header::AA | rcode.0);
-        (kept | flags << 32 | u64::from(answers)).to_be_bytes()
+    pub fn reply_start(&self, answers: u16, rcode: Rcode) -> Option<[u8; 8]> {
+        const KEPT: u64 = u64::from_le_bytes([0xff, 0xff, 0x01, 0, 0xff, 0xff, 0, 0]);
+        const FLAGS: u64 = u64::from_le_bytes([0, 0, 0x84, 0, 0, 0, 0, 0]); // QR and AA
+        let kept = u64::from_le_bytes(*self.front.first_chunk()?) & KEPT;
+        let (answers, rcode) = (answers.swap_bytes(), rcode.0 as u8 & 0x0f);
+        let said = FLAGS | u64::from(answers) << 48 | u64::from(rcode) << 24;
+        Some((kept | said).to_le_bytes())
     }
 }
 
 /// A client's subnet as nearly all resolvers send it, /24 of IPv4 and /56 of IPv6 (RFC 7871 section
 /// 11.1): code, length, family, source and scope.
-const SUBNET_24: u64 = 0x0008_0007_0001_1800;
-const SUBNET_56: u64 = 0x0008_000b_0002_3800;
+const SUBNET_24: u64 = u64::from_le_bytes([0, 8, 0, 7, 0, 1, 24, 0]);
+const SUBNET_56: u64 = u64::from_le_bytes([0, 8, 0, 11, 0, 2, 56, 0]);
 
 /// Octets of an OPT record with each of them.
 const OPT_24: usize = OPT + 8 + 3;
 const OPT_56: usize = OPT + 8 + 7;
 
-/// Splits a message with one record behind the question in front of that, if it is an OPT record
-/// that may be in a usual query.
+/// Where the record behind the question starts, if it is an OPT record that may be in a usual query.
 #[inline(always)]
-fn split_opt(message: &[u8], want_subnet: bool) -> Option<(&[u8], &[u8])> {
-    if let Some((front, opt)) = message.split_last_chunk::<OPT>()
-        && is_opt(opt, 0)
-    {
-        return Some((front, opt));
+fn opt_start(message: &[u8], want_subnet: bool) -> Option<usize> {
+    if ends_in_opt::<OPT>(message, 0) {
+        return Some(message.len() - OPT);
     }
     if !want_subnet {
         return None;
     }
-    if let Some((front, opt)) = message.split_last_chunk::<OPT_24>()
-        && is_opt(opt.first_chunk()?, OPT_24 - OPT)
-        && u64::from_be_bytes(*opt[OPT..].first_chunk()?) == SUBNET_24
-    {
-        return Some((front, opt));
+    if ends_in_opt::<OPT_24>(message, SUBNET_24) {
+        return Some(message.len() - OPT_24);
     }
-    if let Some((front, opt)) = message.split_last_chunk::<OPT_56>()
-        && is_opt(opt.first_chunk()?, OPT_56 - OPT)
-        && u64::from_be_bytes(*opt[OPT..].first_chunk()?) == SUBNET_56
-    {
-        return Some((front, opt));
+    if ends_in_opt::<OPT_56>(message, SUBNET_56) {
+        return Some(message.len() - OPT_56);
     }
-    message.split_at_checked(opt_start(message)?)
+    opt_start_of_any(message)
+}
+
+/// Whether the last `N` octets are an OPT record, with an option that begins so if there is one.
+#[inline(always)]
+fn ends_in_opt<const N: usize>(message: &[u8], option: u64) -> bool {
+    let Some(record) = message.last_chunk::<N>() else { return false };
+    let Some((opt, options)) = record.split_first_chunk() else { return false };
+    let begins = |option: u64| match options.first_chunk() {
+        Some(octets) => u64::from_le_bytes(*octets) == option,
+        None => true,
+    };
+    is_opt(opt, N - OPT) && begins(option)
 }
 
 /// Whether a record begins as OPT of the root, version 0, and has so many octets of options.
@@ -133,14 +157,15 @@ fn is_opt(record: &[u8; OPT], options: usize) -> bool {
         return false;
     };
     // The root, OPT, and version 0, all in one comparison.
-    u64::from_be_bytes(*front) & 0xffff_ff00_0000_ff00
-        == 0x0000_2900_0000_0000 | u64::from(VERSION) << 8
+    const MASK: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0, 0, 0, 0xff, 0]);
+    const FRONT: u64 = u64::from_le_bytes([0, 0, 41, 0, 0, 0, VERSION, 0]);
+    u64::from_le_bytes(*front) & MASK == FRONT
         && usize::from(u16::from_be_bytes(*length)) == options
 }
 
-/// The same for a subnet of any length: where the OPT record starts, behind the question.
+/// The same for a subnet of any length: found behind the name.
 #[inline(never)]
-fn opt_start(message: &[u8]) -> Option<usize> {
+fn opt_start_of_any(message: &[u8]) -> Option<usize> {
     let start = HEADER + name_len(message.get(HEADER..)?)? + 4;
     let (opt, options) = message.get(start..)?.split_first_chunk()?;
     (is_opt(opt, options.len()) && is_lone_subnet(options)).then_some(start)
@@ -245,7 +270,7 @@ mod tests {
             let mut name = LowerName::new();
             if let Some(usual) = Usual::parse(&message, true).filter(Usual::has_name) {
                 let query = Query::parse(&message, &mut name, true).unwrap();
-                prop_assert!(is_in_any_case(usual.name, name.as_wire()));
+                prop_assert!(is_in_any_case(usual.name(), name.as_wire()));
                 let question = query.question;
                 prop_assert_eq!((usual.qtype, usual.front.len()), (question.qtype, question.end));
                 let edns = query.edns;

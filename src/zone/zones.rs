@@ -250,25 +250,22 @@ impl Zones {
     // to 32 octets and in lower case, take half of what others take.
     #[inline(never)]
     pub(super) fn node_at(&self, name: &[u8]) -> Option<&Node> {
-        let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) else {
-            return self.node_in_any_case(name);
-        };
+        let Some(first) = name.first_chunk::<16>() else { return self.node_in_any_case(name) };
+        let Some(last) = name.last_chunk::<16>() else { return self.node_in_any_case(name) };
         if name.len() > 32 {
             return self.node_in_any_case(name);
         }
         let alike = self.table.find(self.table.hash_ends(first, last), |_| true);
         let node = self.nodes.get(alike as usize)?;
-        let at = node.name_at as usize;
-        match self.names.get(at..at + usize::from(node.name_len)) {
-            Some(known)
-                if known.len() == name.len()
-                    && known.first_chunk() == Some(first)
-                    && known.last_chunk() == Some(last) =>
-            {
-                Some(node)
-            }
-            _ => self.node_in_any_case(name),
+        if usize::from(node.name_len) == name.len()
+            && let Some(known) = self.names.get(node.name_at as usize..)
+            && let Some(known) = known.get(..name.len())
+            && known[..16] == first[..]
+            && known[name.len() - 16..] == last[..]
+        {
+            return Some(node);
         }
+        self.node_in_any_case(name)
     }
 
     #[inline(never)]

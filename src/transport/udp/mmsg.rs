@@ -152,7 +152,7 @@ impl Batch {
             let flags = libc::MSG_WAITFORONE;
             call(libc::SYS_recvmmsg, socket.as_raw_fd(), headers, BATCH, flags)
         };
-        self.received = count?;
+        self.received = count.count()?;
         Ok(self.received)
     }
 
@@ -216,53 +216,19 @@ impl Batch {
         if queued == 0 {
             return 0;
         }
-        match self.send_from(socket, 0, queued) {
-            Ok(sent) if sent == queued => sent,
-            first => self.send_piecemeal(socket, first, queued),
-        }
-    }
-
-    /// Goes on after a first call that did not take all of the replies.
-    #[cold]
-    fn send_piecemeal(
-        &mut self,
-        socket: &UdpSocket,
-        mut result: io::Result<usize>,
-        queued: usize,
-    ) -> usize {
-        let (mut next, mut sent) = (0, 0);
-        loop {
-            match result {
-                Ok(count) => {
-                    next += count;
-                    sent += count;
-                }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => return sent,
-                    _ => next += 1,
-                },
-            }
-            if next >= queued {
-                return sent;
-            }
-            result = self.send_from(socket, next, queued);
-        }
-    }
-
-    /// Sends the replies from `next` on, which is under `queued`; says how many the kernel took.
-    #[inline(always)]
-    fn send_from(&mut self, socket: &UdpSocket, next: usize, queued: usize) -> io::Result<usize> {
-        let memory = self.memory.as_ptr();
-        // SAFETY: headers `next..queued` were written by `queue` and point to buffers that live as
+        // SAFETY: headers up to `queued` were written by `queue` and point to buffers that live as
         // long as `self`.
         unsafe {
-            let headers = (&raw mut (*memory).replies).cast::<mmsghdr>().add(next);
-            call(libc::SYS_sendmmsg, socket.as_raw_fd(), headers, queued - next, 0)
+            let headers = (&raw mut (*self.memory.as_ptr()).replies).cast::<mmsghdr>();
+            let first = call(libc::SYS_sendmmsg, socket.as_raw_fd(), headers, queued, 0);
+            if first == Returned(queued as isize) {
+                return queued;
+            }
+            send_piecemeal(socket.as_raw_fd(), headers, queued, first)
         }
     }
 
-    /// The datagram that the kernel wrote where `header` says, which is one of `received`.
+    /// The datagram that came with a header, which is one of `received`.
     #[inline(always)]
     fn datagram(&self, header: &mmsghdr) -> Option<Datagram<'_>> {
         let memory = self.memory.as_ptr();
@@ -272,8 +238,8 @@ impl Batch {
             return None;
         }
         // SAFETY: `memory` is live; the kernel is done with it since `receive` returned, and while
-        // `self` is borrowed only the reply side is written. The header points to a peer and a part,
-        // and the part to a query buffer, which has at least `length` octets.
+        // `self` is borrowed only the reply side is written. The header points to its peer and its
+        // part, and that to a query buffer, which has at least `length` octets.
         let (peer, octets) = unsafe {
             let octets = (*header.msg_iov).iov_base.cast::<u8>();
             (&*header.msg_name.cast::<Peer>(), slice::from_raw_parts(octets, length))
@@ -432,6 +398,50 @@ unsafe fn free_interface(header: *const msghdr) {
     }
 }
 
+/// What a call returned: a count or a negated error number, which is small. Looked into where it
+/// is not what was hoped for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Returned(isize);
+
+impl Returned {
+    #[inline(always)]
+    fn count(self) -> io::Result<usize> {
+        usize::try_from(self.0).map_err(|_| io::Error::from_raw_os_error(-self.0 as i32))
+    }
+}
+
+/// Goes on with the replies whose `queued` headers stand at `headers`, after a first call that did not
+/// take them all; says how many the kernel took.
+///
+/// SAFETY: as for [`call`].
+#[cold]
+unsafe fn send_piecemeal(
+    fd: RawFd,
+    headers: *mut mmsghdr,
+    queued: usize,
+    mut returned: Returned,
+) -> usize {
+    let (mut next, mut sent) = (0, 0);
+    loop {
+        match returned.count() {
+            Ok(count) => {
+                next += count;
+                sent += count;
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return sent,
+                _ => next += 1,
+            },
+        }
+        if next >= queued {
+            return sent;
+        }
+        // SAFETY: by the caller; `next` is under `queued`.
+        returned = unsafe { call(libc::SYS_sendmmsg, fd, headers.add(next), queued - next, 0) };
+    }
+}
+
 /// `recvmmsg(2)` without a timeout, or `sendmmsg(2)`: how many of the `count` messages whose headers
 /// stand at `headers` were received or sent.
 ///
@@ -444,7 +454,7 @@ unsafe fn call(
     headers: *mut mmsghdr,
     count: usize,
     flags: c_int,
-) -> io::Result<usize> {
+) -> Returned {
     let result: isize;
     // SAFETY: the call reads and writes the headers and what they point to, which is the caller's
     // to allow, and no other memory of this program; besides the result it changes the two
@@ -463,8 +473,7 @@ unsafe fn call(
             options(nostack),
         );
     }
-    // The kernel returns a count or a negated error number, which is small.
-    usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result as i32))
+    Returned(result)
 }
 
 /// The same for other processors, by the C library.
@@ -477,7 +486,7 @@ unsafe fn call(
     headers: *mut mmsghdr,
     count: usize,
     flags: c_int,
-) -> io::Result<usize> {
+) -> Returned {
     // SAFETY: by the caller.
     let result = unsafe {
         libc::syscall(
@@ -489,7 +498,10 @@ unsafe fn call(
             null_mut::<libc::timespec>(),
         )
     };
-    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+    match usize::try_from(result) {
+        Ok(_) => Returned(result as isize),
+        Err(_) => Returned(-(io::Error::last_os_error().raw_os_error().unwrap_or(0) as isize)),
+    }
 }
 
 /// Asks the kernel to say with each datagram which address it was sent to (RFC 3542 section 6;
