@@ -38,10 +38,13 @@ pub(super) struct Known<'a> {
 const REPLY: usize = MIN_UDP_SIZE as usize;
 
 /// Room for the OPT record of a reply: 11 octets, and 24 for a client's subnet.
-const OPT_ROOM: usize = 40;
+const OPT_ROOM: usize = OPT + 24;
 
 /// Where records must end, so that there is room for OPT behind them.
 const RECORDS: usize = REPLY - OPT_ROOM;
+
+/// Of the last four octets of an OPT record what a reply keeps: of the flags only DO, and the length.
+const DO_AND_LENGTH: u32 = u32::from_le_bytes([0x80, 0, 0xff, 0xff]);
 
 /// What a reply says, when its records stand in it.
 #[derive(Debug, Clone, Copy)]
@@ -280,25 +283,25 @@ fn finish(
     if said.authorities != 0 {
         out[9] = said.authorities;
     }
-    let Some((opt, options)) = query.opt.split_first_chunk::<OPT>() else {
+    let (opt, len) = (query.opt, query.opt.len());
+    if len < OPT {
         return Some(said.end);
-    };
+    }
     // The OPT record is that of the query: it has the same length, and its last octets are the
     // client's address.
-    let place: &mut [u8; OPT_ROOM] = out.get_mut(said.end..)?.first_chunk_mut()?;
-    if !options.is_empty() {
+    let place = out.get_mut(said.end..)?.get_mut(..len)?;
+    if len >= OPT + 8 {
         // Of an option of 9 to 24 octets behind a record of 11, the last 16 and the first 8 are all.
-        *place.get_mut(..query.opt.len())?.last_chunk_mut::<16>()? = *query.opt.last_chunk()?;
-        let option = place[OPT..].first_chunk_mut::<8>()?;
-        *option = *options.first_chunk()?;
-        option[7] = said.scope;
+        place[len - 16..].copy_from_slice(&opt[len - 16..]);
+        place[OPT..OPT + 8].copy_from_slice(&opt[OPT..OPT + 8]);
+        place[OPT + 7] = said.scope;
     }
-    // The root, OPT, our size, no extended code, version 0; of the flags only DO, and the length.
+    // The root, OPT, our size, no extended code, version 0.
     let start = 0x0000_2900_0000_0000 | u64::from(udp_size(settings)) << 24;
-    *place.first_chunk_mut()? = start.to_be_bytes();
-    let rest = u32::from_be_bytes(*opt.last_chunk()?) & 0x8000_ffff;
-    *place[OPT - 4..].first_chunk_mut()? = rest.to_be_bytes();
-    Some(said.end + query.opt.len())
+    place[..8].copy_from_slice(&start.to_be_bytes());
+    let rest = u32::from_le_bytes([opt[7], opt[8], opt[9], opt[10]]) & DO_AND_LENGTH;
+    place[7..OPT].copy_from_slice(&rest.to_le_bytes());
+    Some(said.end + len)
 }
 
 #[cfg(test)]

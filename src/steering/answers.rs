@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 
 pub use look::{Look, Row};
 
+use crate::steering::live::Slot;
 use crate::steering::model::{MemberData, Model};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::served::{Answer, Client, Panic, Served, Spin};
@@ -152,17 +153,9 @@ impl Answers {
         answers
     }
 
-    /// The answer to `qtype` from `client`. `seed` is the record's hash seed, `rotor` its first
-    /// rotation counter.
+    /// The answer to `qtype` from `client` for the record of `slot`.
     #[inline(always)]
-    pub fn serve(
-        &self,
-        qtype: Type,
-        client: Client,
-        seed: u64,
-        rotor: u32,
-        spin: &mut Spin,
-    ) -> Served<'_> {
+    pub fn serve(&self, qtype: Type, client: Client, slot: &Slot, spin: &mut Spin) -> Served<'_> {
         let column = match self.types.iter().position(|rtype| *rtype == qtype) {
             Some(column) => column,
             None if self.has_alias => self.types.len(),
@@ -180,13 +173,10 @@ impl Answers {
                 (cell, scope + client.offset)
             }
         };
-        let scope = match cell.is_hashed {
-            true => scope.max(hashed_scope(client.address) + client.offset),
-            false => scope,
-        };
+        let scope = if cell.is_hashed { scope_of_hash(scope, client) } else { scope };
         let answer = match self.choices[cell.choice as usize] {
             Choice::Lone { start, end } => self.lone(start, end),
-            _ => self.answer(cell.choice, client, seed, rotor, spin),
+            _ => self.answer(cell.choice, (client, slot), spin),
         };
         Served { answer, scope, panic: cell.panic }
     }
@@ -197,15 +187,16 @@ impl Answers {
     }
 
     /// The answer of a choice that may have others behind it.
+    // The client goes together with the slot: alone, it would be written to memory for those too
+    // that have no need of this.
     #[inline(never)]
     fn answer(
         &self,
         mut choice: u32,
-        client: Client,
-        seed: u64,
-        rotor: u32,
+        (client, slot): (Client, &Slot),
         spin: &mut Spin,
     ) -> Answer<'_> {
+        let Slot { seed, rotor, .. } = *slot;
         loop {
             match self.choices[choice as usize] {
                 Choice::NoData => return Answer::NoData,
@@ -261,6 +252,12 @@ impl Answers {
 /// The part that a client is in; the last bound is above every portion.
 fn part<T>(parts: &[(u16, T)], portion: u8) -> &(u16, T) {
     &parts[parts.partition_point(|(bound, _)| *bound <= u16::from(portion))]
+}
+
+/// The scope of an answer that also depends on a hash of the client's network.
+#[cold]
+fn scope_of_hash(scope: u8, client: Client) -> u8 {
+    scope.max(hashed_scope(client.address) + client.offset)
 }
 
 /// The narrowest network that hashing tells apart, as a prefix length.

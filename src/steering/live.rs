@@ -41,7 +41,7 @@ impl Live {
         client: Client,
         spin: &mut Spin,
     ) -> Served<'_> {
-        let slot = self.slots[record.0 as usize];
-        self.answers[slot.answers as usize].serve(qtype, client, slot.seed, slot.rotor, spin)
+        let slot = &self.slots[record.0 as usize];
+        self.answers[slot.answers as usize].serve(qtype, client, slot, spin)
     }
 }

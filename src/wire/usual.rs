@@ -80,12 +80,14 @@ impl<'m> Usual<'m> {
     /// The client's subnet, when it came and is one of IPv4.
     #[inline(always)]
     pub fn subnet_v4(&self) -> Option<Ipv4Addr> {
-        let (&[_, _, _, _, _, 1, _, _], octets) = self.opt.get(OPT..)?.split_first_chunk()? else {
+        const LONGEST: usize = OPT + 8 + 4;
+        let opt = self.opt;
+        if !(OPT + 8..=LONGEST).contains(&opt.len()) || opt[OPT + 5] != 1 {
             return None;
-        };
+        }
         // What stands in front of the address is shifted out of the number.
-        let bits = u32::from_be_bytes(*self.opt.last_chunk()?);
-        Some(Ipv4Addr::from_bits(bits.checked_shl(8 * (4 - octets.len()) as u32)?))
+        let bits = u32::from_be_bytes(*opt.last_chunk()?);
+        Some(Ipv4Addr::from_bits(bits.wrapping_shl(8 * (LONGEST - opt.len()) as u32)))
     }
 
     /// The client's subnet, when it came.
@@ -141,33 +143,37 @@ fn opt_start(message: &[u8], want_subnet: bool) -> Option<usize> {
 /// Whether the last `N` octets are an OPT record, with an option that begins so if there is one.
 #[inline(always)]
 fn ends_in_opt<const N: usize>(message: &[u8], option: u64) -> bool {
-    let Some(record) = message.last_chunk::<N>() else { return false };
-    let Some((opt, options)) = record.split_first_chunk() else { return false };
-    let begins = |option: u64| match options.first_chunk() {
-        Some(octets) => u64::from_le_bytes(*octets) == option,
-        None => true,
-    };
-    is_opt(opt, N - OPT) && begins(option)
+    if message.len() < N {
+        return false;
+    }
+    let record = &message[message.len() - N..];
+    is_opt(record, N - OPT) && (N == OPT || word(record, OPT) == option)
 }
 
-/// Whether a record begins as OPT of the root, version 0, and has so many octets of options.
+/// Whether a record of at least 11 octets begins as OPT of the root, version 0, and has so many
+/// octets of options.
 #[inline(always)]
-fn is_opt(record: &[u8; OPT], options: usize) -> bool {
-    let (Some(front), Some(length)) = (record.first_chunk(), record.last_chunk()) else {
-        return false;
-    };
+fn is_opt(record: &[u8], options: usize) -> bool {
     // The root, OPT, and version 0, all in one comparison.
     const MASK: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0, 0, 0, 0xff, 0]);
-    const FRONT: u64 = u64::from_le_bytes([0, 0, 41, 0, 0, 0, VERSION, 0]);
-    u64::from_le_bytes(*front) & MASK == FRONT
-        && usize::from(u16::from_be_bytes(*length)) == options
+    const START: u64 = u64::from_le_bytes([0, 0, 41, 0, 0, 0, VERSION, 0]);
+    let length = u16::from_be_bytes([record[OPT - 2], record[OPT - 1]]);
+    word(record, 0) & MASK == START && usize::from(length) == options
+}
+
+/// Eight octets as a number in little-endian order.
+#[inline(always)]
+fn word(octets: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&octets[at..at + 8]);
+    u64::from_le_bytes(word)
 }
 
 /// The same for a subnet of any length: found behind the name.
 #[inline(never)]
 fn opt_start_of_any(message: &[u8]) -> Option<usize> {
     let start = HEADER + name_len(message.get(HEADER..)?)? + 4;
-    let (opt, options) = message.get(start..)?.split_first_chunk()?;
+    let (opt, options) = message.get(start..)?.split_at_checked(OPT)?;
     (is_opt(opt, options.len()) && is_lone_subnet(options)).then_some(start)
 }
 

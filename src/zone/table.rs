@@ -55,24 +55,26 @@ impl Table {
     /// 23 octets. Lowering it first and then foldhash, a call, came to over a hundred.
     #[inline]
     pub(super) fn hash(&self, name: &[u8]) -> u64 {
-        let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) else {
-            return self.hash_short(name);
-        };
-        if name.len() <= 32 {
-            return self.hash_ends(first, last);
+        match name.len() {
+            ..16 => self.hash_short(name),
+            16..=32 => self.hash_ends(name),
+            _ => {
+                let [mut state, key] = self.keys;
+                for chunk in name.as_chunks::<16>().0 {
+                    state = fold(state ^ word(chunk, 0), key ^ word(chunk, 8));
+                }
+                let last = &name[name.len() - 16..];
+                fold(state ^ word(last, 0), key ^ word(last, 8))
+            }
         }
-        let [mut state, key] = self.keys;
-        for chunk in name.as_chunks::<16>().0 {
-            state = fold(state ^ word(chunk, 0), key ^ word(chunk, 8));
-        }
-        fold(state ^ word(last, 0), key ^ word(last, 8))
     }
 
     /// The same for a name of 16 to 32 octets, which are its first and its last 16.
     #[inline(always)]
-    pub(super) fn hash_ends(&self, first: &[u8; 16], last: &[u8; 16]) -> u64 {
+    pub(super) fn hash_ends(&self, name: &[u8]) -> u64 {
         let [state, key] = self.keys;
-        let state = fold(state ^ word(first, 0), key ^ word(first, 8));
+        let last = &name[name.len() - 16..];
+        let state = fold(state ^ word(name, 0), key ^ word(name, 8));
         fold(state ^ word(last, 0), key ^ word(last, 8))
     }
 
@@ -80,8 +82,8 @@ impl Table {
     #[inline]
     fn hash_short(&self, name: &[u8]) -> u64 {
         let [state, key] = self.keys;
-        if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-            return fold(state ^ word(first, 0), key ^ word(last, 0));
+        if name.len() >= 8 {
+            return fold(state ^ word(name, 0), key ^ word(name, name.len() - 8));
         }
         let mut octets = [0; 8];
         octets[..name.len()].copy_from_slice(name);
@@ -151,7 +153,7 @@ impl Table {
 
 /// Eight octets as a number, without what tells cases apart.
 #[inline(always)]
-fn word<const N: usize>(octets: &[u8; N], at: usize) -> u64 {
+fn word(octets: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&octets[at..at + 8]);
     u64::from_ne_bytes(word) | 0x2020_2020_2020_2020

@@ -246,22 +246,21 @@ impl Zones {
 
     /// The node of a name in wire form, in any case.
     // On its own, so that what it needs is in registers and what its callers need stays there. And
-    // without a call that it comes back from, so that it has none to save: names as most are, of 16
-    // to 32 octets and in lower case, take half of what others take.
+    // without a call that it comes back from, so that it has little to save: names as most are, of
+    // 16 to 32 octets and in lower case, take half of what others take.
     #[inline(never)]
     pub(super) fn node_at(&self, name: &[u8]) -> Option<&Node> {
-        let Some(first) = name.first_chunk::<16>() else { return self.node_in_any_case(name) };
-        let Some(last) = name.last_chunk::<16>() else { return self.node_in_any_case(name) };
-        if name.len() > 32 {
+        let len = name.len();
+        if !(16..=32).contains(&len) {
             return self.node_in_any_case(name);
         }
-        let alike = self.table.find(self.table.hash_ends(first, last), |_| true);
+        let alike = self.table.find(self.table.hash_ends(name), |_| true);
         let node = self.nodes.get(alike as usize)?;
-        if usize::from(node.name_len) == name.len()
+        if usize::from(node.name_len) == len
             && let Some(known) = self.names.get(node.name_at as usize..)
-            && let Some(known) = known.get(..name.len())
-            && known[..16] == first[..]
-            && known[name.len() - 16..] == last[..]
+            && let Some(known) = known.get(..len)
+            && known[..16] == name[..16]
+            && known[len - 16..] == name[len - 16..]
         {
             return Some(node);
         }

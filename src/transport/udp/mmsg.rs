@@ -101,6 +101,8 @@ pub struct Batch {
 impl Batch {
     /// Allocates the buffers for a socket bound to `local`. When that is a wildcard, and the socket
     /// was set up with [`want_packet_information`], a reply leaves from the address that was asked.
+    // Inline, or the numbers in it would stay in memory.
+    #[inline(always)]
     pub fn new(local: IpAddr) -> Batch {
         let packet_information = local.is_unspecified();
         let layout = Layout::new::<Memory>();
@@ -278,6 +280,7 @@ impl Batch {
 }
 
 impl Drop for Batch {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this layout, not freed since; nothing in it needs
         // dropping.
