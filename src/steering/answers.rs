@@ -162,10 +162,10 @@ impl Answers {
             None => return Served { answer: Answer::NoData, scope: 0, panic: None },
         };
         let (cell, scope) = match &self.place {
-            None => (self.cells[column], 0),
+            None => (&self.cells[column], 0),
             Some((table, groups)) => {
                 let place = table.find(client.address);
-                let cell = self.cells[place.class as usize * self.columns + column];
+                let cell = &self.cells[place.class as usize * self.columns + column];
                 let scope = match cell.is_first {
                     true => table.group_scope(groups, client.address, place),
                     false => table.class_scope(client.address, place),
