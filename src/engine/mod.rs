@@ -168,11 +168,7 @@ impl<S: Steer> Engine<S> {
     /// Answers one message into `out` (at least 65,535 octets for streams, the configured UDP
     /// size for datagrams; never writes past its end).
     pub fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
-        let mut known = Known::default();
-        match usual::reply(self, request, &mut known, scratch, out) {
-            Some(length) => Reply::Message(length),
-            None => self.respond_in_full(request, known, scratch, out),
-        }
+        usual::reply(self, request, scratch, out)
     }
 
     /// Answers any message.

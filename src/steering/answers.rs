@@ -13,6 +13,7 @@ pub use look::{Look, Row};
 
 use crate::steering::census::Outlet;
 use crate::steering::label::LabelId;
+use crate::steering::live::Slot;
 use crate::steering::model::{MemberData, Model, Target};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::served::{Answer, Client, Panic, Served, Spin};
@@ -21,6 +22,11 @@ use crate::steering::standing::Standing;
 use crate::steering::table::{ClassTable, Groups};
 use crate::steering::way::{Reason, Way};
 use crate::wire::{Class, Type};
+use crate::zone::RecordId;
+
+/// Distance between the first rotation counters of two records: odd, and near the golden section of
+/// the number of counters, so that few records' counters meet.
+const ROTOR_STRIDE: u32 = 10_007;
 
 /// The answers now in force for one target at one TTL. Immutable.
 #[derive(Debug)]
@@ -201,29 +207,28 @@ impl Answers {
         }
     }
 
-    /// The answer to `qtype` from `client`. `seed` is the record's hash seed, `rotor` its first
-    /// rotation counter, `target` the place of its target among those that have these answers.
+    /// The answer to `qtype` from `client` for a record and its slot.
     #[inline(always)]
     pub fn serve(
         &self,
         qtype: Type,
         client: Client,
-        (seed, rotor, target): (u64, u32, u32),
+        (record, slot): (RecordId, &Slot),
         spin: &mut Spin,
     ) -> Served<'_> {
         let column = match self.types.iter().position(|rtype| *rtype == qtype) {
             Some(column) => column,
             None if self.has_alias => self.types.len(),
             None => {
-                let (answer, label) = (Answer::NoData, self.labels[target as usize]);
+                let (answer, label) = (Answer::NoData, self.labels[slot.target as usize]);
                 return Served { answer, scope: 0, panic: None, label };
             }
         };
         let (cell, scope) = match &self.place {
-            None => (self.cells[column], 0),
+            None => (&self.cells[column], 0),
             Some((table, groups)) => {
                 let place = table.find(client.address);
-                let cell = self.cells[place.class as usize * self.columns + column];
+                let cell = &self.cells[place.class as usize * self.columns + column];
                 let scope = match cell.is_first {
                     true => table.group_scope(groups, client.address, place),
                     false => table.class_scope(client.address, place),
@@ -231,15 +236,14 @@ impl Answers {
                 (cell, scope + client.offset)
             }
         };
-        let scope = match cell.is_hashed {
-            true => scope.max(hashed_scope(client.address) + client.offset),
-            false => scope,
-        };
+        let scope = if cell.is_hashed { scope_of_hash(scope, client) } else { scope };
         let (answer, label) = match self.choices[cell.choice as usize] {
-            Choice::Lone { start, end, label, .. } if target == 0 => (self.lone(start, end), label),
+            Choice::Lone { start, end, label, .. } if slot.target == 0 => {
+                (self.lone(start, end), label)
+            }
             _ => {
-                let (answer, way) = self.answer(cell.choice, client, seed, rotor, spin);
-                (answer, self.labels[(way + target) as usize])
+                let (answer, way) = self.answer(cell.choice, (client, record, slot), spin);
+                (answer, self.labels[(way + slot.target) as usize])
             }
         };
         Served { answer, scope, panic: cell.panic, label }
@@ -251,15 +255,18 @@ impl Answers {
     }
 
     /// The answer of a choice that may have others behind it, and its way.
+    // The client goes together with the slot: alone, it would be written to memory for those too
+    // that have no need of this.
     #[inline(never)]
     fn answer(
         &self,
         mut choice: u32,
-        client: Client,
-        seed: u64,
-        rotor: u32,
+        (client, record, slot): (Client, RecordId, &Slot),
         spin: &mut Spin,
     ) -> (Answer<'_>, u32) {
+        let Slot { seed, .. } = *slot;
+        // Counters of different records lie apart; where they meet, rings turn together.
+        let rotor = record.0.wrapping_mul(ROTOR_STRIDE);
         loop {
             match self.choices[choice as usize] {
                 Choice::NoData { way } => return (Answer::NoData, way),
@@ -316,6 +323,12 @@ impl Answers {
 /// The part that a client is in; the last bound is above every portion.
 fn part<T>(parts: &[(u16, T)], portion: u8) -> &(u16, T) {
     &parts[parts.partition_point(|(bound, _)| *bound <= u16::from(portion))]
+}
+
+/// The scope of an answer that also depends on a hash of the client's network.
+#[cold]
+fn scope_of_hash(scope: u8, client: Client) -> u8 {
+    scope.max(hashed_scope(client.address) + client.offset)
 }
 
 /// The narrowest network that hashing tells apart, as a prefix length.

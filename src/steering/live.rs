@@ -25,10 +25,6 @@ pub struct Slot {
     pub seed: u64,
 }
 
-/// Distance between the first rotation counters of two records: odd, and near the golden section of
-/// the number of counters, so that few records' counters meet.
-const ROTOR_STRIDE: u32 = 10_007;
-
 impl Live {
     /// What a question of `qtype` about `record` from `client` goes through.
     pub fn look(&self, record: RecordId, qtype: Type, client: Client) -> Look<'_> {
@@ -45,9 +41,7 @@ impl Live {
         client: Client,
         spin: &mut Spin,
     ) -> Served<'_> {
-        let slot = self.slots[record.0 as usize];
-        // Counters of different records lie apart; where they meet, rings turn together.
-        let own = (slot.seed, record.0.wrapping_mul(ROTOR_STRIDE), slot.target);
-        self.answers[slot.answers as usize].serve(qtype, client, own, spin)
+        let slot = &self.slots[record.0 as usize];
+        self.answers[slot.answers as usize].serve(qtype, client, (record, slot), spin)
     }
 }

@@ -183,10 +183,11 @@ impl Indexed for u32 {
     fn widest(self, first: u32, next: Option<u32>) -> u8 {
         // A prefix leaves out an address once it is longer than the bits the two share: so long as
         // there are zeros in front of where they differ, and one. Of two addresses the one that
-        // differs less decides; that there is none counts as a difference in a 33rd bit.
+        // differs less decides; one that does not exist counts as different in a 33rd bit or more.
         const NONE: u64 = 1 << 32;
-        let below = first.checked_sub(1).map_or(NONE, |outside| u64::from(self ^ outside));
-        let above = next.map_or(NONE, |outside| u64::from(self ^ outside));
+        let address = u64::from(self);
+        let below = address ^ u64::from(first).wrapping_sub(1);
+        let above = next.map_or(NONE, |outside| address ^ u64::from(outside));
         (below.min(above).leading_zeros() - NONE.leading_zeros()) as u8
     }
 }
@@ -238,7 +239,7 @@ impl<A: Indexed> Family<A> {
         (self.ranges[index].first, next.unwrap_or(A::MAX))
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&self, address: A) -> Place {
         let leading = address.leading(self.shift);
         // The last range that starts before the addresses of this leading value, and the last that
@@ -254,14 +255,14 @@ impl<A: Indexed> Family<A> {
         low + self.ranges[low..=last].partition_point(|range| range.first <= address) - 1
     }
 
-    #[inline]
+    #[inline(always)]
     fn scope(&self, address: A, place: Place) -> u8 {
         let index = place.range as usize;
         let next = self.ranges.get(index + 1).map(|next| next.first);
         address.widest(self.ranges[index].first, next)
     }
 
-    #[inline]
+    #[inline(always)]
     fn group_scope(&self, unions: &Unions<A>, address: A, place: Place) -> u8 {
         match unions {
             Unions::Ranges => self.scope(address, place),

@@ -9,104 +9,182 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::edns::{OPT, VERSION};
 use super::header::HEADER;
 use super::name::MAX_NAME;
-use super::{Class, Type, subnet};
+use super::{Class, Rcode, Type, subnet};
 
 /// A usual query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usual<'m> {
-    /// The name asked for, as it stands in the message.
-    pub name: &'m [u8],
     /// The type asked for: not one of those that ask for more than RRsets.
     pub qtype: Type,
-    /// Octets behind the question: of nothing, of an OPT record, or of one with a client's subnet.
-    rest: usize,
+    /// The header and the question.
+    pub front: &'m [u8],
+    /// The OPT record behind them; empty without one.
+    pub opt: &'m [u8],
 }
+
+/// Of the first half of a header what is always so in a query of opcode QUERY with one question.
+const START: u64 = u64::from_le_bytes([0, 0, 0, 0, 0, 1, 0, 0]);
+const START_MASK: u64 = u64::from_le_bytes([0, 0, 0xf8, 0, 0xff, 0xff, 0xff, 0xff]);
+
+/// The other half, the counts of authority and additional records, when there is but one of these.
+const ONE_MORE: u32 = u32::from_le_bytes([0, 0, 0, 1]);
 
 impl<'m> Usual<'m> {
     /// Reads a message; `None` when it is not a usual query. A client's subnet makes it unusual
     /// unless it is wanted.
+    ///
+    /// From its end, because the end tells in a few instructions how long the name must be, and to
+    /// go from label to label would take ten for each. So the name is not looked into here: were it
+    /// none, or did it end elsewhere, it would be no name that exists.
     #[inline(always)]
     pub fn parse(message: &'m [u8], want_subnet: bool) -> Option<Usual<'m>> {
-        let (header, rest) = message.split_first_chunk::<HEADER>()?;
-        let (front, back) = header.split_first_chunk::<8>()?;
-        let (front, back) = (u64::from_be_bytes(*front), u32::from_be_bytes(*back.first_chunk()?));
-        // A query of opcode QUERY with one question and nothing else but one record, at most.
-        if front & 0x0000_f800_ffff_ffff != 0x0000_0000_0001_0000 || back > 1 {
+        let (header, _) = message.split_first_chunk::<HEADER>()?;
+        let (start, counts) = header.split_first_chunk::<8>()?;
+        let start = u64::from_le_bytes(*start);
+        if start & START_MASK != START {
             return None;
         }
-        let (name, rest) = split_name(rest)?;
-        let (&[t0, t1, c0, c1], rest) = rest.split_first_chunk()?;
+        let end = match u32::from_le_bytes(*counts.first_chunk()?) {
+            0 => message.len(),
+            ONE_MORE => opt_start(message, want_subnet)?,
+            _ => return None,
+        };
+        let (front, opt) = message.split_at_checked(end)?;
+        let (_, &[t0, t1, c0, c1]) = front.get(HEADER..)?.split_last_chunk()?;
         let qtype = Type(u16::from_be_bytes([t0, t1]));
         if Class(u16::from_be_bytes([c0, c1])) != Class::IN || !is_usual(qtype) {
             return None;
         }
-        let usual = Usual { name, qtype, rest: rest.len() };
-        if back == 0 {
-            return rest.is_empty().then_some(usual);
-        }
-        let (opt, options) = rest.split_first_chunk::<OPT>()?;
-        let &[o0, o1, o2, s0, s1, extended, version, f0, _, l0, l1] = opt;
-        // The root, OPT, and version 0, all in one comparison.
-        let front = u64::from_be_bytes([o0, o1, o2, s0, s1, extended, version, f0]);
-        if front & 0xffff_ff00_0000_ff00 != 0x0000_2900_0000_0000 | u64::from(VERSION) << 8 {
-            return None;
-        }
-        let is_whole = usize::from(u16::from_be_bytes([l0, l1])) == options.len();
-        let is_usual = options.is_empty() || (want_subnet && is_lone_subnet(options));
-        (is_whole && is_usual).then_some(usual)
+        Some(Usual { qtype, front, opt })
     }
 
-    /// Octets of the OPT record that ends the message; 0 without one.
+    /// What stands where the name asked for does, in any case. Whoever finds that it is a name that
+    /// he knows need not ask [`Usual::has_name`].
     #[inline(always)]
-    pub fn opt_len(&self) -> usize {
-        self.rest
+    pub fn name(&self) -> &'m [u8] {
+        self.front.get(HEADER..self.front.len() - 4).unwrap_or(&[])
     }
 
-    /// Whether there is a client's subnet, of a length that is not 0.
+    /// Whether what stands where the name does is one name, and not compressed.
+    #[inline(always)]
+    pub fn has_name(&self) -> bool {
+        name_len(self.name()) == Some(self.name().len())
+    }
+
+    /// Whether a client's subnet came; its length is not 0.
     #[inline(always)]
     pub fn has_subnet(&self) -> bool {
-        self.rest > OPT
+        self.opt.len() > OPT
     }
 
-    /// Where the question ends in the message, and OPT begins when there is one.
+    /// The client's subnet, when it came and is one of IPv4.
     #[inline(always)]
-    pub fn end(&self) -> usize {
-        HEADER + self.name.len() + 4
-    }
-
-    /// The client's subnet, when it came; it is the end of `message`, from which this was parsed.
-    #[inline(always)]
-    pub fn subnet(&self, message: &[u8]) -> Option<IpAddr> {
-        if !self.has_subnet() {
+    pub fn subnet_v4(&self) -> Option<Ipv4Addr> {
+        const LONGEST: usize = OPT + 8 + 4;
+        let opt = self.opt;
+        if !(OPT + 8..=LONGEST).contains(&opt.len()) || opt[OPT + 5] != 1 {
             return None;
         }
-        let option = message.get(self.end() + OPT..)?;
-        let (&[_, _, _, _, _, family, _, _], octets) = option.split_first_chunk()?;
-        // What stands in front of the address is shifted out of the numbers.
-        let missing = |of: usize| 8 * (of - octets.len()) as u32;
-        Some(match family {
-            1 => {
-                let bits = u32::from_be_bytes(*message.last_chunk()?);
-                Ipv4Addr::from_bits(bits.checked_shl(missing(4))?).into()
-            }
-            _ => {
-                let bits = u128::from_be_bytes(*message.last_chunk()?);
-                Ipv6Addr::from_bits(bits.checked_shl(missing(16))?).into()
-            }
-        })
+        // What stands in front of the address is shifted out of the number.
+        let bits = u32::from_be_bytes(*opt.last_chunk()?);
+        Some(Ipv4Addr::from_bits(bits.wrapping_shl(8 * (LONGEST - opt.len()) as u32)))
+    }
+
+    /// The client's subnet, when it came.
+    pub fn subnet(&self) -> Option<IpAddr> {
+        if let Some(subnet) = self.subnet_v4() {
+            return Some(subnet.into());
+        }
+        let (_, octets) = self.opt.get(OPT..)?.split_first_chunk::<8>()?;
+        let bits = u128::from_be_bytes(*self.opt.last_chunk()?);
+        Some(Ipv6Addr::from_bits(bits.checked_shl(8 * (16 - octets.len()) as u32)?).into())
+    }
+
+    /// The first half of a reply's header, from authority and with so many answers; the other half
+    /// is that of the query but for the count of authority records.
+    #[inline(always)]
+    pub fn reply_start(&self, answers: u16, rcode: Rcode) -> Option<[u8; 8]> {
+        const KEPT: u64 = u64::from_le_bytes([0xff, 0xff, 0x01, 0, 0xff, 0xff, 0, 0]);
+        const FLAGS: u64 = u64::from_le_bytes([0, 0, 0x84, 0, 0, 0, 0, 0]); // QR and AA
+        let kept = u64::from_le_bytes(*self.front.first_chunk()?) & KEPT;
+        let (answers, rcode) = (answers.swap_bytes(), rcode.0 as u8 & 0x0f);
+        let said = FLAGS | u64::from(answers) << 48 | u64::from(rcode) << 24;
+        Some((kept | said).to_le_bytes())
     }
 }
 
-/// Takes the name off the front; `None` when it is none, or compressed.
+/// A client's subnet as nearly all resolvers send it, /24 of IPv4 and /56 of IPv6 (RFC 7871 section
+/// 11.1): code, length, family, source and scope.
+const SUBNET_24: u64 = u64::from_le_bytes([0, 8, 0, 7, 0, 1, 24, 0]);
+const SUBNET_56: u64 = u64::from_le_bytes([0, 8, 0, 11, 0, 2, 56, 0]);
+
+/// Octets of an OPT record with each of them.
+const OPT_24: usize = OPT + 8 + 3;
+const OPT_56: usize = OPT + 8 + 7;
+
+/// Where the record behind the question starts, if it is an OPT record that may be in a usual query.
 #[inline(always)]
-fn split_name(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+fn opt_start(message: &[u8], want_subnet: bool) -> Option<usize> {
+    if ends_in_opt::<OPT>(message, 0) {
+        return Some(message.len() - OPT);
+    }
+    if !want_subnet {
+        return None;
+    }
+    if ends_in_opt::<OPT_24>(message, SUBNET_24) {
+        return Some(message.len() - OPT_24);
+    }
+    if ends_in_opt::<OPT_56>(message, SUBNET_56) {
+        return Some(message.len() - OPT_56);
+    }
+    opt_start_of_any(message)
+}
+
+/// Whether the last `N` octets are an OPT record, with an option that begins so if there is one.
+#[inline(always)]
+fn ends_in_opt<const N: usize>(message: &[u8], option: u64) -> bool {
+    if message.len() < N {
+        return false;
+    }
+    let record = &message[message.len() - N..];
+    is_opt(record, N - OPT) && (N == OPT || word(record, OPT) == option)
+}
+
+/// Whether a record of at least 11 octets begins as OPT of the root, version 0, and has so many
+/// octets of options.
+#[inline(always)]
+fn is_opt(record: &[u8], options: usize) -> bool {
+    // The root, OPT, and version 0, all in one comparison.
+    const MASK: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0, 0, 0, 0xff, 0]);
+    const START: u64 = u64::from_le_bytes([0, 0, 41, 0, 0, 0, VERSION, 0]);
+    let length = u16::from_be_bytes([record[OPT - 2], record[OPT - 1]]);
+    word(record, 0) & MASK == START && usize::from(length) == options
+}
+
+/// Eight octets as a number in little-endian order.
+#[inline(always)]
+fn word(octets: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&octets[at..at + 8]);
+    u64::from_le_bytes(word)
+}
+
+/// The same for a subnet of any length: found behind the name.
+#[inline(never)]
+fn opt_start_of_any(message: &[u8]) -> Option<usize> {
+    let start = HEADER + name_len(message.get(HEADER..)?)? + 4;
+    let (opt, options) = message.get(start..)?.split_at_checked(OPT)?;
+    (is_opt(opt, options.len()) && is_lone_subnet(options)).then_some(start)
+}
+
+/// Octets of the name at the front; `None` when there is none, or it is compressed.
+fn name_len(octets: &[u8]) -> Option<usize> {
     let mut root = 0;
     loop {
         let length = *octets.get(root)?;
         // One comparison for the root and for what is too long.
         if length.wrapping_sub(1) >= 63 {
-            let is_name = length == 0 && root < MAX_NAME;
-            return if is_name { octets.split_at_checked(root + 1) } else { None };
+            return (length == 0 && root < MAX_NAME).then_some(root + 1);
         }
         root += 1 + usize::from(length);
     }
@@ -120,7 +198,6 @@ fn is_usual(qtype: Type) -> bool {
 }
 
 /// Whether the options are a client's subnet alone, well-formed and of a length that is not 0.
-#[inline]
 fn is_lone_subnet(options: &[u8]) -> bool {
     let Some((&[c0, c1, 0, len, 0, family, source, 0], octets)) = options.split_first_chunk()
     else {
@@ -197,15 +274,15 @@ mod tests {
                 message[index] = octet;
             }
             let mut name = LowerName::new();
-            if let Some(usual) = Usual::parse(&message, true) {
+            if let Some(usual) = Usual::parse(&message, true).filter(Usual::has_name) {
                 let query = Query::parse(&message, &mut name, true).unwrap();
-                prop_assert!(is_in_any_case(usual.name, name.as_wire()));
+                prop_assert!(is_in_any_case(usual.name(), name.as_wire()));
                 let question = query.question;
-                prop_assert_eq!((usual.qtype, usual.end()), (question.qtype, question.end));
+                prop_assert_eq!((usual.qtype, usual.front.len()), (question.qtype, question.end));
                 let edns = query.edns;
-                prop_assert_eq!(usual.opt_len() == 0, edns.is_none());
+                prop_assert_eq!(usual.opt.is_empty(), edns.is_none());
                 let subnet = edns.and_then(|edns| edns.subnet);
-                prop_assert_eq!(usual.subnet(&message), subnet.map(|subnet| subnet.address));
+                prop_assert_eq!(usual.subnet(), subnet.map(|subnet| subnet.address));
                 prop_assert!(edns.is_none_or(|edns| edns.options.is_empty()));
             }
         }
@@ -222,7 +299,7 @@ mod tests {
                 message.extend(std::iter::repeat_n(0x80, usize::from(source.is_multiple_of(8))));
                 message.resize(message.len() + count - usize::from(source.is_multiple_of(8)), 0);
                 let usual = Usual::parse(&message, true).unwrap();
-                assert!(usual.subnet(&message).is_some(), "{family} {source}");
+                assert!(usual.subnet().is_some(), "{family} {source}");
             }
         }
     }

@@ -184,9 +184,8 @@ impl<'z> Rrset<'z> {
     #[inline(always)]
     pub fn write_as_it_is(&self, out: &mut [u8], at: usize) -> Option<usize> {
         let octets = self.octets();
-        let end = at + octets.len();
-        copy(octets, out.get_mut(at..end)?);
-        Some(end)
+        copy(octets, out.get_mut(at..)?.get_mut(..octets.len())?);
+        Some(at + octets.len())
     }
 
     /// Whether there are no compression pointers in the data, and nothing belongs in the additional

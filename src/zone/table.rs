@@ -53,18 +53,28 @@ impl Table {
     /// the last sixteen overlap those before, which loses nothing. All octets count as if they had
     /// the bit that tells cases apart, so a name is hashed where it stands: thirty instructions for
     /// 23 octets. Lowering it first and then foldhash, a call, came to over a hundred.
-    #[inline(always)]
+    #[inline]
     pub(super) fn hash(&self, name: &[u8]) -> u64 {
-        let [mut state, key] = self.keys;
-        let (Some(first), Some(last)) = (name.first_chunk::<16>(), name.last_chunk::<16>()) else {
-            return self.hash_short(name);
-        };
-        state = fold(state ^ word(first, 0), key ^ word(first, 8));
-        if name.len() > 32 {
-            for chunk in name[16..].as_chunks::<16>().0 {
-                state = fold(state ^ word(chunk, 0), key ^ word(chunk, 8));
+        match name.len() {
+            ..16 => self.hash_short(name),
+            16..=32 => self.hash_ends(name),
+            _ => {
+                let [mut state, key] = self.keys;
+                for chunk in name.as_chunks::<16>().0 {
+                    state = fold(state ^ word(chunk, 0), key ^ word(chunk, 8));
+                }
+                let last = &name[name.len() - 16..];
+                fold(state ^ word(last, 0), key ^ word(last, 8))
             }
         }
+    }
+
+    /// The same for a name of 16 to 32 octets, which are its first and its last 16.
+    #[inline(always)]
+    pub(super) fn hash_ends(&self, name: &[u8]) -> u64 {
+        let [state, key] = self.keys;
+        let last = &name[name.len() - 16..];
+        let state = fold(state ^ word(name, 0), key ^ word(name, 8));
         fold(state ^ word(last, 0), key ^ word(last, 8))
     }
 
@@ -72,8 +82,8 @@ impl Table {
     #[inline]
     fn hash_short(&self, name: &[u8]) -> u64 {
         let [state, key] = self.keys;
-        if let (Some(first), Some(last)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
-            return fold(state ^ word(first, 0), key ^ word(last, 0));
+        if name.len() >= 8 {
+            return fold(state ^ word(name, 0), key ^ word(name, name.len() - 8));
         }
         let mut octets = [0; 8];
         octets[..name.len()].copy_from_slice(name);
@@ -88,8 +98,11 @@ impl Table {
         loop {
             // A quarter of the slots is empty, so the walk ends.
             let slot = self.slots[at & mask];
-            if slot.node == NONE || (slot.tag == hash as u32 && is_it(slot.node)) {
+            if slot.tag == hash as u32 && (slot.node == NONE || is_it(slot.node)) {
                 return slot.node;
+            }
+            if slot.node == NONE {
+                return NONE;
             }
             at += 1;
         }
@@ -140,7 +153,7 @@ impl Table {
 
 /// Eight octets as a number, without what tells cases apart.
 #[inline(always)]
-fn word<const N: usize>(octets: &[u8; N], at: usize) -> u64 {
+fn word(octets: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&octets[at..at + 8]);
     u64::from_ne_bytes(word) | 0x2020_2020_2020_2020

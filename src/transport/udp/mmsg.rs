@@ -45,9 +45,19 @@ struct Memory {
     reply_parts: [iovec; BATCH],
     peers: [Peer; BATCH],
     controls: [Control; BATCH],
+    ends: Ends,
     queries: [[u8; QUERY]; BATCH],
     /// The replies stand one after another without gaps.
     answers: [u8; REPLY * BATCH],
+}
+
+/// Who sent the datagram in hand, and to which address.
+///
+/// In one place for all datagrams, since the closure that answers looks at one at a time: handing
+/// these on by value took seventy instructions, most of them for families that did not come.
+struct Ends {
+    peer: SocketAddr,
+    local: Option<IpAddr>,
 }
 
 #[repr(C)]
@@ -67,9 +77,9 @@ pub struct Datagram<'a> {
     /// What it holds; may be empty.
     pub octets: &'a [u8],
     /// Who sent it; the port is not 0.
-    pub peer: SocketAddr,
+    pub peer: &'a SocketAddr,
     /// The address it was sent to.
-    pub local: Option<IpAddr>,
+    pub local: &'a Option<IpAddr>,
 }
 
 /// Buffers and headers for up to [`BATCH`] datagrams and their replies, set up once.
@@ -79,10 +89,9 @@ pub struct Datagram<'a> {
 #[derive(Debug)]
 pub struct Batch {
     memory: NonNull<Memory>,
-    /// The one address that the socket is bound to; `None` for a wildcard.
-    local: Option<IpAddr>,
-    /// Room for control data in each header: 0 without packet information.
-    control: usize,
+    /// Whether the socket is bound to a wildcard, and each datagram says which address it was
+    /// sent to.
+    packet_information: bool,
     /// How many of `received` the kernel filled last.
     received: usize,
     /// How many of `replies` wait to be sent.
@@ -92,20 +101,24 @@ pub struct Batch {
 impl Batch {
     /// Allocates the buffers for a socket bound to `local`. When that is a wildcard, and the socket
     /// was set up with [`want_packet_information`], a reply leaves from the address that was asked.
+    // Inline, or the numbers in it would stay in memory.
+    #[inline(always)]
     pub fn new(local: IpAddr) -> Batch {
         let packet_information = local.is_unspecified();
         let layout = Layout::new::<Memory>();
         // SAFETY: the layout's size is not zero.
         let memory = unsafe { alloc_zeroed(layout) }.cast::<Memory>();
         let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
-        let control = if packet_information { CONTROL } else { 0 };
-        let local = (!packet_information).then_some(local);
-        let batch = Batch { memory, local, control, received: 0, queued: 0 };
+        let batch = Batch { memory, packet_information, received: 0, queued: 0 };
         let memory = memory.as_ptr();
+        let peer = SocketAddr::new(local, 0);
+        let local = (!packet_information).then_some(local);
+        // SAFETY: `memory` is one live allocation of the right size, and no reference into it
+        // exists.
+        unsafe { (&raw mut (*memory).ends).write(Ends { peer, local }) };
         for index in 0..BATCH {
-            // SAFETY: `memory` is one live allocation of the right size, zeroed, and zero is a
-            // valid value of every field; no reference into it exists. All pointers stored here
-            // point into the same allocation and die with it.
+            // SAFETY: as above; the memory is zeroed, and zero is a valid value of everything but
+            // `ends`. All pointers stored here point into the same allocation and die with it.
             unsafe {
                 let part = &raw mut (*memory).received_parts[index];
                 (*part).iov_base = (&raw mut (*memory).queries[index]).cast();
@@ -133,18 +146,6 @@ impl Batch {
     /// `Interrupted` by a signal.
     pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         let memory = self.memory.as_ptr();
-        for index in 0..self.received {
-            // SAFETY: `memory` is live, `index` is under BATCH, and no reference into it exists
-            // while `self` is borrowed mutably.
-            unsafe {
-                // The kernel wrote the lengths it used; it must see the room again.
-                let header = &raw mut (*memory).received[index].msg_hdr;
-                (*header).msg_namelen = size_of::<Peer>() as socklen_t;
-                if self.control != 0 {
-                    (*header).msg_controllen = self.control as _;
-                }
-            }
-        }
         (self.received, self.queued) = (0, 0);
         // SAFETY: BATCH headers stand at the pointer; each points to its own name, part and
         // control buffer of the lengths it says, which live as long as `self`.
@@ -153,7 +154,7 @@ impl Batch {
             let flags = libc::MSG_WAITFORONE;
             call(libc::SYS_recvmmsg, socket.as_raw_fd(), headers, BATCH, flags)
         };
-        self.received = count?;
+        self.received = count.count()?;
         Ok(self.received)
     }
 
@@ -162,7 +163,7 @@ impl Batch {
     ///
     /// Returns how many datagrams were discarded unasked: longer than the buffer, from port 0,
     /// or without a sender.
-    #[inline]
+    #[inline(always)]
     pub fn reply(
         &mut self,
         mut answer: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>,
@@ -171,20 +172,32 @@ impl Batch {
         let (mut discarded, mut used) = (0, 0);
         self.queued = 0;
         for index in 0..self.received.min(BATCH) {
-            let Some(datagram) = self.datagram(index) else {
-                discarded += 1;
-                continue;
-            };
-            // SAFETY: each reply queued before took at most REPLY octets, so `used` is at most
-            // `index * REPLY` and REPLY more lie inside `answers`. They are initialised (zeroed
-            // or written before), disjoint from what `datagram` borrows, and lent out once.
-            let room = unsafe {
-                let start = (&raw mut (*memory).answers).cast::<u8>().add(used);
-                slice::from_raw_parts_mut(start, REPLY)
-            };
-            if let Some(length) = answer(datagram, room).filter(|length| *length <= REPLY) {
-                self.queue(index, used, length);
-                used += length;
+            // SAFETY: `index` is under BATCH, and the kernel is done with the header since
+            // `receive` returned.
+            let header = unsafe { &mut (*memory).received[index] };
+            match self.datagram(header) {
+                Some(datagram) => {
+                    // SAFETY: each reply queued before took at most REPLY octets, so `used` is at
+                    // most `index * REPLY` and REPLY more lie inside `answers`. They are
+                    // initialised (zeroed or written before), disjoint from what `datagram`
+                    // borrows, and lent out once.
+                    let room = unsafe {
+                        let start = (&raw mut (*memory).answers).cast::<u8>().add(used);
+                        slice::from_raw_parts_mut(start, REPLY)
+                    };
+                    if let Some(length) = answer(datagram, room)
+                        && length <= REPLY
+                    {
+                        self.queue(&header.msg_hdr, used, length);
+                        used += length;
+                    }
+                }
+                None => discarded += 1,
+            }
+            // The kernel wrote the lengths it used; it must see the room again.
+            header.msg_hdr.msg_namelen = size_of::<Peer>() as socklen_t;
+            if self.packet_information {
+                header.msg_hdr.msg_controllen = CONTROL as _;
             }
         }
         discarded
@@ -199,75 +212,67 @@ impl Batch {
     ///
     /// A reply that is refused (a firewall, no route, no buffer) is left out and the others go
     /// on; when the socket's send timeout runs out, the rest of the batch is given up.
+    #[inline(always)]
     pub fn send(&mut self, socket: &UdpSocket) -> usize {
-        let memory = self.memory.as_ptr();
-        let (mut next, mut sent) = (0, 0);
-        while next < self.queued {
-            // SAFETY: headers `next..queued` were written by `queue` and point to buffers that
-            // live as long as `self`.
-            let count = unsafe {
-                let headers = (&raw mut (*memory).replies).cast::<mmsghdr>().add(next);
-                call(libc::SYS_sendmmsg, socket.as_raw_fd(), headers, self.queued - next, 0)
-            };
-            match count {
-                Ok(count) => {
-                    next += count;
-                    sent += count;
-                }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => break,
-                    _ => next += 1,
-                },
-            }
+        let queued = std::mem::take(&mut self.queued);
+        if queued == 0 {
+            return 0;
         }
-        self.queued = 0;
-        sent
+        // SAFETY: headers up to `queued` were written by `queue` and point to buffers that live as
+        // long as `self`.
+        unsafe {
+            let headers = (&raw mut (*self.memory.as_ptr()).replies).cast::<mmsghdr>();
+            let first = call(libc::SYS_sendmmsg, socket.as_raw_fd(), headers, queued, 0);
+            if first == Returned(queued as isize) {
+                return queued;
+            }
+            send_piecemeal(socket.as_raw_fd(), headers, queued, first)
+        }
     }
 
+    /// The datagram that came with a header, which is one of `received`.
     #[inline(always)]
-    fn datagram(&self, index: usize) -> Option<Datagram<'_>> {
+    fn datagram(&self, header: &mmsghdr) -> Option<Datagram<'_>> {
         let memory = self.memory.as_ptr();
-        // SAFETY: `memory` is live; the kernel is done with it since `receive` returned, and
-        // while `self` is borrowed only the reply side is written.
-        let (header, peer) = unsafe { (&(*memory).received[index], &(*memory).peers[index]) };
-        if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+        let length = header.msg_len as usize;
+        let header = &header.msg_hdr;
+        if header.msg_flags & libc::MSG_TRUNC != 0 || length > QUERY {
             return None;
         }
-        let peer = peer.address(header.msg_hdr.msg_namelen)?;
-        if peer.port() == 0 {
-            return None;
-        }
-        let length = (header.msg_len as usize).min(QUERY);
-        // SAFETY: as above; `length` is at most the size of one query buffer.
-        let octets = unsafe {
-            slice::from_raw_parts((&raw const (*memory).queries[index]).cast::<u8>(), length)
+        // SAFETY: `memory` is live; the kernel is done with it since `receive` returned, and while
+        // `self` is borrowed only the reply side is written. The header points to its peer and its
+        // part, and that to a query buffer, which has at least `length` octets.
+        let (peer, octets) = unsafe {
+            let octets = (*header.msg_iov).iov_base.cast::<u8>();
+            (&*header.msg_name.cast::<Peer>(), slice::from_raw_parts(octets, length))
         };
-        let local = if self.control == 0 { self.local } else { local(&header.msg_hdr) };
-        Some(Datagram { octets, peer, local })
+        // SAFETY: initialised by `new`, and borrowed by nothing: a datagram is gone before the next.
+        let ends = unsafe { &mut (*memory).ends };
+        if !peer.tell(header.msg_namelen, &mut ends.peer) {
+            return None;
+        }
+        if self.packet_information {
+            ends.local = local(header);
+        }
+        Some(Datagram { octets, peer: &ends.peer, local: &ends.local })
     }
 
     /// Puts the reply of `length` octets at `start` of `answers` behind those queued, addressed
-    /// to the sender of datagram `index`.
+    /// to the sender of the datagram that came with the header `from`.
     #[inline(always)]
-    fn queue(&mut self, index: usize, start: usize, length: usize) {
+    fn queue(&mut self, from: &msghdr, start: usize, length: usize) {
         let memory = self.memory.as_ptr();
-        // SAFETY: `memory` is live, `self` is borrowed mutably, and `index` and `queued` are
-        // under BATCH: at most one reply is queued for each datagram received.
+        // SAFETY: `memory` is live, and `queued` is under BATCH: at most one reply is queued for
+        // each datagram received. No reference to what is written exists.
         unsafe {
             let part = &raw mut (*memory).reply_parts[self.queued];
             (*part).iov_base = (&raw mut (*memory).answers).cast::<u8>().add(start).cast();
             (*part).iov_len = length;
-            let from = &raw const (*memory).received[index].msg_hdr;
             let to = &raw mut (*memory).replies[self.queued].msg_hdr;
-            (*to).msg_name = (*from).msg_name;
-            (*to).msg_namelen = (*from).msg_namelen;
-            if self.control != 0 {
-                // What came with the query says where the reply leaves from.
-                let usable = (*from).msg_flags & libc::MSG_CTRUNC == 0;
-                (*to).msg_control = if usable { (*from).msg_control } else { null_mut() };
-                (*to).msg_controllen = if usable { (*from).msg_controllen } else { 0 };
-                free_interface(to);
+            (*to).msg_name = from.msg_name;
+            (*to).msg_namelen = from.msg_namelen;
+            if self.packet_information {
+                leave_from(from, to);
             }
         }
         self.queued += 1;
@@ -275,6 +280,7 @@ impl Batch {
 }
 
 impl Drop for Batch {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: allocated in `new` with this layout, not freed since; nothing in it needs
         // dropping.
@@ -283,31 +289,33 @@ impl Drop for Batch {
 }
 
 impl Peer {
-    /// The address in it, of which the kernel wrote `length` octets.
+    /// Tells the address in it, of which the kernel wrote `length` octets; whether there is one that
+    /// can be replied to.
     #[inline(always)]
-    fn address(&self, length: socklen_t) -> Option<SocketAddr> {
-        let length = length as usize;
-        if length < size_of::<libc::sockaddr_in>() {
-            return None;
-        }
+    fn tell(&self, length: socklen_t, address: &mut SocketAddr) -> bool {
         // SAFETY: the family is the first field of both; every bit pattern is a valid value of
         // both structures.
-        match c_int::from(unsafe { self.v4.sin_family }) {
-            libc::AF_INET => {
-                // SAFETY: as above.
-                let v4 = unsafe { self.v4 };
-                let address = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
-                Some(SocketAddrV4::new(address, u16::from_be(v4.sin_port)).into())
-            }
-            libc::AF_INET6 if length >= size_of::<libc::sockaddr_in6>() => {
-                // SAFETY: as above.
-                let v6 = unsafe { self.v6 };
-                let address = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-                let port = u16::from_be(v6.sin6_port);
-                Some(SocketAddrV6::new(address, port, v6.sin6_flowinfo, v6.sin6_scope_id).into())
-            }
-            _ => None,
+        let v4 = unsafe { self.v4 };
+        if c_int::from(v4.sin_family) != libc::AF_INET {
+            return self.tell_v6(length, address);
         }
+        let ip = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
+        let port = u16::from_be(v4.sin_port);
+        *address = SocketAddrV4::new(ip, port).into();
+        port != 0 && length as usize >= size_of::<libc::sockaddr_in>()
+    }
+
+    /// The same for what is not an IPv4 address.
+    #[inline(never)]
+    fn tell_v6(&self, length: socklen_t, address: &mut SocketAddr) -> bool {
+        // SAFETY: as above.
+        let v6 = unsafe { self.v6 };
+        let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
+        let port = u16::from_be(v6.sin6_port);
+        *address = SocketAddrV6::new(ip, port, v6.sin6_flowinfo, v6.sin6_scope_id).into();
+        port != 0
+            && c_int::from(v6.sin6_family) == libc::AF_INET6
+            && length as usize >= size_of::<libc::sockaddr_in6>()
     }
 }
 
@@ -359,6 +367,20 @@ fn local(header: &msghdr) -> Option<IpAddr> {
     }
 }
 
+/// Lets a reply leave from where its query was sent to, as what came with that says.
+///
+/// SAFETY: `from` must be a header that the kernel filled, `to` one of a reply.
+#[inline(never)]
+unsafe fn leave_from(from: &msghdr, to: *mut msghdr) {
+    let usable = from.msg_flags & libc::MSG_CTRUNC == 0;
+    // SAFETY: by the caller.
+    unsafe {
+        (*to).msg_control = if usable { from.msg_control } else { null_mut() };
+        (*to).msg_controllen = if usable { from.msg_controllen } else { 0 };
+        free_interface(to);
+    }
+}
+
 /// Lets routing choose the interface of a reply: it need not be the one the query came in by.
 /// Only a link-local source address means nothing without its interface.
 ///
@@ -379,6 +401,50 @@ unsafe fn free_interface(header: *const msghdr) {
     }
 }
 
+/// What a call returned: a count or a negated error number, which is small. Looked into where it
+/// is not what was hoped for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Returned(isize);
+
+impl Returned {
+    #[inline(always)]
+    fn count(self) -> io::Result<usize> {
+        usize::try_from(self.0).map_err(|_| io::Error::from_raw_os_error(-self.0 as i32))
+    }
+}
+
+/// Goes on with the replies whose `queued` headers stand at `headers`, after a first call that did not
+/// take them all; says how many the kernel took.
+///
+/// SAFETY: as for [`call`].
+#[cold]
+unsafe fn send_piecemeal(
+    fd: RawFd,
+    headers: *mut mmsghdr,
+    queued: usize,
+    mut returned: Returned,
+) -> usize {
+    let (mut next, mut sent) = (0, 0);
+    loop {
+        match returned.count() {
+            Ok(count) => {
+                next += count;
+                sent += count;
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return sent,
+                _ => next += 1,
+            },
+        }
+        if next >= queued {
+            return sent;
+        }
+        // SAFETY: by the caller; `next` is under `queued`.
+        returned = unsafe { call(libc::SYS_sendmmsg, fd, headers.add(next), queued - next, 0) };
+    }
+}
+
 /// `recvmmsg(2)` without a timeout, or `sendmmsg(2)`: how many of the `count` messages whose headers
 /// stand at `headers` were received or sent.
 ///
@@ -391,7 +457,7 @@ unsafe fn call(
     headers: *mut mmsghdr,
     count: usize,
     flags: c_int,
-) -> io::Result<usize> {
+) -> Returned {
     let result: isize;
     // SAFETY: the call reads and writes the headers and what they point to, which is the caller's
     // to allow, and no other memory of this program; besides the result it changes the two
@@ -410,8 +476,7 @@ unsafe fn call(
             options(nostack),
         );
     }
-    // The kernel returns a count or a negated error number, which is small.
-    usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result as i32))
+    Returned(result)
 }
 
 /// The same for other processors, by the C library.
@@ -424,7 +489,7 @@ unsafe fn call(
     headers: *mut mmsghdr,
     count: usize,
     flags: c_int,
-) -> io::Result<usize> {
+) -> Returned {
     // SAFETY: by the caller.
     let result = unsafe {
         libc::syscall(
@@ -436,7 +501,10 @@ unsafe fn call(
             null_mut::<libc::timespec>(),
         )
     };
-    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+    match usize::try_from(result) {
+        Ok(_) => Returned(result as isize),
+        Err(_) => Returned(-(io::Error::last_os_error().raw_os_error().unwrap_or(0) as isize)),
+    }
 }
 
 /// Asks the kernel to say with each datagram which address it was sent to (RFC 3542 section 6;

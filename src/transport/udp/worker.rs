@@ -257,8 +257,8 @@ fn answer<R: Respond>(
         let discarded = batch.reply(|datagram, out| {
             let request = Request {
                 message: datagram.octets,
-                client: datagram.peer,
-                local: datagram.local,
+                client: *datagram.peer,
+                local: *datagram.local,
                 transport: Transport::Udp,
                 clock: &clock,
             };

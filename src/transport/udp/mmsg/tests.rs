@@ -156,7 +156,7 @@ fn the_local_address_is_the_one_that_was_asked() {
         client.send(b"where").unwrap();
         batch.receive(&server).unwrap();
         batch.reply(|datagram, out| {
-            assert_eq!(datagram.local, Some(asked));
+            assert_eq!(*datagram.local, Some(asked));
             out[0] = 1;
             Some(1)
         });
