@@ -289,6 +289,18 @@ mod tests {
     }
 
     #[test]
+    fn what_only_looks_like_an_opt_record_at_the_end_leaves_no_name() {
+        // A subnet whose last octets are those of an OPT record, behind those of a type and IN.
+        let mut message = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+        message.extend(b"\x01a\x00\x00\x01\x00\x01\0\0\x29\x04\xd0\0\0\0\0\0\x18");
+        message.extend(b"\0\x08\0\x14\0\x02\x80\0\x20\0\x01\0\x01");
+        message.extend(b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
+        let usual = Usual::parse(&message, true).unwrap();
+        assert!(usual.opt.len() == OPT && !usual.has_name());
+        assert!(Query::parse(&message, &mut LowerName::new(), true).is_ok());
+    }
+
+    #[test]
     fn a_subnet_of_each_length_is_usual() {
         for (family, bits) in [(1, 32), (2, 128)] {
             for source in 1..=bits {
