@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::tally::{self, Tallies};
+use super::tap::Feed;
 use super::{Respond, seed, transfers};
 use crate::engine::{Clock, Reply, Request, Scratch, Transfer, Transport};
 
@@ -162,6 +163,7 @@ struct Workspace {
     scratch: Scratch,
     out: Box<[u8]>,
     tallies: Arc<Tallies>,
+    feed: Feed,
 }
 
 thread_local! {
@@ -169,15 +171,21 @@ thread_local! {
         scratch: Scratch::new(seed()),
         out: vec![0; usize::from(u16::MAX)].into(),
         tallies: tally::of_this_thread(),
+        feed: Feed::of_this_thread(),
     });
 }
 
 impl Workspace {
     fn respond<R: Respond>(&mut self, engine: &R, request: &Request<'_>) -> Reply {
         let reply = engine.respond(request, &mut self.scratch, &mut self.out);
-        if !matches!(reply, Reply::Drop) {
-            self.tallies[request.transport as usize].count(self.scratch.noted());
-        }
+        let length = match reply {
+            Reply::Message(length) => length,
+            Reply::Transfer(_) => 0,
+            Reply::Drop => return reply,
+        };
+        let noted = self.scratch.noted();
+        self.tallies[request.transport as usize].count(noted);
+        self.feed.note(request, noted, &self.out, length);
         reply
     }
 }

@@ -15,6 +15,7 @@ use super::WorkerSocket;
 use super::mmsg::Batch;
 use crate::engine::{Clock, Reply, Request, Scratch, Transport};
 use crate::transport::tally::{QueryCounts, Tally};
+use crate::transport::tap::Feed;
 use crate::transport::{Respond, seed};
 
 /// What the UDP workers did since they started.
@@ -224,6 +225,7 @@ fn answer<R: Respond>(
     let mut engine = Cache::new(Arc::clone(engine));
     let mut scratch = Scratch::sharing(seed(), threads);
     let mut batch = Batch::new(local);
+    let mut feed = Feed::of_this_thread();
     let clock = Clock::new();
     let mut failures = 0;
     while !stop.load(Relaxed) {
@@ -253,6 +255,7 @@ fn answer<R: Respond>(
             match engine.respond(&request, &mut scratch, out) {
                 Reply::Message(length) => {
                     counters.queries.count(scratch.noted());
+                    feed.note(&request, scratch.noted(), out, length);
                     Some(length)
                 }
                 // No transfer goes over UDP.
