@@ -16,6 +16,7 @@ mod import;
 pub mod latency;
 mod logging;
 mod people;
+mod query_log;
 mod reach;
 mod report;
 mod serve;

@@ -172,8 +172,10 @@ impl Feed {
 
     /// The upper half of a linear congruential generator (Knuth's), scaled to 0..one_in.
     fn draws_one_in(&mut self, one_in: u32) -> bool {
-        self.draws =
-            self.draws.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.draws = self
+            .draws
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.draws >> 32) * u64::from(one_in)) >> 32 == 0
     }
 }

@@ -1,0 +1,212 @@
+//! Lines into a file, or to stdout or stderr: the thread that may wait for a disk.
+//!
+//! A file that was moved or removed is opened anew under its name. One that cannot be written loses
+//! lines, which is counted, and said once.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use super::Target;
+use super::outlet::{Chunk, Inlet};
+
+/// How often is looked whether the file still has its name, and whether one that cannot be opened
+/// can be.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The log is for its owner and group: it says who asked for what.
+const MODE: u32 = 0o640;
+
+/// Where lines go, and how that is going.
+#[derive(Debug)]
+pub(super) struct LineFile {
+    target: Target,
+    file: Option<File>,
+    /// When was last looked.
+    looked: Option<Instant>,
+    /// Whether it stopped in the middle of a line.
+    is_torn: bool,
+    /// Whether the last attempt failed.
+    is_failing: bool,
+}
+
+impl LineFile {
+    pub(super) fn new(target: Target) -> LineFile {
+        LineFile { target, file: None, looked: None, is_torn: false, is_failing: false }
+    }
+
+    /// Writes what comes until nothing comes any more.
+    pub(super) fn write(mut self, inlet: Inlet) {
+        if let Err(error) = self.look() {
+            self.tell(&inlet, Err(error));
+        }
+        loop {
+            let next = inlet.next(LOOK);
+            if inlet.takes_reopen() {
+                (self.file, self.looked) = (None, None);
+            }
+            let chunk = match next {
+                Ok(chunk) => chunk,
+                Err(RecvTimeoutError::Timeout) => {
+                    // That it is open does not mean that it can be written.
+                    if let Err(error) = self.look() {
+                        self.tell(&inlet, Err(error));
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let (written, outcome) = self.put(&chunk);
+            inlet.tally.count_written(written);
+            inlet.tally.count_lost(chunk.queries - written);
+            self.tell(&inlet, outcome);
+        }
+    }
+
+    /// Writes a chunk; says how many of its lines went out as a whole.
+    fn put(&mut self, chunk: &Chunk) -> (u64, io::Result<()>) {
+        if let Err(error) = self.look() {
+            return (0, Err(error));
+        }
+        let mut out: Box<dyn Write + '_> = match (&self.target, &mut self.file) {
+            (Target::Stdout, _) => Box::new(io::stdout().lock()),
+            (Target::Stderr, _) => Box::new(io::stderr().lock()),
+            (Target::File(_), Some(file)) => Box::new(file),
+            (Target::File(_), None) => return (0, Err(io::ErrorKind::NotFound.into())),
+        };
+        let (mut done, mut outcome) = (0, Ok(()));
+        if self.is_torn {
+            outcome = out.write_all(b"\n");
+        }
+        while outcome.is_ok() && done < chunk.octets.len() {
+            match out.write(&chunk.octets[done..]) {
+                Ok(0) => outcome = Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => outcome = Err(error),
+            }
+        }
+        let outcome = outcome.and_then(|()| out.flush());
+        drop(out);
+        let written = &chunk.octets[..done];
+        if done > 0 {
+            self.is_torn = !written.ends_with(b"\n");
+        }
+        (written.iter().filter(|octet| **octet == b'\n').count() as u64, outcome)
+    }
+
+    /// Opens the file if it is not open under its name; looks once a second.
+    fn look(&mut self) -> io::Result<()> {
+        let Target::File(path) = &self.target else { return Ok(()) };
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        if !self.file.as_ref().is_some_and(|file| is_at(file, path)) {
+            // Another file has no half a line.
+            self.is_torn = false;
+            self.file = None;
+            self.file = Some(open(path)?);
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, inlet: &Inlet, outcome: io::Result<()>) {
+        match &outcome {
+            Err(error) if !self.is_failing => tracing::error!(
+                "cannot write the query log, {}: {error}; queries are lost until it can be written",
+                self.name()
+            ),
+            Ok(()) if self.is_failing => {
+                let (name, lost) = (self.name(), inlet.tally.lost());
+                tracing::info!(
+                    "the query log, {name}, is written again; {lost} queries lost since the start"
+                );
+            }
+            _ => {}
+        }
+        self.is_failing = outcome.is_err();
+    }
+
+    fn name(&self) -> String {
+        match &self.target {
+            Target::Stdout => "stdout".to_owned(),
+            Target::Stderr => "stderr".to_owned(),
+            Target::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+}
+
+/// Whether the file is what stands under this name.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(text: &str) -> Chunk {
+        Chunk { octets: text.into(), queries: text.matches('\n').count() as u64 }
+    }
+
+    fn file(path: &Path) -> LineFile {
+        LineFile::new(Target::File(path.to_owned()))
+    }
+
+    #[test]
+    fn a_file_that_was_moved_is_begun_anew_under_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, moved) = (directory.path().join("q.log"), directory.path().join("q.log.1"));
+        let mut file = file(&path);
+        assert_eq!(file.put(&chunk("a\nb\n")).0, 2);
+        fs::rename(&path, &moved).unwrap();
+        // Not looked at so soon: it still goes to the old one.
+        assert_eq!(file.put(&chunk("c\n")).0, 1);
+        file.looked = None;
+        assert_eq!(file.put(&chunk("d\n")).0, 1);
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "a\nb\nc\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "d\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777 & !MODE, 0);
+    }
+
+    #[test]
+    fn a_full_disk_loses_lines_and_is_tried_again() {
+        let mut file = file(Path::new("/dev/full"));
+        for _ in 0..2 {
+            let (written, outcome) = file.put(&chunk("a\nb\n"));
+            assert_eq!((written, outcome.unwrap_err().kind()), (0, io::ErrorKind::StorageFull));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path().join("later");
+        let mut file = file(&folder.join("q.log"));
+        assert!(file.put(&chunk("a\n")).1.is_err());
+        assert!(file.put(&chunk("b\n")).1.is_err());
+        fs::create_dir(&folder).unwrap();
+        file.looked = None;
+        assert_eq!(file.put(&chunk("c\n")).0, 1);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_is_ended_before_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("q.log");
+        let mut file = file(&path);
+        file.put(&chunk("a\nb"));
+        assert!(file.is_torn);
+        file.put(&chunk("c\n"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "a\nb\nc\n");
+    }
+}
