@@ -86,9 +86,9 @@ impl Counts {
 
 /// The client of a line of a query log and how many queries it stands for.
 ///
-/// A line of our own; `ADDRESS[/LENGTH][,COUNT]`; BIND's `… client @0x… ADDRESS#PORT (…): query: …`, with its
-/// `[ECS ADDRESS/LENGTH/SCOPE]`; Route 53's twelve fields, the resolver's address before the
-/// client's subnet or `-`.
+/// A line of our own; `ADDRESS[/LENGTH][,COUNT]`; BIND's `… client @0x… ADDRESS#PORT (…): query: …`,
+/// with its `[ECS ADDRESS/LENGTH/SCOPE]`; Route 53's twelve fields, the resolver's address before
+/// the client's subnet or `-`.
 fn client_of(line: &str) -> Option<(IpAddr, f64)> {
     if let Some(client) = client_in(line) {
         return Some((client, 1.0));

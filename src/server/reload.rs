@@ -323,7 +323,8 @@ impl Reloader {
             }
         }
         self.announce(&generation);
-        self.query_log.set(generation.query_log.clone());
+        // Nothing waits for it.
+        drop(self.query_log.set(generation.query_log.clone()));
         // New ones are told of this reload too.
         let (list, from) = (generation.hooks.clone(), self.journal.history().last());
         self.hooks.send_replace(Hooks { list, from });

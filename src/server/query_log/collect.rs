@@ -1,7 +1,7 @@
 //! The thread that empties the queues of the threads that answer, and hands on to the logs. It
 //! waits for nothing but the next round.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,8 @@ const COMPLAINTS: Duration = Duration::from_secs(60);
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Order {
-    Set(Settings),
+    /// And say when it is so.
+    Set(Settings, Sender<()>),
     Stop,
 }
 
@@ -49,7 +50,11 @@ impl Collector {
                 false => orders.recv().map_err(RecvTimeoutError::from),
             };
             match order {
-                Ok(Order::Set(settings)) => self.set(settings),
+                Ok(Order::Set(settings, done)) => {
+                    self.set(settings);
+                    // Not everybody waits for it.
+                    let _ = done.send(());
+                }
                 Ok(Order::Stop) => break,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::transport::tap::Exchange;
 use crate::wire::header::{AA, HEADER, Header, RD, TC};
 use crate::wire::{
-    Class, LowerName, Malformed, Name, Rcode, Records, Subnet, Type, options, subnet,
+    Class, LowerName, Malformed, Name, Opcode, Rcode, Records, Subnet, Type, options, subnet,
 };
 
 /// DNSSEC OK, in the TTL of OPT.
@@ -23,7 +23,7 @@ pub(super) struct Facts<'a> {
     pub(super) exchange: &'a Exchange<'a>,
     /// What was asked; `None` when no question can be read.
     pub(super) question: Option<(Name, Class, Type)>,
-    /// `rd`, `cd` and `do` of the query, `aa` and `tc` of the reply.
+    /// The operation, but for QUERY; `rd`, `cd` and `do` of the query, `aa` and `tc` of the reply.
     pub(super) flags: Vec<&'static str>,
     /// The client's subnet, and the scope of the answer where it has one.
     pub(super) subnet: Option<(Subnet, Option<u8>)>,
@@ -51,7 +51,10 @@ impl<'a> Facts<'a> {
         Facts {
             exchange,
             question: question(query),
-            flags: flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect(),
+            flags: operation(query)
+                .into_iter()
+                .chain(flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name))
+                .collect(),
             subnet: subnet_of(query, reply),
             rcode: exchange.rcode,
             addresses: answer
@@ -59,6 +62,16 @@ impl<'a> Facts<'a> {
                 .take(ADDRESSES)
                 .collect(),
         }
+    }
+}
+
+/// What a message is for, when that is no query.
+fn operation(message: &[u8]) -> Option<&'static str> {
+    match Header::parse(message)?.opcode() {
+        Opcode::QUERY => None,
+        Opcode::NOTIFY => Some("notify"),
+        Opcode::UPDATE => Some("update"),
+        _ => Some("opcode"),
     }
 }
 

@@ -95,8 +95,8 @@ pub struct QueryLog {
 /// What became of queries that were to be logged.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
-    pub(super) lines: Arc<Tally>,
-    pub(super) dnstap: Arc<Tally>,
+    lines: Arc<Tally>,
+    dnstap: Arc<Tally>,
 }
 
 impl Counts {
@@ -113,7 +113,7 @@ impl Counts {
 }
 
 impl QueryLog {
-    /// Begins to log.
+    /// Begins to log: each query that is answered from now on.
     ///
     /// # Errors
     ///
@@ -128,14 +128,17 @@ impl QueryLog {
             let _ = end.send(());
         })?;
         let log = QueryLog { orders, counts, over: Mutex::new(over) };
-        log.set(settings);
+        // Files and readers are opened by others: this takes no longer than a thread to start.
+        let _ = log.set(settings).recv();
         Ok(log)
     }
 
-    /// Logs so from now on. A file is opened anew in any case.
-    pub fn set(&self, settings: Settings) {
+    /// Logs so from soon on, and says when. A file is opened anew in any case.
+    pub fn set(&self, settings: Settings) -> Receiver<()> {
+        let (done, is_done) = channel();
         // The thread ends only when it is told to, or by a defect, which was said.
-        let _ = self.orders.send(Order::Set(settings));
+        let _ = self.orders.send(Order::Set(settings, done));
+        is_done
     }
 
     /// Reads the counts from anywhere.
