@@ -31,13 +31,21 @@ pub(super) struct Collector {
     counts: Counts,
     lines: Option<(Lines, Outlet)>,
     dnstap: Option<(Dnstap, dnstap::Writer, Outlet)>,
+    /// What was said last of what is logged; empty while nothing is.
+    said: String,
     /// What full queues lost when it was said last, and when that was.
     complained: (u64, Option<Instant>),
 }
 
 impl Collector {
     pub(super) fn new(counts: Counts) -> Collector {
-        Collector { counts, lines: None, dnstap: None, complained: (tap::lost(), None) }
+        Collector {
+            counts,
+            lines: None,
+            dnstap: None,
+            said: String::new(),
+            complained: (tap::lost(), None),
+        }
     }
 
     /// Works until it is told to stop, or nobody can tell it anything any more.
@@ -98,9 +106,33 @@ impl Collector {
             });
         }
         let is_on = self.lines.is_some() || self.dnstap.is_some();
-        tap::tell(if is_on { one_in } else { 0 });
+        let one_in = if is_on { one_in } else { 0 };
+        tap::tell(one_in);
+        self.say(one_in);
         // They end on their own: a slow disk is nothing that others should wait for.
         drop(ended);
+    }
+
+    /// Says what is logged from now on, when that is something else than before.
+    fn say(&mut self, one_in: u32) {
+        let lines = self.lines.as_ref().map(|(lines, _)| lines.target.to_string());
+        let dnstap = self.dnstap.as_ref().map(|(dnstap, ..)| dnstap.socket.display().to_string());
+        let wheres: Vec<String> = [lines, dnstap.map(|socket| format!("{socket}, dnstap"))]
+            .into_iter()
+            .flatten()
+            .collect();
+        let says = match one_in {
+            0 => String::new(),
+            1 => format!("queries are logged: {}", wheres.join("; ")),
+            _ => format!("one query in {one_in} is logged: {}", wheres.join("; ")),
+        };
+        if says != self.said {
+            match one_in {
+                0 => tracing::info!("no queries are logged any more"),
+                _ => tracing::info!("{says}"),
+            }
+            self.said = says;
+        }
     }
 
     /// Takes what the queues hold and hands it on; says how many queries that were.

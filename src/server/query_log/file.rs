@@ -118,10 +118,10 @@ impl LineFile {
         match &outcome {
             Err(error) if !self.is_failing => tracing::error!(
                 "cannot write the query log, {}: {error}; queries are lost until it can be written",
-                self.name()
+                self.target
             ),
             Ok(()) if self.is_failing => {
-                let (name, lost) = (self.name(), inlet.tally.lost());
+                let (name, lost) = (&self.target, inlet.tally.lost());
                 tracing::info!(
                     "the query log, {name}, is written again; {lost} queries lost since the start"
                 );
@@ -129,14 +129,6 @@ impl LineFile {
             _ => {}
         }
         self.is_failing = outcome.is_err();
-    }
-
-    fn name(&self) -> String {
-        match &self.target {
-            Target::Stdout => "stdout".to_owned(),
-            Target::Stderr => "stderr".to_owned(),
-            Target::File(path) => path.display().to_string(),
-        }
     }
 }
 

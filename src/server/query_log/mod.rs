@@ -18,6 +18,7 @@ mod line;
 mod outlet;
 mod socket;
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -63,6 +64,16 @@ pub enum Target {
     Stdout,
     Stderr,
     File(PathBuf),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Stdout => f.write_str("stdout"),
+            Target::Stderr => f.write_str("stderr"),
+            Target::File(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// How a line looks.
