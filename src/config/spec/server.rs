@@ -279,7 +279,7 @@ pub enum LogLevel {
     Trace,
 }
 
-/// How a message is written.
+/// How a message or a query is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]

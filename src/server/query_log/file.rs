@@ -196,9 +196,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("q.log");
         let mut file = file(&path);
-        file.put(&chunk("a\nb"));
+        assert!(file.put(&chunk("a\nb")).1.is_ok());
         assert!(file.is_torn);
-        file.put(&chunk("c\n"));
+        assert!(file.put(&chunk("c\n")).1.is_ok());
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\nb\nc\n");
     }
 }
