@@ -158,6 +158,8 @@ pub struct Log {
     pub queries: Option<QueryLogFile>,
     /// How a query is written there.
     pub queries_format: LogFormat,
+    /// MiB of the file, from which on it is moved out of the way: 0 (never) to 1,000,000.
+    pub queries_max_mib: u64,
     /// One query in so many is told, there and over dnstap: 1 to 1,000,000.
     pub queries_sample: u32,
     /// The Unix socket of a dnstap reader.
@@ -502,6 +504,8 @@ impl Log {
     pub(super) fn resolve(spec: LogSpec, reader: &mut Reader<'_>) -> Log {
         let sample = spec.queries_sample.as_ref();
         let sample = reader.integer("queries_sample", sample, 1..=1_000_000, 1);
+        let most = spec.queries_max_mib.as_ref();
+        let most = reader.integer("queries_max_mib", most, 0..=1_000_000, 0);
         let written = |text: Option<Spanned<String>>| {
             text.map(|text| text.value).filter(|text| !text.is_empty())
         };
@@ -514,6 +518,7 @@ impl Log {
                 path => QueryLogFile::Path(reader.path(path)),
             }),
             queries_format: spec.queries_format.map(|format| format.value).unwrap_or_default(),
+            queries_max_mib: u64::try_from(most).unwrap_or(0),
             queries_sample: u32::try_from(sample).unwrap_or(1),
             dnstap: written(spec.dnstap).map(|path| reader.path(&path)),
         }

@@ -256,6 +256,10 @@ pub struct LogSpec {
     /// How a query is written there.
     #[schemars(extend("default" = "text"))]
     pub queries_format: Option<Spanned<LogFormat>>,
+    /// MiB, from which on the file is moved to the same name with `.1`, in place of what was moved
+    /// before: 0 (never) to 1,000,000.
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = 0))]
+    pub queries_max_mib: Option<Spanned<i64>>,
     /// One query in so many is told, by chance, in the query log and over dnstap: 1 (each) to
     /// 1,000,000.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1))]

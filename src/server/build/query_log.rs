@@ -21,7 +21,7 @@ pub(super) fn build(config: &Config) -> Settings {
     };
     Settings {
         one_in: log.queries_sample,
-        lines: target.map(|target| Lines { target, format }),
+        lines: target.map(|target| Lines { target, format, most: log.queries_max_mib << 20 }),
         dnstap: log.dnstap.as_ref().map(dnstap),
     }
 }

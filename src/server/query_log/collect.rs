@@ -89,8 +89,8 @@ impl Collector {
             _ => {
                 ended.extend(self.lines.take().map(|(_, outlet)| outlet.end()));
                 self.lines = lines.and_then(|lines| {
-                    let target = lines.target.clone();
-                    let write = move |inlet| LineFile::new(target).write(inlet);
+                    let (target, most) = (lines.target.clone(), lines.most);
+                    let write = move |inlet| LineFile::new(target, most).write(inlet);
                     Some((lines, started(Outlet::start("query log", &self.counts.lines, write))?))
                 });
             }

@@ -25,6 +25,10 @@ const MODE: u32 = 0o640;
 pub(super) struct LineFile {
     target: Target,
     file: Option<File>,
+    /// Octets of the file, from which on it is moved out of the way; 0 for never.
+    most: u64,
+    /// How many there are.
+    size: u64,
     /// When was last looked.
     looked: Option<Instant>,
     /// Whether it stopped in the middle of a line.
@@ -34,8 +38,9 @@ pub(super) struct LineFile {
 }
 
 impl LineFile {
-    pub(super) fn new(target: Target) -> LineFile {
-        LineFile { target, file: None, looked: None, is_torn: false, is_failing: false }
+    pub(super) fn new(target: Target, most: u64) -> LineFile {
+        let (file, looked, size) = (None, None, 0);
+        LineFile { target, file, most, size, looked, is_torn: false, is_failing: false }
     }
 
     /// Writes what comes until nothing comes any more.
@@ -92,15 +97,23 @@ impl LineFile {
         let outcome = outcome.and_then(|()| out.flush());
         drop(out);
         let written = &chunk.octets[..done];
+        self.size += done as u64;
         if done > 0 {
             self.is_torn = !written.ends_with(b"\n");
         }
         (written.iter().filter(|octet| **octet == b'\n').count() as u64, outcome)
     }
 
-    /// Opens the file if it is not open under its name; looks once a second.
+    /// Opens the file if it is not open under its name; looks once a second. Moves one that is too
+    /// large out of the way first.
     fn look(&mut self) -> io::Result<()> {
         let Target::File(path) = &self.target else { return Ok(()) };
+        if self.most > 0 && self.size >= self.most {
+            let mut before = path.clone().into_os_string();
+            before.push(".1");
+            fs::rename(path, before)?;
+            (self.file, self.looked, self.size) = (None, None, 0);
+        }
         if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
             return Ok(());
         }
@@ -108,8 +121,11 @@ impl LineFile {
         if !self.file.as_ref().is_some_and(|file| is_at(file, path)) {
             // Another file has no half a line.
             self.is_torn = false;
-            self.file = None;
-            self.file = Some(open(path)?);
+            (self.file, self.size) = (None, 0);
+            let file = open(path)?;
+            // What is no file has no size.
+            self.size = file.metadata().map_or(0, |known| known.len());
+            self.file = Some(file);
         }
         Ok(())
     }
@@ -151,7 +167,7 @@ mod tests {
     }
 
     fn file(path: &Path) -> LineFile {
-        LineFile::new(Target::File(path.to_owned()))
+        LineFile::new(Target::File(path.to_owned()), 0)
     }
 
     #[test]
@@ -168,6 +184,20 @@ mod tests {
         assert_eq!(fs::read_to_string(&moved).unwrap(), "a\nb\nc\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "d\n");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777 & !MODE, 0);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_moved_in_place_of_the_one_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, moved) = (directory.path().join("q.log"), directory.path().join("q.log.1"));
+        fs::write(&path, "old\n").unwrap();
+        let mut file = LineFile::new(Target::File(path.clone()), 8);
+        let texts = ["a\n", "b\n", "c\n", "d\n", "e\n", "f\n", "g\n"];
+        for text in texts {
+            assert_eq!(file.put(&chunk(text)).0, 1);
+        }
+        assert_eq!(fs::read_to_string(&moved).unwrap(), "c\nd\ne\nf\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "g\n");
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct Lines {
     pub target: Target,
     /// How a line looks.
     pub format: Format,
+    /// Octets of a file, from which on it is moved out of the way; 0 for never.
+    pub most: u64,
 }
 
 /// Where lines go.

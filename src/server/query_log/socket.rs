@@ -36,8 +36,9 @@ pub(super) fn write(path: &Path, inlet: &Inlet) {
         match inlet.next(LOOK) {
             Ok(chunk) if reader.take(&chunk) => inlet.tally.count_written(chunk.queries),
             Ok(chunk) => {
-                inlet.tally.count_lost(chunk.queries);
-                inlet.give_up();
+                let lost = chunk.queries + inlet.give_up();
+                inlet.tally.count_lost(lost);
+                tracing::warn!("dnstap: {lost} queries could not be sent before the end");
                 return;
             }
             Err(RecvTimeoutError::Timeout) if reader.stream.is_none() && !inlet.is_ending() => {
