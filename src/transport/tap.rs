@@ -72,14 +72,15 @@ pub fn tell(one_in: u32) {
     ONE_IN.store(one_in, Relaxed);
 }
 
-/// Takes out what is in the queues, up to 256 KiB of each; says how many exchanges that were.
-pub fn drain(mut take: impl FnMut(&Exchange<'_>)) -> usize {
-    let mut count = 0;
+/// Takes out what is in the queues, up to 256 KiB of each; says whether there is more.
+pub fn drain(mut take: impl FnMut(&Exchange<'_>)) -> bool {
+    let mut is_more = false;
     let mut octets = Vec::new();
     let mut sources = sources();
     for source in &mut sources.open {
-        let ready = source.queue.slots().min(GULP);
-        let Ok(chunk) = source.queue.read_chunk(ready) else { continue };
+        let ready = source.queue.slots();
+        is_more |= ready > GULP;
+        let Ok(chunk) = source.queue.read_chunk(ready.min(GULP)) else { continue };
         let (first, second) = chunk.as_slices();
         octets.clear();
         octets.extend_from_slice(first);
@@ -88,12 +89,11 @@ pub fn drain(mut take: impl FnMut(&Exchange<'_>)) -> usize {
         while let Some((exchange, length)) = Exchange::read(&octets[done..]) {
             take(&exchange);
             done += length;
-            count += 1;
         }
         chunk.commit(done);
     }
     sources.forget_the_gone();
-    count
+    is_more
 }
 
 /// How many exchanges found a full queue so far.

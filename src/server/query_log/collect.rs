@@ -2,7 +2,6 @@
 //! waits for nothing but the next round.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::facts::Facts;
@@ -11,7 +10,8 @@ use super::outlet::Outlet;
 use super::{Counts, Dnstap, Lines, Settings, dnstap, line, socket};
 use crate::transport::tap::{self, Exchange};
 
-/// How long it waits when the queues were empty.
+/// How long it waits when it has taken all there was: at full speed a queue takes several times as
+/// long to fill.
 const REST: Duration = Duration::from_millis(10);
 
 /// No more often is said that queues were full.
@@ -67,10 +67,10 @@ impl Collector {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            rest = if self.collect() > 0 { Duration::ZERO } else { REST };
+            rest = if self.collect() { Duration::ZERO } else { REST };
         }
         tap::tell(0);
-        while self.collect() > 0 {}
+        while self.collect() {}
         let lines = self.lines.take().map(|(_, outlet)| outlet.end());
         let dnstap = self.dnstap.take().map(|(.., outlet)| outlet.end());
         for thread in [lines, dnstap].into_iter().flatten() {
@@ -81,13 +81,16 @@ impl Collector {
 
     /// What stays as it is goes on; for the rest what is in the queues is written as before.
     fn set(&mut self, settings: Settings) {
-        self.collect();
         let Settings { one_in, lines, dnstap } = settings;
-        let mut ended: Vec<JoinHandle<()>> = Vec::new();
+        let one_in = if lines.is_some() || dnstap.is_some() { one_in } else { 0 };
+        if one_in == 0 {
+            tap::tell(0);
+        }
+        while self.collect() && one_in == 0 {}
         match &self.lines {
             Some((known, outlet)) if lines.as_ref() == Some(known) => outlet.reopen(),
             _ => {
-                ended.extend(self.lines.take().map(|(_, outlet)| outlet.end()));
+                leave(self.lines.take().map(|(_, outlet)| outlet));
                 self.lines = lines.and_then(|lines| {
                     let (target, most) = (lines.target.clone(), lines.most);
                     let write = move |inlet| LineFile::new(target, most).write(inlet);
@@ -96,7 +99,7 @@ impl Collector {
             }
         }
         if self.dnstap.as_ref().map(|(known, ..)| known) != dnstap.as_ref() {
-            ended.extend(self.dnstap.take().map(|(.., outlet)| outlet.end()));
+            leave(self.dnstap.take().map(|(.., outlet)| outlet));
             self.dnstap = dnstap.and_then(|dnstap| {
                 let path = dnstap.socket.clone();
                 let write = move |inlet| socket::write(&path, &inlet);
@@ -105,12 +108,8 @@ impl Collector {
                 Some((dnstap, writer, outlet))
             });
         }
-        let is_on = self.lines.is_some() || self.dnstap.is_some();
-        let one_in = if is_on { one_in } else { 0 };
         tap::tell(one_in);
         self.say(one_in);
-        // They end on their own: a slow disk is nothing that others should wait for.
-        drop(ended);
     }
 
     /// Says what is logged from now on, when that is something else than before.
@@ -135,10 +134,10 @@ impl Collector {
         }
     }
 
-    /// Takes what the queues hold and hands it on; says how many queries that were.
-    fn collect(&mut self) -> usize {
+    /// Takes what the queues hold and hands it on; says whether there is more.
+    fn collect(&mut self) -> bool {
         let Collector { lines, dnstap, .. } = self;
-        let count = tap::drain(|exchange: &Exchange<'_>| {
+        let is_more = tap::drain(|exchange: &Exchange<'_>| {
             if let Some((Lines { format, .. }, outlet)) = lines {
                 let facts = Facts::of(exchange);
                 outlet.put(|octets| line::write(&facts, *format, octets));
@@ -154,7 +153,7 @@ impl Collector {
             outlet.flush();
         }
         self.complain();
-        count
+        is_more
     }
 
     fn complain(&mut self) {
@@ -168,6 +167,12 @@ impl Collector {
             );
         }
     }
+}
+
+/// Has a log write what it has and end, on its own: a slow disk is nothing that others should wait
+/// for.
+fn leave(outlet: Option<Outlet>) {
+    drop(outlet.map(Outlet::end));
 }
 
 fn started(outlet: std::io::Result<Outlet>) -> Option<Outlet> {

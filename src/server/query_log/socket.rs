@@ -59,7 +59,7 @@ struct Reader<'a> {
     path: &'a Path,
     inlet: &'a Inlet,
     stream: Option<UnixStream>,
-    /// Before the next attempt.
+    /// Before the next attempt; none behind a chunk that went well.
     wait: Duration,
     /// Whether that was said.
     is_away: bool,
@@ -81,12 +81,17 @@ impl Reader<'_> {
             };
             let (written, outcome) = write_out(stream, &octets[done..], self.inlet);
             match outcome {
-                Ok(true) => return true,
+                Ok(true) => {
+                    self.wait = Duration::ZERO;
+                    return true;
+                }
                 Ok(false) => return false,
                 Err(error) => {
                     done += frames::whole(&octets[done..], written);
                     tracing::warn!("dnstap: {} has gone: {error}", self.path.display());
                     self.stream = None;
+                    // Whoever goes as soon as it has come is not to be asked all the time.
+                    self.wait = longer(self.wait);
                 }
             }
         }
@@ -106,7 +111,7 @@ impl Reader<'_> {
         match greet(self.path) {
             Ok(stream) => {
                 tracing::info!("dnstap: {path} takes queries");
-                (self.stream, self.wait, self.is_away) = (Some(stream), Duration::ZERO, false);
+                (self.stream, self.is_away) = (Some(stream), false);
             }
             Err(error) => {
                 if !self.is_away {
@@ -116,10 +121,14 @@ impl Reader<'_> {
                     );
                 }
                 self.is_away = true;
-                self.wait = (self.wait * 2).clamp(FIRST, LONGEST);
+                self.wait = longer(self.wait);
             }
         }
     }
+}
+
+fn longer(wait: Duration) -> Duration {
+    (wait * 2).clamp(FIRST, LONGEST)
 }
 
 /// Writes until all is written or the connection breaks; false when the end came and the reader
