@@ -326,10 +326,13 @@ fn a_reader_that_takes_nothing_costs_neither_answers_nor_lines() {
     let reader = accepted.join().unwrap();
     let socket = socket(serving.address());
     let message = ask().from("81.2.69.0/24").message(4711);
-    for _ in 0..QUERIES {
+    for asked in 1..=QUERIES {
         assert_eq!(exchange(&socket, &message)[..2], message[..2]);
+        // A program that is not optimised takes longer to write a line than to answer.
+        if asked % 2000 == 0 {
+            until("each is a line", || written(&serving, "lines") == asked);
+        }
     }
-    until("each is a line", || written(&serving, "lines") == QUERIES);
     let unwritten = lost(&serving, "dnstap");
     assert!((1..QUERIES).contains(&unwritten), "{unwritten}");
     serving.log(&["dnstap does not keep up"]);
