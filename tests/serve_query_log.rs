@@ -347,6 +347,33 @@ fn a_reader_that_takes_nothing_costs_neither_answers_nor_lines() {
 }
 
 #[test]
+fn a_flood_is_answered_and_each_query_is_written_or_counted_as_lost() {
+    const CLIENTS: u64 = 4;
+    const QUERIES: u64 = 8_000;
+    let files = files("queries = \"../q.log\"");
+    let serving = files.serve();
+    let address = serving.address();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            thread::spawn(move || {
+                let (socket, message) = (socket(address), ask().message(4711));
+                (0..QUERIES).for_each(|_| drop(exchange(&socket, &message)));
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    let all = CLIENTS * QUERIES;
+    until("all are sent", || metric(&serving, "meridian_udp_answered_total") == all);
+    until("all are accounted for", || {
+        written(&serving, "lines") + lost(&serving, "queue") + lost(&serving, "lines") == all
+    });
+    let logged = written(&serving, "lines");
+    let mut process = serving.process;
+    assert_eq!(process.stop(), Some(0));
+    assert_eq!(lines(&files.path("q.log")).len() as u64, logged);
+}
+
+#[test]
 fn a_server_stops_although_a_reader_takes_nothing() {
     let files = files(DNSTAP);
     let listener = listen(&files);
