@@ -88,7 +88,7 @@ impl Collector {
         }
         while self.collect() && one_in == 0 {}
         match &self.lines {
-            Some((known, outlet)) if lines.as_ref() == Some(known) => outlet.reopen(),
+            Some((known, outlet)) if lines.as_ref() == Some(known) => outlet.look(),
             _ => {
                 leave(self.lines.take().map(|(_, outlet)| outlet));
                 self.lines = lines.and_then(|lines| {

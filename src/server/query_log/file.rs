@@ -50,8 +50,8 @@ impl LineFile {
         }
         loop {
             let next = inlet.next(LOOK);
-            if inlet.takes_reopen() {
-                (self.file, self.looked) = (None, None);
+            if inlet.takes_look() {
+                self.looked = None;
             }
             let chunk = match next {
                 Ok(chunk) => chunk,
@@ -85,6 +85,7 @@ impl LineFile {
         let (mut done, mut outcome) = (0, Ok(()));
         if self.is_torn {
             outcome = out.write_all(b"\n");
+            self.is_torn = outcome.is_err();
         }
         while outcome.is_ok() && done < chunk.octets.len() {
             match out.write(&chunk.octets[done..]) {
@@ -108,7 +109,7 @@ impl LineFile {
     /// large out of the way first.
     fn look(&mut self) -> io::Result<()> {
         let Target::File(path) = &self.target else { return Ok(()) };
-        if self.most > 0 && self.size >= self.most {
+        if self.is_too_large(path) {
             let mut before = path.clone().into_os_string();
             before.push(".1");
             fs::rename(path, before)?;
@@ -119,7 +120,7 @@ impl LineFile {
         }
         self.looked = Some(Instant::now());
         if !self.file.as_ref().is_some_and(|file| is_at(file, path)) {
-            // Another file has no half a line.
+            // Half a line stayed in the other file.
             self.is_torn = false;
             (self.file, self.size) = (None, 0);
             let file = open(path)?;
@@ -128,6 +129,14 @@ impl LineFile {
             self.file = Some(file);
         }
         Ok(())
+    }
+
+    /// Only what is a file in its own right is moved: no device, no pipe, no link to something else.
+    fn is_too_large(&self, path: &Path) -> bool {
+        self.most > 0
+            && self.size >= self.most
+            && self.file.as_ref().is_some_and(|file| is_at(file, path))
+            && fs::symlink_metadata(path).is_ok_and(|known| known.is_file())
     }
 
     fn tell(&mut self, inlet: &Inlet, outcome: io::Result<()>) {
@@ -198,6 +207,13 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&moved).unwrap(), "c\nd\ne\nf\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), "g\n");
+        // What others have moved is not missed, and a device is nothing to move.
+        fs::remove_file(&path).unwrap();
+        file.size = 8;
+        assert_eq!(file.put(&chunk("h\n")).0, 1);
+        let mut file = LineFile::new(Target::File("/dev/null".into()), 1);
+        assert_eq!([(); 3].map(|()| file.put(&chunk("a\n")).0), [1; 3]);
+        assert!(!Path::new("/dev/null.1").exists());
     }
 
     #[test]

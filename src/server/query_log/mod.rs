@@ -38,7 +38,7 @@ pub use line::client_in;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is logged of queries, and where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// One query in so many, by chance: 1 or more.
     pub one_in: u32,
@@ -146,7 +146,7 @@ impl QueryLog {
         Ok(log)
     }
 
-    /// Logs so from soon on, and says when. A file is opened anew in any case.
+    /// Logs so from soon on, and says when. A file that was moved is opened anew, whatever changes.
     pub fn set(&self, settings: Settings) -> Receiver<()> {
         let (done, is_done) = channel();
         // The thread ends only when it is told to, or by a defect, which was said.

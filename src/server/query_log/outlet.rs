@@ -53,8 +53,8 @@ pub(super) struct Chunk {
 struct Shared {
     waiting: AtomicUsize,
     is_ending: AtomicBool,
-    /// A file is to be opened anew.
-    reopen: AtomicBool,
+    /// Whether a file still has its name is to be looked at now.
+    look: AtomicBool,
 }
 
 /// The collector's end.
@@ -121,9 +121,9 @@ impl Outlet {
         }
     }
 
-    /// Has a file opened anew.
-    pub(super) fn reopen(&self) {
-        self.shared.reopen.store(true, Relaxed);
+    /// Has a file opened anew, if it was moved.
+    pub(super) fn look(&self) {
+        self.shared.look.store(true, Relaxed);
     }
 
     /// Hands on what there is. The thread writes it, ends, and is waited for by whoever has the
@@ -157,9 +157,9 @@ impl Inlet {
         self.shared.is_ending.load(Relaxed)
     }
 
-    /// Whether a file is to be opened anew; told once.
-    pub(super) fn takes_reopen(&self) -> bool {
-        self.shared.reopen.swap(false, Relaxed)
+    /// Whether a file is to be looked at for having been moved; told once.
+    pub(super) fn takes_look(&self) -> bool {
+        self.shared.look.swap(false, Relaxed)
     }
 
     /// Lets go of all that waits; says how many queries that were.
