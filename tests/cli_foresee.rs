@@ -3,13 +3,17 @@
 
 #[path = "support/dns.rs"]
 mod dns;
+#[path = "support/dnstap.rs"]
+mod dnstap;
 #[path = "support/program.rs"]
 mod program;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use serde_json::Value;
 
@@ -111,6 +115,72 @@ fn simulated_shares_are_what_the_server_answers() {
         let answered = f64::from(served[member]) / 3_000.0;
         assert!((share_of(facts, pool) - answered).abs() < 1e-9, "{pool}: {served:?} {facts:#}");
     }
+}
+
+/// What a server with this log answers to clients all over the world, by member.
+fn asked_with_log(files: &Files, log: &str) -> BTreeMap<String, u32> {
+    files.write(CONFIG, format!("{}[log]\n{log}\n", server()));
+    let serving = files.serve();
+    let socket = dns::socket(serving.address());
+    let mut served = BTreeMap::new();
+    for address in addresses(500) {
+        let ask = Ask::new("www.example.com", "A").from(&format!("{address}/32"));
+        *served.entry(ask.over(&socket).data().join(" ")).or_default() += 1;
+    }
+    let mut process = serving.process;
+    assert_eq!(process.stop(), Some(0));
+    served
+}
+
+/// That a simulation by this log says what was answered.
+fn foresees(files: &Files, log: &str, served: &BTreeMap<String, u32>) {
+    let output = files.run(&["simulate", "www.example.com", "--queries", log, "--json"]);
+    let facts = &json(&output)["targets"][0];
+    assert_eq!(facts["clients"], 500.0, "{output:?}");
+    for (pool, member) in [("us", "192.0.2.1"), ("eu", "192.0.2.2"), ("ap", "192.0.2.3")] {
+        let answered = f64::from(served[member]) / 500.0;
+        assert!((share_of(facts, pool) - answered).abs() < 1e-9, "{log}: {pool}: {facts:#}");
+    }
+}
+
+#[test]
+fn a_query_log_of_the_server_in_text_foresees_what_it_answered() {
+    let files = files();
+    let served = asked_with_log(&files, "queries = \"../q.log\"");
+    foresees(&files, "q.log", &served);
+}
+
+#[test]
+fn a_query_log_of_the_server_in_json_foresees_what_it_answered() {
+    let files = files();
+    let log = "queries = \"../q.json\"\nqueries_format = \"json\"";
+    let served = asked_with_log(&files, log);
+    foresees(&files, "q.json", &served);
+}
+
+#[test]
+fn dnstap_of_the_server_foresees_what_it_answered() {
+    let files = files();
+    let listener = UnixListener::bind(files.path("tap.sock")).unwrap();
+    let frames = thread::spawn(move || dnstap::Reader::accept(&listener).finish());
+    let served = asked_with_log(&files, "dnstap = \"../tap.sock\"");
+    let frames = frames.join().unwrap();
+    assert_eq!(frames.len(), 1000);
+    // Queries and responses; either alone does as well.
+    let of = |first: usize| frames.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>();
+    files.write("both.dnstap", dnstap::file(&frames));
+    files.write("queries.dnstap", dnstap::file(&of(0)));
+    files.write("responses.dnstap", dnstap::file(&of(1)));
+    for log in ["both.dnstap", "queries.dnstap", "responses.dnstap"] {
+        foresees(&files, log, &served);
+    }
+    let whole = dnstap::file(&frames);
+    files.write("cut.dnstap", &whole[..whole.len() - 20]);
+    let cut = files.run(&["simulate", "www.example.com", "--queries", "cut.dnstap"]);
+    assert!(
+        cut.code == 0 && cut.stderr.contains("cut.dnstap: the frames are cut short"),
+        "{cut:?}"
+    );
 }
 
 #[test]

@@ -84,3 +84,8 @@ fn signatures() {
 fn doh_requests() {
     replay(targets::doh_request::run, &["fuzz/seeds/doh_request"]);
 }
+
+#[test]
+fn query_logs() {
+    replay(targets::query_log::run, &["fuzz/seeds/query_log"]);
+}

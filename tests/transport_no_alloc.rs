@@ -1,4 +1,4 @@
-//! A UDP worker allocates and frees nothing while it answers.
+//! A UDP worker allocates and frees nothing while it answers, whether queries are told or not.
 #![allow(unsafe_code)] // an allocator cannot be written without
 #![allow(clippy::unwrap_used)] // also outside #[test] functions everything here is a test
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use meridian::engine::{Reply, Request, Scratch};
 use meridian::transport::stream::Limits;
-use meridian::transport::{Bound, Respond};
+use meridian::transport::{Bound, Respond, tap};
 
 thread_local! {
     /// Whether this thread has answered a query; set up is behind it.
@@ -61,7 +61,10 @@ impl Respond for Echo {
 #[test]
 fn answering_over_udp_allocates_nothing() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+    // What is told stays in the queues until the end.
+    let addresses = ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0", "127.0.0.1:0", "[::]:0"];
+    for (address, one_in) in addresses.into_iter().zip([0, 0, 0, 1, 2, 1]) {
+        tap::tell(one_in);
         let bound = Bound::bind(&[address.parse().unwrap()], 2).unwrap();
         let mut server = bound.addresses()[0];
         if server.ip().is_unspecified() {
@@ -90,4 +93,11 @@ fn answering_over_udp_allocates_nothing() {
         // The same threads free their buffers now, which shows that they are counted.
         assert_ne!(COUNTED.swap(0, Relaxed), 0);
     }
+    let mut told = 0;
+    let mut take = |exchange: &tap::Exchange<'_>| {
+        assert_eq!(exchange.query, exchange.reply);
+        told += 1;
+    };
+    while tap::drain(&mut take) {}
+    assert!(told > 4000 && tap::lost() == 0, "{told}");
 }

@@ -11,6 +11,7 @@ pub mod message;
 pub mod mmdb;
 pub mod name;
 pub mod options;
+pub mod query_log;
 mod reply;
 mod server;
 pub mod toml;
@@ -21,13 +22,14 @@ pub mod zone_file;
 pub type Run = fn(&[u8]);
 
 /// Every target, by its name.
-pub const ALL: [(&str, Run); 9] = [
+pub const ALL: [(&str, Run); 10] = [
     ("cookie", cookie::run),
     ("doh_request", doh_request::run),
     ("message", message::run),
     ("mmdb", mmdb::run),
     ("name", name::run),
     ("options", options::run),
+    ("query_log", query_log::run),
     ("toml", toml::run),
     ("tsig", tsig::run),
     ("zone_file", zone_file::run),

@@ -33,6 +33,10 @@ pub struct Counts {
     pub connections_accepted: u64,
     pub connections_refused: u64,
     pub connections_evicted: u64,
+    /// Queries in the query log, by where: `lines`, `dnstap`.
+    pub log_written: Vec<(&'static str, u64)>,
+    /// Queries that are not in it for want of room, by where.
+    pub log_lost: Vec<(&'static str, u64)>,
 }
 
 /// A metric being written.
@@ -91,6 +95,7 @@ pub fn write(status: &Status, health: &Health, counts: &Counts, resident: Option
     queries(counts, &mut out);
     answers::write(health, &counts.answers, &mut out);
     transports(counts, &mut out);
+    query_log(counts, &mut out);
     out
 }
 
@@ -426,6 +431,28 @@ fn transports(counts: &Counts, out: &mut String) {
     ];
     for (name, value, help) in counters {
         family(out, name, "counter", help).sample(&[], value);
+    }
+}
+
+fn query_log(counts: &Counts, out: &mut String) {
+    let mut written = family(
+        out,
+        "meridian_query_log_written_total",
+        "counter",
+        "Queries that were logged, by where: lines or dnstap.",
+    );
+    for (to, count) in &counts.log_written {
+        written.sample(&[("to", to)], count);
+    }
+    let mut lost = family(
+        out,
+        "meridian_query_log_lost_total",
+        "counter",
+        "Queries that were to be logged and found no room, by where: queue (for both logs), lines or \
+         dnstap.",
+    );
+    for (at, count) in &counts.log_lost {
+        lost.sample(&[("at", at)], count);
     }
 }
 

@@ -241,8 +241,8 @@ pub(super) struct Weights {
     #[arg(long, value_name = "FILE")]
     pub(super) people: Option<PathBuf>,
     /// Clients and their queries from a log instead of the world's people: an address or subnet
-    /// a line with an optional count (`192.0.2.1,12`), or a query log of BIND or Route 53. May be
-    /// given often.
+    /// a line with an optional count (`192.0.2.1,12`), a query log of Meridian (text or JSON), BIND
+    /// or Route 53, or a file of dnstap. May be given often.
     #[arg(long, value_name = "LOG", conflicts_with = "people")]
     pub(super) queries: Vec<PathBuf>,
 }

@@ -17,6 +17,7 @@ mod import;
 pub mod latency;
 mod logging;
 mod people;
+mod query_log;
 mod reach;
 mod report;
 mod serve;

@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::fs;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 
 use super::arguments::Weights;
-use super::report;
+use super::query_log;
 use crate::geo::{Atlas, Country, LocationId, country, unwrap};
 use crate::steering::census::{self, Kin, Size};
 use crate::steering::compile::CompiledTarget;
@@ -29,7 +29,7 @@ impl Clients {
     /// As the command line says.
     pub(super) fn new(weights: &Weights, atlas: &Atlas) -> anyhow::Result<Clients> {
         if !weights.queries.is_empty() {
-            return queries(&weights.queries);
+            return query_log::read(&weights.queries).map(Clients::Queries);
         }
         let own = weights.people.as_deref().map(people).transpose()?;
         let mut countries: HashMap<Country, (f64, Size)> = HashMap::new();
@@ -123,95 +123,4 @@ fn people(path: &Path) -> anyhow::Result<HashMap<Country, f64>> {
         }
     }
     Ok(found)
-}
-
-fn queries(paths: &[PathBuf]) -> anyhow::Result<Clients> {
-    let mut counts: HashMap<IpAddr, f64> = HashMap::new();
-    let mut unread = 0_usize;
-    for path in paths {
-        let text = fs::read(path).with_context(|| path.display().to_string())?;
-        for line in String::from_utf8_lossy(&text).lines() {
-            match client_of(line) {
-                Some((client, count)) => *counts.entry(client).or_default() += count,
-                None if line.trim().is_empty() || line.starts_with('#') => {}
-                None => unread += 1,
-            }
-        }
-    }
-    if unread > 0 {
-        report::say(&format!("{unread} lines of the logs without a client passed over"));
-    }
-    if counts.is_empty() {
-        bail!("no query in the logs");
-    }
-    let mut counts: Vec<_> = counts.into_iter().collect();
-    counts.sort_by_key(|(address, _)| *address);
-    Ok(Clients::Queries(counts))
-}
-
-/// The client of a line of a query log and how many queries it stands for.
-///
-/// `ADDRESS[/LENGTH][,COUNT]`; BIND's `… client @0x… ADDRESS#PORT (…): query: …`, with its
-/// `[ECS ADDRESS/LENGTH/SCOPE]`; Route 53's twelve fields, the resolver's address before the
-/// client's subnet or `-`.
-fn client_of(line: &str) -> Option<(IpAddr, f64)> {
-    let address = |text: &str| text.split('/').next().and_then(|text| text.parse().ok());
-    if let Some((_, rest)) = line.split_once("[ECS ") {
-        return Some((address(rest.split(']').next()?)?, 1.0));
-    }
-    if let Some((_, rest)) = line.split_once("client ") {
-        let client = rest.split_whitespace().find(|word| word.contains('#'))?;
-        return Some((address(client.split('#').next()?)?, 1.0));
-    }
-    let words: Vec<&str> = line.split_whitespace().collect();
-    if let [.., resolver, subnet] = words[..]
-        && words.len() >= 10
-    {
-        return Some((address(subnet).or_else(|| address(resolver))?, 1.0));
-    }
-    let mut fields = line.split(',').map(str::trim);
-    let client = address(fields.next()?)?;
-    let count = match fields.next() {
-        Some(count) => {
-            count.parse().ok().filter(|count: &f64| *count > 0.0 && count.is_finite())?
-        }
-        None => 1.0,
-    };
-    Some((client, count))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_are_read_from_logs_of_several_makes() {
-        let client =
-            |line: &str| client_of(line).map(|(address, count)| (address.to_string(), count));
-        let read = |address: &str, count| Some((address.to_owned(), count));
-        assert_eq!(client("192.0.2.1"), read("192.0.2.1", 1.0));
-        assert_eq!(client("2001:db8::/56, 12"), read("2001:db8::", 12.0));
-        assert_eq!(
-            client(
-                "25-Nov-2026 10:00:00.000 queries: info: client @0x7f 192.0.2.7#5353 \
-                 (www.example.com): query: www.example.com IN A +E(0)K (192.0.2.53)"
-            ),
-            read("192.0.2.7", 1.0)
-        );
-        assert_eq!(
-            client(
-                "client @0x7f 192.0.2.7#53 (a.example): query: a.example IN A +E(0) (192.0.2.53) \
-                 [ECS 198.51.100.0/24/0]"
-            ),
-            read("198.51.100.0", 1.0)
-        );
-        let route53 = "1.0 2026-11-25T08:15:44.865Z Z123412341234 example.com A NOERROR UDP \
-                       IAD12 192.168.3.1";
-        let with = |subnet: &str| client(&format!("{route53} {subnet}"));
-        assert_eq!(with("192.168.222.0/24"), read("192.168.222.0", 1.0));
-        assert_eq!(with("-"), read("192.168.3.1", 1.0));
-        for wrong in ["", "hello", "192.0.2.1,-3", "192.0.2.1,many"] {
-            assert_eq!(client(wrong), None, "{wrong}");
-        }
-    }
 }

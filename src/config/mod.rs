@@ -80,7 +80,9 @@ pub use rhythm::{Damping, Warn};
 pub use safety::{MaxShift, Safety};
 pub use schema::schema;
 pub use secret::Secret;
-pub use server::{FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, Server};
+pub use server::{
+    FilePath, Geoip, Limits, Log, LogFormat, LogLevel, Network, QueryLogFile, Server,
+};
 pub use source::{Located, Site, Source, Span};
 pub use transfer::{Key, KeyAlgorithm, Transfer};
 pub use webhook::{Topic, Webhook};

@@ -12,7 +12,7 @@ use super::decode::{Misfit, MisfitKind};
 use super::diagnostic::Diagnostic;
 use super::place::NoPlace;
 use super::source::{Source, Span};
-use super::spec::{DurationText, NotYet, Spanned};
+use super::spec::{DurationText, Spanned};
 use super::{duration, suggest};
 
 /// A file being read, and the list that everything wrong goes to.
@@ -110,31 +110,6 @@ impl<'a> Reader<'a> {
     /// A path, relative to the file it is written in.
     pub(super) fn path(&self, value: &str) -> PathBuf {
         self.source.path().parent().unwrap_or_else(|| "".as_ref()).join(value)
-    }
-
-    /// Accepts a key that is not yet supported only at its default, if it has one.
-    pub(super) fn not_yet(
-        &mut self,
-        key: &str,
-        value: Option<&Spanned<NotYet>>,
-        default: Option<toml::Value>,
-    ) {
-        let Some(Spanned { value: NotYet(value), range }) = value else { return };
-        let same = match (value, &default) {
-            // 0 and 0.0 are one number.
-            (toml::Value::Integer(0), Some(toml::Value::Float(f))) => *f == 0.0,
-            (toml::Value::Float(f), Some(toml::Value::Integer(0))) => *f == 0.0,
-            (value, default) => Some(value) == default.as_ref(),
-        };
-        if same {
-            return;
-        }
-        let d = Diagnostic::error("not-yet-supported", format!("`{key}` is not yet supported"))
-            .at(&self.span(range), "");
-        self.found.push(match default {
-            Some(default) => d.help(format!("remove it, or leave it at its default, `{default}`")),
-            None => d.help("remove it"),
-        });
     }
 
     /// Reports what does not fit in a table. `table` is how the table is named in messages,

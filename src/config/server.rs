@@ -148,12 +148,31 @@ pub struct Limits {
 }
 
 /// What is logged, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
     /// The least severe messages that are written.
     pub level: LogLevel,
     /// How a message is written.
     pub format: LogFormat,
+    /// Where queries are written; `None` for nowhere.
+    pub queries: Option<QueryLogFile>,
+    /// How a query is written there.
+    pub queries_format: LogFormat,
+    /// MiB of the file, from which on it is moved out of the way: 0 (never) to 1,000,000.
+    pub queries_max_mib: u64,
+    /// One query in so many is told, there and over dnstap: 1 to 1,000,000.
+    pub queries_sample: u32,
+    /// The Unix socket of a dnstap reader.
+    pub dnstap: Option<PathBuf>,
+}
+
+/// Where queries are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum QueryLogFile {
+    Stdout,
+    Stderr,
+    Path(PathBuf),
 }
 
 /// Octets of the longest server identifier.
@@ -483,10 +502,25 @@ fn udp_size(spec: Option<&Spanned<i64>>, reader: &mut Reader<'_>) -> u16 {
 
 impl Log {
     pub(super) fn resolve(spec: LogSpec, reader: &mut Reader<'_>) -> Log {
-        reader.not_yet("queries", spec.queries.as_ref(), Some(toml::Value::from("")));
+        let sample = spec.queries_sample.as_ref();
+        let sample = reader.integer("queries_sample", sample, 1..=1_000_000, 1);
+        let most = spec.queries_max_mib.as_ref();
+        let most = reader.integer("queries_max_mib", most, 0..=1_000_000, 0);
+        let written = |text: Option<Spanned<String>>| {
+            text.map(|text| text.value).filter(|text| !text.is_empty())
+        };
         Log {
             level: spec.level.map(|level| level.value).unwrap_or_default(),
             format: spec.format.map(|format| format.value).unwrap_or_default(),
+            queries: written(spec.queries).map(|text| match text.as_str() {
+                "stdout" => QueryLogFile::Stdout,
+                "stderr" => QueryLogFile::Stderr,
+                path => QueryLogFile::Path(reader.path(path)),
+            }),
+            queries_format: spec.queries_format.map(|format| format.value).unwrap_or_default(),
+            queries_max_mib: u64::try_from(most).unwrap_or(0),
+            queries_sample: u32::try_from(sample).unwrap_or(1),
+            dnstap: written(spec.dnstap).map(|path| reader.path(&path)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::admin::Counts;
 use crate::admin::metrics::{Answered, Answers, Histogram};
+use crate::server::query_log;
 use crate::transport::{AnswerCounts, Meter, QueryCounts, TimeCounts};
 use crate::wire::{Rcode, Type};
 
@@ -14,7 +15,7 @@ const SCOPES_V4: [usize; 9] = [0, 8, 12, 16, 18, 20, 22, 24, 32];
 const SCOPES_V6: [usize; 10] = [0, 16, 24, 32, 36, 40, 44, 48, 56, 128];
 
 /// Adds up everything.
-pub(super) fn counts(meter: &Meter) -> Counts {
+pub(super) fn counts(meter: &Meter, logged: &query_log::Counts) -> Counts {
     let (udp, connections) = (meter.udp_counts(), meter.connection_counts());
     let queries = meter.query_counts();
     let of_types = queries.iter().flat_map(|counts| {
@@ -43,6 +44,8 @@ pub(super) fn counts(meter: &Meter) -> Counts {
         connections_accepted: connections.accepted,
         connections_refused: connections.refused,
         connections_evicted: connections.evicted,
+        log_written: logged.written().to_vec(),
+        log_lost: logged.lost().to_vec(),
     }
 }
 

@@ -39,7 +39,7 @@ impl Fixed {
 }
 
 fn values(config: &Config) -> Vec<(&'static str, String)> {
-    let (server, limits, log) = (&config.server, &config.limits, config.log);
+    let (server, limits, log) = (&config.server, &config.limits, &config.log);
     let admin = &config.admin;
     let (dot, doh, doq, doh3) = match &config.encrypted {
         Some(tls) => (&tls.dot[..], &tls.doh[..], &tls.doq[..], &tls.doh3[..]),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! first ─► config ─► build ─► Generation ─► Server::start ─► hosts, checks, control, listeners,
-//!                                 │                           notify, webhooks
+//!                                 │                           notify, webhooks, query log
 //!                                 └───────► Server::reload ─► the next one, or none
 //! ```
 //!
@@ -25,6 +25,7 @@ mod journal;
 pub mod notify;
 pub mod privileges;
 pub mod pulse;
+pub mod query_log;
 pub mod reload;
 pub mod serve;
 pub mod systemd;
@@ -37,5 +38,6 @@ pub use fixed::Fixed;
 pub use generations::Watch;
 pub use privileges::Account;
 pub use pulse::Pulse;
+pub use query_log::QueryLog;
 pub use reload::{ReloadError, Reloaded, When};
 pub use serve::{Server, StartError};

@@ -37,6 +37,7 @@ use crate::server::generations::{Archive, Inputs, Watch};
 use crate::server::hosts::{Hosts, Table};
 use crate::server::journal::Journal;
 use crate::server::notify::Announcement;
+use crate::server::query_log::QueryLog;
 use crate::server::systemd::Reloading;
 use crate::server::webhook::Hooks;
 use crate::steering::control::{Safety, Steering, Window};
@@ -101,6 +102,7 @@ pub(super) struct Reloader {
     identity: Option<Identity>,
     hosts: Hosts,
     journal: Arc<Journal>,
+    query_log: Arc<QueryLog>,
     /// Where generations are kept, if they are.
     archive: Option<Archive>,
     /// What was last read from disk.
@@ -160,6 +162,7 @@ pub(super) struct Outlets {
     pub(super) announcements: mpsc::UnboundedSender<Announcement>,
     pub(super) hooks: watch::Sender<Hooks>,
     pub(super) journal: Arc<Journal>,
+    pub(super) query_log: Arc<QueryLog>,
 }
 
 impl Reloader {
@@ -187,6 +190,7 @@ impl Reloader {
             hooks: outlets.hooks,
             sources,
             journal: outlets.journal,
+            query_log: outlets.query_log,
             identity: generation.encrypted.as_ref().map(|encrypted| encrypted.identity.clone()),
             archive,
             on_disk: watch::Sender::new(on_disk),
@@ -319,6 +323,8 @@ impl Reloader {
             }
         }
         self.announce(&generation);
+        // Nothing waits for it.
+        drop(self.query_log.set(generation.query_log.clone()));
         // New ones are told of this reload too.
         let (list, from) = (generation.hooks.clone(), self.journal.history().last());
         self.hooks.send_replace(Hooks { list, from });

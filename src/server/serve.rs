@@ -20,6 +20,7 @@ use crate::server::hosts::Hosts;
 use crate::server::journal::{Journal, Outbox};
 use crate::server::notify;
 use crate::server::pulse::Pulse;
+use crate::server::query_log::QueryLog;
 use crate::server::reload::{self, Outlets, ReloadError, Reloaded, Reloader, When};
 use crate::server::webhook::{self, Hooks, ledger::Ledger};
 use crate::transport::{Bound, Protocol, Running, stream};
@@ -45,6 +46,7 @@ pub struct Server {
     hosts: [JoinHandle<()>; 2],
     requests: mpsc::Sender<Request>,
     journal: Arc<Journal>,
+    query_log: Arc<QueryLog>,
     admin: Option<admin::Running>,
     stop: watch::Sender<bool>,
 }
@@ -109,6 +111,7 @@ impl Server {
             journal: Arc::clone(&journal),
         };
         let desk = Desk::open(&facts, Arc::clone(&places), roster, &numbers, first.outcomes, ties);
+        let query_log = Arc::new(QueryLog::start(generation.query_log.clone())?);
         let running = bound.start(desk.engine(), limits)?;
         let (renewals, renewed) = mpsc::channel(1);
         let (requests, requested) = mpsc::channel(REQUESTS);
@@ -119,7 +122,13 @@ impl Server {
         let control = tokio::spawn(desk.run(reports, renewed, requested, stopped.clone()));
         // Secondaries come for the zones at once, so it is answered before they are told.
         let sources = running.addresses().iter().map(SocketAddr::ip).collect();
-        let outlets = Outlets { renewals, announcements, hooks, journal: Arc::clone(&journal) };
+        let outlets = Outlets {
+            renewals,
+            announcements,
+            hooks,
+            journal: Arc::clone(&journal),
+            query_log: Arc::clone(&query_log),
+        };
         let watched = hosts.watch();
         let begin = reload::Begin { facts, numbers, places, sources, hosts };
         let reloader = Arc::new(Reloader::new(&generation, lineage, roster, begin, outlets));
@@ -138,6 +147,7 @@ impl Server {
             hosts,
             requests,
             journal,
+            query_log,
             admin,
             stop,
         })
@@ -147,8 +157,8 @@ impl Server {
     /// it reads `path`; without one there is nothing to read anew.
     pub fn open(&mut self, admin: admin::Running, path: Option<PathBuf>) {
         let (line, requests) = mpsc::channel(REQUESTS);
-        let meter = self.running.meter();
-        admin.open(Line::new(line), move || counts(&meter));
+        let (meter, logged) = (self.running.meter(), self.query_log.counts());
+        admin.open(Line::new(line), move || counts(&meter, &logged));
         let (reloader, desk) = (Arc::clone(&self.reloader), self.requests.clone());
         tokio::spawn(dispatch(requests, desk, reloader, path));
         self.admin = Some(admin);
@@ -205,6 +215,9 @@ impl Server {
             let _ = spawn_blocking(move || admin.stop()).await;
         }
         self.running.stop().await;
+        let query_log = self.query_log;
+        // Waits for a disk, and for a reader.
+        let _ = spawn_blocking(move || query_log.stop()).await;
         self.checker.stop().await;
         // The task may have ended on its own; then nobody listens, and that is all right.
         let _ = self.stop.send(true);

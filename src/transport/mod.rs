@@ -9,7 +9,7 @@
 //!                  TCP  one task for each connection             tcp, connections, seats, stream
 //!                  TLS, HTTPS, QUIC  the same, and encrypted     encrypted, tls, https, quic
 //!                  HTTP/3                                        encrypted, hickory
-//!                  what was asked and answered                   tally
+//!                  what was asked and answered                   tally, and one by one tap
 //!                  sockets that were there before the process    passed
 //! ```
 
@@ -23,6 +23,7 @@ mod quic;
 mod seats;
 pub mod stream;
 mod tally;
+pub mod tap;
 mod tcp;
 mod tls;
 mod transfers;

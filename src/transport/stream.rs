@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::tally::{self, Tallies};
+use super::tap::Feed;
 use super::{Respond, seed, transfers};
 use crate::engine::{Clock, Reply, Request, Scratch, Transfer, Transport};
 
@@ -162,6 +163,7 @@ struct Workspace {
     scratch: Scratch,
     out: Box<[u8]>,
     tallies: Arc<Tallies>,
+    feed: Feed,
 }
 
 thread_local! {
@@ -169,6 +171,7 @@ thread_local! {
         scratch: Scratch::new(seed()),
         out: vec![0; usize::from(u16::MAX)].into(),
         tallies: tally::of_this_thread(),
+        feed: Feed::of_this_thread(),
     });
 }
 
@@ -176,9 +179,14 @@ impl Workspace {
     fn respond<R: Respond>(&mut self, engine: &R, request: &Request<'_>) -> Reply {
         let began = std::time::Instant::now();
         let reply = engine.respond(request, &mut self.scratch, &mut self.out);
-        if !matches!(reply, Reply::Drop) {
-            self.tallies.count(request.transport, self.scratch.noted(), began.elapsed());
-        }
+        let length = match reply {
+            Reply::Message(length) => length,
+            Reply::Transfer(_) => 0,
+            Reply::Drop => return reply,
+        };
+        let noted = self.scratch.noted();
+        self.tallies.count(request.transport, noted, began.elapsed());
+        self.feed.note(request, noted, &self.out, length);
         reply
     }
 }

@@ -358,7 +358,7 @@ pub fn authority_serial(message: &[u8], query: &Query) -> Option<u32> {
 
 /// Where the name at `at` ends. A pointer must go back (RFC 1035 section 4.1.4); it is not
 /// followed, for nobody asks where it leads.
-fn skip_name(message: &[u8], mut at: usize) -> Result<usize, Malformed> {
+pub(super) fn skip_name(message: &[u8], mut at: usize) -> Result<usize, Malformed> {
     let first = at;
     loop {
         match *message.get(at).ok_or(Malformed)? {

@@ -135,7 +135,7 @@ pub fn append(
 /// Goes through options, each with its code, its data, and where its data stands behind the
 /// first octet of `options`.
 #[inline]
-pub(super) fn each(
+pub fn each(
     options: &[u8],
     mut take: impl FnMut(u16, &[u8], usize) -> Result<(), Malformed>,
 ) -> Result<(), Malformed> {

@@ -40,6 +40,16 @@ impl Subnet {
         if bits & beyond != 0 { Err(Malformed) } else { Ok(Subnet { address, source }) }
     }
 
+    /// Reads the option's data in a response, with its scope. Malformed: what would be malformed in
+    /// a query but for the scope.
+    pub fn parse_response(data: &[u8]) -> Result<(Subnet, u8), Malformed> {
+        let mut query = [0_u8; 20];
+        let query = query.get_mut(..data.len()).ok_or(Malformed)?;
+        query.copy_from_slice(data);
+        let scope = std::mem::take(query.get_mut(3).ok_or(Malformed)?);
+        Ok((Subnet::parse(query)?, scope))
+    }
+
     /// Octets of the whole option in a response, code and length included.
     #[inline]
     pub fn response_len(&self) -> usize {
@@ -85,6 +95,8 @@ mod tests {
         assert_eq!(subnet.write(20, &mut out), 11);
         assert_eq!(subnet.response_len(), 11);
         assert_eq!(out[..11], [0, 8, 0, 7, 0, 1, 22, 20, 192, 0, 4]);
+        assert_eq!(Subnet::parse_response(&out[4..11]), Ok((subnet, 20)));
+        assert_eq!(Subnet::parse_response(&out[4..10]), Err(Malformed));
         assert_eq!(subnet.write(20, &mut out[..10]), 0);
     }
 

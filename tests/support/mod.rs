@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod checks;
 pub mod control;
 pub mod dns;
+pub mod dnstap;
 pub mod hostile;
 pub mod http;
 pub mod page;

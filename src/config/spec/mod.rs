@@ -30,7 +30,7 @@ pub use record::RecordSpec;
 pub use rhythm::{DampingSpec, RhythmSpec, WarnSpec};
 pub use server::ServerFile;
 pub use value::{
-    DurationText, Entries, IntegerOrString, NotYet, Scalar, Spanned, StringOr, TimeText, Words,
+    DurationText, Entries, IntegerOrString, Scalar, Spanned, StringOr, TimeText, Words,
 };
 
 /// A file of monitors, pools, policies and records: `config/policies/NAME.toml`.

@@ -7,7 +7,7 @@ use super::resolver::ResolverSpec;
 use super::safety::SafetySpec;
 use super::transfer::{KeySpec, TransferSpec};
 use super::webhook::WebhookSpec;
-use super::{DurationText, Entries, NotYet, Spanned};
+use super::{DurationText, Entries, Spanned};
 
 /// The server's own file: `config/meridian.toml`.
 #[derive(Debug, Default, JsonSchema)]
@@ -37,7 +37,7 @@ pub struct ServerFile {
     pub admin: Option<AdminSpec>,
     /// HTTP servers that are told of what happens.
     pub webhook: Option<Vec<Spanned<WebhookSpec>>>,
-    /// The log, on stderr.
+    /// The log, on stderr, and that of queries.
     pub log: Option<LogSpec>,
 }
 
@@ -240,7 +240,7 @@ pub struct AdminSpec {
     pub token_file: Option<Spanned<String>>,
 }
 
-/// The log, on stderr.
+/// The log, on stderr, and that of queries.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogSpec {
@@ -250,9 +250,23 @@ pub struct LogSpec {
     /// Lines for people or objects for programs.
     #[schemars(extend("default" = "text"))]
     pub format: Option<Spanned<LogFormat>>,
-    /// Query log file. Not yet supported.
-    #[schemars(extend("enum" = [""]))]
-    pub queries: Option<Spanned<NotYet>>,
+    /// Query log: a file, `stdout` or `stderr`; "" for none.
+    #[schemars(extend("default" = ""))]
+    pub queries: Option<Spanned<String>>,
+    /// How a query is written there.
+    #[schemars(extend("default" = "text"))]
+    pub queries_format: Option<Spanned<LogFormat>>,
+    /// MiB, from which on the file is moved to the same name with `.1`, in place of what was moved
+    /// before: 0 (never) to 1,000,000.
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = 0))]
+    pub queries_max_mib: Option<Spanned<i64>>,
+    /// One query in so many is told, by chance, in the query log and over dnstap: 1 (each) to
+    /// 1,000,000.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1))]
+    pub queries_sample: Option<Spanned<i64>>,
+    /// Unix socket of a dnstap reader that is sent queries and answers; "" for none.
+    #[schemars(extend("default" = ""))]
+    pub dnstap: Option<Spanned<String>>,
 }
 
 /// The least severe messages that are written.
@@ -269,7 +283,7 @@ pub enum LogLevel {
     Trace,
 }
 
-/// How a message is written.
+/// How a message or a query is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]

@@ -396,28 +396,3 @@ impl JsonSchema for IntegerOrString {
         json_schema!({ "type": ["integer", "string"] })
     }
 }
-
-/// The value of a key that is documented and not yet supported: anything, so that the message
-/// can be about the key.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NotYet(pub toml::Value);
-
-impl<'de> Deserialize<'de> for NotYet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NotYet, D::Error> {
-        toml::Value::deserialize(deserializer).map(NotYet)
-    }
-}
-
-impl JsonSchema for NotYet {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "NotYet".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        Schema::default()
-    }
-}

@@ -9,6 +9,7 @@ mod hosts;
 mod load;
 mod model;
 mod monitor;
+mod query_log;
 mod settings;
 mod transfer;
 mod webhooks;
@@ -29,6 +30,7 @@ use crate::health::Check;
 use crate::server::certificate::Certificate;
 use crate::server::hosts::{Settings as Lookups, Table};
 use crate::server::notify::Secondary;
+use crate::server::query_log::Settings as QueryLogSettings;
 use crate::server::webhook::Hook;
 use crate::steering::compile::World;
 use crate::steering::control::{MaxShift, Safety, Steering, Window};
@@ -92,6 +94,8 @@ pub struct Generation {
     pub maintenance: Vec<(PoolId, Window)>,
     /// Who is told of what happens.
     pub hooks: Vec<Arc<Hook>>,
+    /// What is logged of queries.
+    pub query_log: QueryLogSettings,
     /// The files of their certificate, when it comes from files.
     pub certificate: Option<Certificate>,
     /// What is probably not meant, from all layers.
@@ -159,6 +163,7 @@ pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagn
         safety: safety(&config),
         maintenance: config.maintenance.iter().map(window).collect(),
         hooks,
+        query_log: query_log::build(&config),
         certificate,
         lints: found,
     })
@@ -182,6 +187,9 @@ impl Generation {
         self.number = number;
         if let Some(snapshot) = Arc::get_mut(&mut self.snapshot) {
             snapshot.settings.nsid = self.nsid.of(number).into();
+        }
+        if let Some(dnstap) = &mut self.query_log.dnstap {
+            dnstap.identity = query_log::identity(&self.nsid.of(number));
         }
     }
 

@@ -15,6 +15,7 @@ use super::WorkerSocket;
 use super::mmsg::Batch;
 use crate::engine::{Clock, Reply, Request, Scratch, Transport};
 use crate::transport::tally::{AnswerTally, QueryCounts, Tally};
+use crate::transport::tap::Feed;
 use crate::transport::{Respond, seed};
 
 /// What the UDP workers did since they started.
@@ -234,6 +235,7 @@ fn answer<R: Respond>(
     let mut engine = Cache::new(Arc::clone(engine));
     let mut scratch = Scratch::sharing(seed(), threads);
     let mut batch = Batch::new(local);
+    let mut feed = Feed::of_this_thread();
     let clock = Clock::new();
     let (mut failures, mut batches) = (0, 0_u32);
     while !stop.load(Relaxed) {
@@ -267,6 +269,7 @@ fn answer<R: Respond>(
                     let noted = scratch.noted();
                     counters.queries.count(noted);
                     counters.answers.count(noted);
+                    feed.note(&request, noted, out, length);
                     Some(length)
                 }
                 // No transfer goes over UDP.
