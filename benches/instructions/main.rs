@@ -30,15 +30,15 @@ use tokio::runtime::Runtime;
 use scenarios::{Bed, QUERIES, Scenario};
 
 #[library_benchmark]
-#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(312))]
-#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(463))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(510))]
-#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(543))]
-#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(515))]
-#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(885))]
-#[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(884))]
-#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2063))]
-#[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(314))]
+#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(299))]
+#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(446))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(491))]
+#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(541))]
+#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(490))]
+#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(883))]
+#[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(879))]
+#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2246))]
+#[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(301))]
 fn respond(mut bed: Bed) -> Bed {
     bed.respond_to_all();
     bed
@@ -47,8 +47,8 @@ fn respond(mut bed: Bed) -> Bed {
 // Only what happens in the worker's thread is counted, all of it, from its start to its end: what
 // it does once is little beside so many queries.
 #[library_benchmark]
-#[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(464))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(669))]
+#[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(474))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(667))]
 fn worker(served: Served) -> Bed {
     served.ask_and_stop()
 }
