@@ -7,10 +7,10 @@ use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use support::control::{http, http_address};
+use support::control::{ctl, done, http, http_address};
 use support::dns::Ask;
 use support::hostile::{Behaviour, Server};
-use support::program::{CONFIG, Files, Output, SERVER, Serving, until};
+use support::program::{CONFIG, Files, SERVER, Serving, until};
 
 const ZONE: &str =
     "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
@@ -39,17 +39,6 @@ fn files(admin: &str) -> Files {
 
 fn www(serving: &Serving) -> String {
     Ask::new("www.example.com", "A").udp(serving.address()).one()
-}
-
-fn ctl(files: &Files, line: &str) -> Output {
-    let arguments: Vec<&str> = ["ctl"].into_iter().chain(line.split(' ')).collect();
-    files.run(&arguments)
-}
-
-fn done(files: &Files, line: &str) -> String {
-    let output = ctl(files, line);
-    assert_eq!(output.code, 0, "ctl {line}: {output:?}");
-    output.stdout
 }
 
 #[test]

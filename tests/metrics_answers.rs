@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use support::control::{http, http_address};
+use support::control::{done, http, http_address};
 use support::dns::{Ask, socket};
 use support::hostile::{Behaviour, Server};
 use support::program::{CONFIG, Files, SERVER, Serving, until};
@@ -48,13 +48,6 @@ fn files(policies: &str) -> Files {
         .with(CONFIG, format!("{SERVER}[admin]\nlisten = \"127.0.0.1:0\"\n"))
         .with("config/policies/services.toml", format!("{POOLS}{policies}"))
         .with("zones/example.com.zone", ZONE)
-}
-
-fn done(files: &Files, line: &str) -> String {
-    let arguments: Vec<&str> = ["ctl"].into_iter().chain(line.split(' ')).collect();
-    let output = files.run(&arguments);
-    assert_eq!(output.code, 0, "ctl {line}: {output:?}");
-    output.stdout
 }
 
 fn scrape(serving: &Serving) -> String {

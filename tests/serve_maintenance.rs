@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use support::control::done;
 use support::dns::Ask;
 use support::program::{CONFIG, Files, SERVER, Serving, until};
 
@@ -47,13 +48,6 @@ fn window(from: i64, more: &str) -> String {
     format!(
         "[[maintenance]]\npool = \"eu-west\"\nfrom = {from}\nreason = \"new kernels\"\n{more}\n"
     )
-}
-
-fn done(files: &Files, line: &str) -> String {
-    let arguments: Vec<&str> = ["ctl"].into_iter().chain(line.split(' ')).collect();
-    let output = files.run(&arguments);
-    assert_eq!(output.code, 0, "ctl {line}: {output:?}");
-    output.stdout
 }
 
 fn www(serving: &Serving) -> String {

@@ -4,6 +4,7 @@
 mod support;
 
 use serde_json::Value;
+use support::control::ctl;
 use support::dns::Ask;
 use support::hostile::{Behaviour, Server};
 use support::program::{CONFIG, Files, SERVER, Serving, until};
@@ -40,8 +41,7 @@ fn www(serving: &Serving) -> String {
 }
 
 fn done(files: &Files, line: &str) -> (String, String) {
-    let arguments: Vec<&str> = ["ctl"].into_iter().chain(line.split(' ')).collect();
-    let output = files.run(&arguments);
+    let output = ctl(files, line);
     assert_eq!(output.code, 0, "ctl {line}: {output:?}");
     (output.stdout, output.stderr)
 }

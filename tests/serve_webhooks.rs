@@ -16,7 +16,7 @@ use axum::routing::post;
 use rustls::ServerConfig;
 use serde_json::Value;
 use support::certificates::Authority;
-use support::control::{http, http_address};
+use support::control::{done, http, http_address};
 use support::dns::Ask;
 use support::program::{CONFIG, Files, SERVER, Serving, until};
 use tokio::net::{TcpListener, TcpStream};
@@ -183,13 +183,6 @@ fn files(config: &str) -> Files {
         .with(CONFIG, config)
         .with("config/policies/services.toml", POLICIES)
         .with("zones/example.com.zone", ZONE)
-}
-
-fn done(files: &Files, line: &str) -> String {
-    let arguments: Vec<&str> = ["ctl"].into_iter().chain(line.split(' ')).collect();
-    let output = files.run(&arguments);
-    assert_eq!(output.code, 0, "ctl {line}: {output:?}");
-    output.stdout
 }
 
 fn www(serving: &Serving) -> String {
