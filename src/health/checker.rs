@@ -29,7 +29,8 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 const IN_FLIGHT: usize = 256;
 
 /// The weight of the newest check in the moving average of the server's latency. With 0.2 the
-/// scatter of ordinary checks moved one client in forty within an hour; see `tests/latency_calm.rs`.
+/// scatter of ordinary checks moved one client in forty within an hour; see
+/// `tests/steering/latency_calm.rs`.
 const NEWEST: f32 = 0.1;
 
 /// What came of one check.

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use crate::message::Message;
-use crate::single::{self, NAME, PATIENCE, framed};
 use crate::support::certificates::Authority;
+use crate::support::clients::{self as single, NAME, PATIENCE, framed};
 use crate::support::program::Serving;
 
 /// What questions go over.

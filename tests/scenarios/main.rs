@@ -7,9 +7,6 @@ mod expected;
 mod message;
 mod query;
 mod scenario;
-#[allow(dead_code)] // connections that last are in `clients`
-#[path = "../encrypted/clients.rs"]
-mod single;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -21,8 +18,8 @@ use tokio::task::JoinSet;
 
 use clients::{Clients, TRANSPORTS};
 use scenario::Scenario;
-use single::NAME;
 use support::certificates::Authority;
+use support::clients::NAME;
 use support::program::{CONFIG, Files, Serving};
 
 const SERVER: &str = r#"

@@ -1,6 +1,4 @@
 //! A resolver's side: questions and answers on real sockets.
-// Each test uses a part; and what cannot be set up is to fail loudly.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};

@@ -1,6 +1,4 @@
 //! A reader of dnstap at a Unix socket, written from the specification of Frame Streams alone.
-// Each test uses a part; and what cannot be set up is to fail loudly.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

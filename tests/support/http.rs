@@ -1,6 +1,4 @@
 //! A client of HTTP/1.1 without a library: what is sent and what comes back, as it is.
-// Each test uses a part; and what cannot be set up is to fail loudly.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,6 +1,4 @@
 //! Importing files of other systems, and asking what came of it.
-// Each test uses a part; and what cannot be set up is to fail loudly.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,4 @@
 //! The program itself, run as a user runs it: files in a directory, a process, what it prints.
-// Each test uses a part; and what cannot be set up is to fail loudly.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,6 +1,4 @@
 //! A resolver on a loopback port that answers what a test tells it to.
-// Each test uses a part; and what cannot be set up is to fail loudly.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
