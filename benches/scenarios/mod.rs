@@ -226,8 +226,8 @@ impl Bed {
         let query = &self.queries[number];
         let request = Request {
             message: black_box(&query.message),
-            client: query.client,
-            local: None,
+            client: &query.client,
+            local: &None,
             transport: Transport::Udp,
             clock: &Clock::at(1),
         };

@@ -49,8 +49,8 @@ fn bed() -> (Engine, Scratch, Vec<u8>) {
 
 /// The reply to a message, if there is one.
 pub fn ask(message: &[u8], transport: Transport) -> Option<Vec<u8>> {
-    let client = "192.0.2.77:5353".parse().unwrap();
-    let request = Request { message, client, local: None, transport, clock: &Clock::at(NOW) };
+    let client = &"192.0.2.77:5353".parse().unwrap();
+    let request = Request { message, client, local: &None, transport, clock: &Clock::at(NOW) };
     BED.with_borrow_mut(|(engine, scratch, out)| match engine.respond(&request, scratch, out) {
         Reply::Message(length) => Some(out[..length].to_vec()),
         // Nobody has the key for one.

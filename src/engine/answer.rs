@@ -6,6 +6,7 @@ use crate::steering::label::LabelId;
 use crate::steering::{Answer, Client, Panic};
 use crate::wire::header::HEADER;
 use crate::wire::{Rcode, Subnet, Type};
+use crate::zone::label::ZoneLabel;
 use crate::zone::rrset::{Owner, QUESTION};
 use crate::zone::{Found, Outcome, RecordId, Zone};
 
@@ -32,6 +33,8 @@ pub(super) struct Answering<'a, 'o, S> {
     pub(super) scope: u8,
     /// The zone that the name asked for, or an alias's target, is missing in.
     pub(super) zone: u32,
+    /// What the zone of the name asked for is counted as.
+    pub(super) counted: ZoneLabel,
     /// What the first steered record so far is counted as.
     pub(super) label: LabelId,
 }
@@ -44,8 +47,17 @@ pub(super) struct Written {
     pub(super) scope: u8,
     /// With NXDOMAIN, the [number](Zone::number) of the zone that says so.
     pub(super) zone: u32,
+    /// What the zone of the name asked for is counted as.
+    pub(super) counted: ZoneLabel,
     /// What the first steered record is counted as, of an answer that is whole.
     pub(super) label: LabelId,
+}
+
+impl Written {
+    /// Nothing, for this reason.
+    pub(super) fn refused(rcode: Rcode) -> Written {
+        Written { rcode, scope: 0, zone: 0, counted: ZoneLabel::NONE, label: LabelId::NONE }
+    }
 }
 
 /// Whether a chain of aliases goes on.
@@ -85,8 +97,11 @@ impl<S: Steer> Answering<'_, '_, S> {
                 }
                 self.scratch.visited[step] = name;
             }
-            if step == 0 && !matches!(found.outcome, Outcome::Delegation(..)) {
-                self.message.authoritative();
+            if step == 0 {
+                self.counted = found.zone.label();
+                if !matches!(found.outcome, Outcome::Delegation(..)) {
+                    self.message.authoritative();
+                }
             }
             match self.one_name(found, place) {
                 Ok(Step::Follow(target)) => place = target,
@@ -104,7 +119,8 @@ impl<S: Steer> Answering<'_, '_, S> {
 
     #[inline]
     fn written(&self, rcode: Rcode) -> Written {
-        Written { rcode, scope: self.scope, zone: self.zone, label: self.label }
+        let Answering { scope, zone, counted, label, .. } = self;
+        Written { rcode, scope: *scope, zone: *zone, counted: *counted, label: *label }
     }
 
     /// Writes what one name of the chain has.

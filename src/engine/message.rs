@@ -213,7 +213,7 @@ impl<'o> Message<'o> {
             // The room for it was kept.
             let opt = self.at;
             let out = &mut self.out[opt..];
-            self.at += edns.write_response(udp_size(settings), rcode, scope, out);
+            self.at += edns.write_response(settings.edns_udp_size.octets(), rcode, scope, out);
             if self.extras.is_some() || self.error.is_some() {
                 let extras = self.extras.copied().unwrap_or_default();
                 self.at = extras.write(self.error, settings, self.out, opt, self.at);
@@ -231,14 +231,8 @@ impl<'o> Message<'o> {
 #[inline]
 pub(super) fn limit(transport: Transport, client: Option<u16>, settings: &Settings) -> usize {
     usize::from(match (transport, client) {
-        (Transport::Udp, Some(client)) => client.min(udp_size(settings)),
+        (Transport::Udp, Some(client)) => client.min(settings.edns_udp_size.octets()),
         (Transport::Udp, None) => MIN_UDP_SIZE,
         (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => u16::MAX,
     })
-}
-
-/// The largest UDP message sent.
-#[inline]
-pub(super) fn udp_size(settings: &Settings) -> u16 {
-    settings.edns_udp_size.max(MIN_UDP_SIZE)
 }

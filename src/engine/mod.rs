@@ -28,6 +28,7 @@ use std::sync::Arc;
 use crate::steering::label::LabelId;
 use crate::steering::{Live, Spin};
 use crate::wire::{LowerName, Query, Rcode, Rejected};
+use crate::zone::label::ZoneLabel;
 
 use answer::{Answering, Written};
 use limits::{Kind, Limiter, Verdict};
@@ -39,7 +40,7 @@ pub use clock::Clock;
 pub use cookie::{CookieState, Secrets};
 pub use insight::{Explain, Insight};
 pub use limits::{Limited, Limits};
-pub use noted::{Noted, Scoped};
+pub use noted::{Noted, Scoped, TYPES, ZONE_RCODES};
 pub use snapshot::{Settings, Snapshot};
 pub use steer::Steer;
 pub use transfer::Transfer;
@@ -50,9 +51,9 @@ pub struct Request<'a> {
     /// The octets of the message, without a length prefix.
     pub message: &'a [u8],
     /// The sender of the packet or the other end of the stream.
-    pub client: SocketAddr,
+    pub client: &'a SocketAddr,
     /// The address it was sent to, where the transport knows it.
-    pub local: Option<IpAddr>,
+    pub local: &'a Option<IpAddr>,
     /// How it came.
     pub transport: Transport,
     /// Tells when it came: one clock for all messages of a batch.
@@ -151,8 +152,8 @@ impl Scratch {
     fn note_header(&mut self, reply: &Reply, out: &[u8]) {
         if let (Reply::Message(_), Some(flags)) = (reply, out.get(3)) {
             let code = u16::from(flags & 0x0f);
-            if self.noted.rcode.0 & 0x0f != code {
-                self.noted.rcode = Rcode(code);
+            if self.noted.rcode().0 & 0x0f != code {
+                self.noted = self.noted.with_rcode(Rcode(code));
             }
         }
     }
@@ -167,6 +168,7 @@ impl Scratch {
 impl<S: Steer> Engine<S> {
     /// Answers one message into `out` (at least 65,535 octets for streams, the configured UDP
     /// size for datagrams; never writes past its end).
+    #[inline(never)]
     pub fn respond(&self, request: &Request<'_>, scratch: &mut Scratch, out: &mut [u8]) -> Reply {
         usual::reply(self, request, scratch, out)
     }
@@ -175,12 +177,12 @@ impl<S: Steer> Engine<S> {
     #[inline(never)]
     fn respond_in_full(
         &self,
-        request: &Request<'_>,
+        request: Request<'_>,
         known: Known<'_>,
         scratch: &mut Scratch,
         out: &mut [u8],
     ) -> Reply {
-        let settings = &self.snapshot.settings;
+        let (request, settings) = (&request, &self.snapshot.settings);
         let query = match Query::parse(request.message, &mut scratch.name, settings.ecs_enabled) {
             Ok(query) => query,
             Err(rejected) => return self.respond_otherwise(rejected, request, scratch, out),
@@ -206,12 +208,12 @@ impl<S: Steer> Engine<S> {
             scratch.note_header(&reply, out);
             return unless_limited(reply, request, settings, &mut scratch.limiter);
         }
-        let Written { mut rcode, scope, zone, mut label } = match refused {
-            Some(rcode) => Written { rcode, scope: 0, zone: 0, label: LabelId::NONE },
+        let Written { mut rcode, scope, zone, counted, mut label } = match refused {
+            Some(rcode) => Written::refused(rcode),
             None => Answering {
                 engine: self,
                 qtype: question.qtype,
-                sender: request.client,
+                sender: *request.client,
                 subnet: edns
                     .and_then(|edns| edns.subnet.as_ref())
                     .filter(|subnet| subnet.source > 0),
@@ -220,6 +222,7 @@ impl<S: Steer> Engine<S> {
                 message: &mut message,
                 scope: 0,
                 zone: 0,
+                counted: ZoneLabel::NONE,
                 label: LabelId::NONE,
             }
             .write(),
@@ -240,7 +243,8 @@ impl<S: Steer> Engine<S> {
             Verdict::Drop => return Reply::Drop,
         }
         let scoped = Scoped::of(edns.and_then(|edns| edns.subnet.as_ref()), scope);
-        scratch.noted = Noted::new(question.qtype, rcode).steered(label).scoped(scoped);
+        scratch.noted =
+            Noted::new(question.qtype, rcode).within(counted).steered(label).scoped(scoped);
         message.finish(query.header, edns, settings, rcode, scope)
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cookie::Secrets;
+use crate::wire::edns::UdpSize;
 use crate::zone::Zones;
 
 use super::{Insight, Limits, transfer::Transfers};
@@ -21,8 +22,8 @@ pub struct Snapshot {
 /// Settings of the data plane.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The largest UDP message sent, and announced to clients, in octets. Less than 512 is 512.
-    pub edns_udp_size: u16,
+    /// The largest UDP message sent, and announced to clients.
+    pub edns_udp_size: UdpSize,
     /// Whether the client's subnet is read and echoed (RFC 7871), or ignored.
     pub ecs_enabled: bool,
     /// What cookies are signed with (RFC 7873); without it they are ignored.
@@ -42,7 +43,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
-            edns_udp_size: 1232,
+            edns_udp_size: UdpSize::new(1232),
             ecs_enabled: true,
             cookies: None,
             nsid: Box::default(),

@@ -17,11 +17,12 @@ use crate::steering::label::LabelId;
 use crate::steering::{Answer, Client, Served};
 use crate::wire::copy::copy;
 use crate::wire::edns::{MIN_UDP_SIZE, OPT};
+use crate::wire::usual::LONGEST_OPT;
 use crate::wire::{Rcode, Usual};
+use crate::zone::label::ZoneLabel;
 use crate::zone::rrset::{Owner, QUESTION};
 use crate::zone::{Found, Outcome, RecordId, Sight, Zone};
 
-use super::message::udp_size;
 use super::{Engine, Noted, Reply, Request, Scoped, Scratch, Settings, Snapshot, Steer};
 
 /// What is known of the name asked for before the full way begins.
@@ -38,11 +39,18 @@ pub(super) struct Known<'a> {
 /// replies are left to the full way, so nobody has to ask here how much room there is.
 const REPLY: usize = MIN_UDP_SIZE as usize;
 
-/// Room for the OPT record of a reply: 11 octets, and 24 for a client's subnet.
-const OPT_ROOM: usize = OPT + 24;
-
 /// Where records must end, so that there is room for OPT behind them.
-const RECORDS: usize = REPLY - OPT_ROOM;
+const RECORDS: usize = REPLY - LONGEST_OPT;
+
+/// Twice what is needed: then the compiler sees that all of it is there, wherever it [begins](place).
+type Room = [u8; 2 * REPLY];
+
+/// A place in a reply, which is below [`REPLY`] anyway.
+#[inline(always)]
+fn place(at: usize) -> usize {
+    debug_assert!(at < REPLY);
+    at & (REPLY - 1)
+}
 
 /// Of the last four octets of an OPT record what a reply keeps: of the flags only DO, and the length.
 const DO_AND_LENGTH: u32 = u32::from_le_bytes([0x80, 0, 0xff, 0xff]);
@@ -58,15 +66,16 @@ struct Said {
     rcode: Rcode,
     /// For how much of the client's network it holds.
     scope: u8,
-    /// What it is counted as.
+    /// What its zone is counted as, and it itself.
+    zone: ZoneLabel,
     label: LabelId,
 }
 
 impl Said {
     #[inline(always)]
-    fn answers(count: u16, end: usize) -> Said {
-        let (scope, label) = (0, LabelId::NONE);
-        Said { end, answers: count, authorities: 0, rcode: Rcode::NOERROR, scope, label }
+    fn answers(count: u16, end: usize, zone: Zone<'_>) -> Said {
+        let (scope, zone, label) = (0, zone.label(), LabelId::NONE);
+        Said { end, answers: count, authorities: 0, rcode: Rcode::NOERROR, scope, zone, label }
     }
 }
 
@@ -86,34 +95,36 @@ pub(super) fn reply<S: Steer>(
         let Some(query) = Usual::parse(request.message, settings.ecs_enabled) else {
             break 'usual;
         };
-        match zones.look(query.name(), query.qtype) {
-            Sight::Answer(rrset, _) if rrset.is_plain() => {
-                let Some(room) = out.first_chunk_mut::<REPLY>() else { break 'usual };
-                let Some(end) = rrset.write_as_it_is(&mut room[..RECORDS], query.front.len())
-                else {
+        match zones.look(query.name, query.qtype) {
+            Sight::Answer(rrset, zone) if rrset.is_plain() => {
+                let Some(room) = out.first_chunk_mut::<{ 2 * REPLY }>() else { break 'usual };
+                let Some(end) = rrset.write_as_it_is(room, place(query.front.len())) else {
                     break 'usual;
                 };
-                let said = Said::answers(rrset.count(), end);
+                if end > RECORDS {
+                    break 'usual;
+                }
+                let said = Said::answers(rrset.count(), end, zone);
                 let length = finish(query, said, settings, &mut scratch.noted, room);
                 let Some(length) = length else { break 'usual };
                 return Reply::Message(length);
             }
             // IPv4 on a way that knows it, which is half the work.
-            Sight::Steered(record, zone) => {
+            Sight::Steered(record, zone) if query.has_usual_type() => {
                 return match client_v4(&query, request) {
                     Some(client) => {
                         let place = (record, zone);
-                        steered(engine, place, client.into(), query, request, scratch, out)
+                        steered(engine, place, client.into(), query, *request, scratch, out)
                     }
                     None => {
-                        steered_elsewhere(engine, (record, zone), (query, request), scratch, out)
+                        steered_elsewhere(engine, (record, zone), (query, *request), scratch, out)
                     }
                 };
             }
-            sight => return seldom(engine, sight, (query, request), scratch, out),
+            sight => return seldom(engine, sight, (query, *request), scratch, out),
         }
     }
-    engine.respond_in_full(request, Known::default(), scratch, out)
+    engine.respond_in_full(*request, Known::default(), scratch, out)
 }
 
 /// The address that steering goes by, if it is one of IPv4.
@@ -126,9 +137,10 @@ fn client_v4(query: &Usual<'_>, request: &Request<'_>) -> Option<Ipv4Addr> {
     }
 }
 
-/// A query, and the request that it was read from, for what is not inlined. Together, because a query
-/// alone would be written to memory as soon as it is read, for those too that need it in registers.
-type Asked<'a> = (Usual<'a>, &'a Request<'a>);
+/// A query, and the request that it was read from, for what is not inlined. Together and by value,
+/// because a query alone, or a request that is pointed to, would be written to memory as soon as it is
+/// read, for those too that need it in registers.
+type Asked<'a> = (Usual<'a>, Request<'a>);
 
 /// Answers with what is found less often: RRsets with pointers or company, and negative answers.
 #[inline(never)]
@@ -140,13 +152,14 @@ fn seldom<S: Steer>(
     out: &mut [u8],
 ) -> Reply {
     let Snapshot { zones, settings, .. } = &*engine.snapshot;
-    if matches!(sight, Sight::Other(None)) && !query.has_name() {
+    let is_of_nothing = matches!(sight, Sight::Other(None)) && !query.has_name();
+    if is_of_nothing || !query.has_usual_type() {
         return engine.respond_in_full(request, Known::default(), scratch, out);
     }
     let found = match sight {
         Sight::Answer(rrset, zone) => Some(Found { zone, outcome: Outcome::Answer(rrset) }),
         Sight::Steered(record, zone) => Some(Found { zone, outcome: Outcome::Steered(record) }),
-        Sight::Other(node) => zones.look_closer(node, query.name(), query.qtype),
+        Sight::Other(node) => zones.look_closer(node, query.name, query.qtype),
     };
     if let Some(Found { zone, outcome: Outcome::Steered(record) }) = found {
         return steered_elsewhere(engine, (record, zone), (query, request), scratch, out);
@@ -162,18 +175,13 @@ fn seldom<S: Steer>(
 }
 
 /// Writes what was found, if that is one RRset or none.
-fn say(
-    found: Found<'_>,
-    query: Usual<'_>,
-    settings: &Settings,
-    out: &mut [u8; REPLY],
-) -> Option<Said> {
+fn say(found: Found<'_>, query: Usual<'_>, settings: &Settings, out: &mut Room) -> Option<Said> {
     match found.outcome {
         Outcome::Answer(rrset) if !rrset.has_additional() => {
-            let apex = apex(query.name(), found.zone);
+            let apex = apex(query.name, found.zone);
             let place = &mut out[..RECORDS];
             let end = rrset.write(place, query.front.len(), Owner::Pointer(QUESTION), apex)?;
-            Some(Said::answers(rrset.count(), end))
+            Some(Said::answers(rrset.count(), end, found.zone))
         }
         Outcome::NoData => negative(query, found.zone, settings, out, Rcode::NOERROR),
         Outcome::NxDomain => negative(query, found.zone, settings, out, Rcode::NXDOMAIN),
@@ -188,18 +196,19 @@ fn steered<S: Steer>(
     (record, zone): (RecordId, Zone<'_>),
     client: IpAddr,
     query: Usual<'_>,
-    request: &Request<'_>,
+    request: Request<'_>,
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
     let served = engine.live.serve(record, query.qtype, Client::new(client), &mut scratch.spin);
     if let Served { answer: Answer::Records { bytes, count }, panic: None, scope, label } = served
-        && let Some(room) = out.first_chunk_mut::<REPLY>()
+        && let Some(room) = out.first_chunk_mut::<{ 2 * REPLY }>()
     {
-        let end = query.front.len() + bytes.len();
-        if let Some(place) = room[..RECORDS].get_mut(query.front.len()..end) {
-            copy(bytes, place);
-            let said = Said { scope, label, ..Said::answers(count, end) };
+        let start = place(query.front.len());
+        let end = start + bytes.len();
+        if end <= RECORDS {
+            copy(bytes, &mut room[start..end]);
+            let said = Said { scope, label, ..Said::answers(count, end, zone) };
             let settings = &engine.snapshot.settings;
             if let Some(length) = finish(query, said, settings, &mut scratch.noted, room) {
                 return Reply::Message(length);
@@ -258,17 +267,17 @@ fn negative(
     query: Usual<'_>,
     zone: Zone<'_>,
     settings: &Settings,
-    out: &mut [u8; REPLY],
+    out: &mut Room,
     rcode: Rcode,
 ) -> Option<Said> {
     // `_explain` may ask for something else than the name itself.
-    if settings.insight.is_some() && query.name().starts_with(b"\x08_") {
+    if settings.insight.is_some() && query.name.starts_with(b"\x08_") {
         return None;
     }
-    let apex = apex(query.name(), zone);
+    let apex = apex(query.name, zone);
     let (out, start) = (&mut out[..RECORDS], query.front.len());
     let end = zone.negative().write(out, start, Owner::Pointer(apex), apex)?;
-    Some(Said { authorities: 1, rcode, ..Said::answers(0, end) })
+    Some(Said { authorities: 1, rcode, ..Said::answers(0, end, zone) })
 }
 
 /// Puts the header and the question in front of the records, and the OPT record behind them; says
@@ -279,9 +288,9 @@ fn finish(
     said: Said,
     settings: &Settings,
     noted: &mut Noted,
-    out: &mut [u8; REPLY],
+    out: &mut Room,
 ) -> Option<usize> {
-    *noted = Noted::new(query.qtype, said.rcode).steered(said.label);
+    *noted = Noted::usual(query.qtype, said.rcode).within(said.zone).steered(said.label);
     // The count of additional records is that of the query, too.
     copy(query.front, out.get_mut(..query.front.len())?);
     *out.first_chunk_mut()? = query.reply_start(said.answers, said.rcode)?;
@@ -294,7 +303,7 @@ fn finish(
     }
     // The OPT record is that of the query: it has the same length, and its last octets are the
     // client's address.
-    let place = out.get_mut(said.end..)?.get_mut(..len)?;
+    let place = out[place(said.end)..].get_mut(..len)?;
     if len >= OPT + 8 {
         // Of an option of 9 to 24 octets behind a record of 11, the last 16 and the first 8 are all.
         place[len - 16..].copy_from_slice(&opt[len - 16..]);
@@ -302,10 +311,10 @@ fn finish(
         place[OPT + 7] = said.scope;
         *noted = noted.scoped(Scoped::new(opt[OPT + 5], said.scope));
     }
-    // The root, OPT, our size, no extended code, version 0.
-    let start = 0x0000_2900_0000_0000 | u64::from(udp_size(settings)) << 24;
-    place[..8].copy_from_slice(&start.to_be_bytes());
-    let rest = u32::from_le_bytes([opt[7], opt[8], opt[9], opt[10]]) & DO_AND_LENGTH;
+    place[..8].copy_from_slice(&settings.edns_udp_size.opt_start());
+    let mut rest = [0; 4];
+    rest.copy_from_slice(&opt[7..OPT]);
+    let rest = u32::from_le_bytes(rest) & DO_AND_LENGTH;
     place[7..OPT].copy_from_slice(&rest.to_le_bytes());
     Some(said.end + len)
 }
@@ -423,8 +432,8 @@ a.b.c  A   192.0.2.3
             let message = query(owner, qtype, flags, size, subnet);
             let request = Request {
                 message: &message,
-                client: "[2001:db8::7]:5353".parse().unwrap(),
-                local: None,
+                client: &"[2001:db8::7]:5353".parse().unwrap(),
+                local: &None,
                 transport,
                 clock: &Clock::new(),
             };
@@ -432,7 +441,7 @@ a.b.c  A   192.0.2.3
                 (Scratch::new(1), vec![0xaa; room], vec![0xaa; room]);
             let reply = engine.respond(&request, &mut scratch, &mut out);
             let noted = scratch.noted();
-            let in_full = engine.respond_in_full(&request, Known::default(), &mut scratch, &mut full);
+            let in_full = engine.respond_in_full(request, Known::default(), &mut scratch, &mut full);
             match (reply, in_full) {
                 (Reply::Message(len), Reply::Message(other)) => {
                     prop_assert_eq!(&out[..len], &full[..other]);
@@ -460,8 +469,8 @@ a.b.c  A   192.0.2.3
             let message = query(owner, qtype, 0, Some(1232), subnet);
             let request = Request {
                 message: &message,
-                client: "192.0.2.7:5353".parse().unwrap(),
-                local: None,
+                client: &"192.0.2.7:5353".parse().unwrap(),
+                local: &None,
                 transport: Transport::Udp,
                 clock: &Clock::new(),
             };

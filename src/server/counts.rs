@@ -24,7 +24,6 @@ pub(super) fn counts(meter: &Meter, logged: &query_log::Counts) -> Counts {
         counts.types.iter().map(move |(rtype, count)| (transport, name(*rtype), *count))
     });
     let of_rcodes = queries.iter().flat_map(|counts| {
-        let name = |rcode: Option<Rcode>| rcode.and_then(Rcode::mnemonic).unwrap_or(OTHER);
         let transport = counts.transport.as_str();
         counts.rcodes.iter().map(move |(rcode, count)| (transport, name(*rcode), *count))
     });
@@ -49,8 +48,13 @@ pub(super) fn counts(meter: &Meter, logged: &query_log::Counts) -> Counts {
     }
 }
 
+fn name(rcode: Option<Rcode>) -> &'static str {
+    rcode.and_then(Rcode::mnemonic).unwrap_or(OTHER)
+}
+
 fn answers(counts: AnswerCounts, queries: &[QueryCounts]) -> Answers {
-    let AnswerCounts { labels, scopes_v4, scopes_v6 } = counts;
+    let AnswerCounts { zones, labels, scopes_v4, scopes_v6 } = counts;
+    let zones = zones.into_iter().map(|(apex, rcode, count)| (apex, name(rcode), count));
     let steered = labels.into_iter().map(|(label, count)| Answered {
         policy: label.policy,
         kind: label.kind,
@@ -63,6 +67,7 @@ fn answers(counts: AnswerCounts, queries: &[QueryCounts]) -> Answers {
     let times = queries.iter().map(|counts| (counts.transport.as_str(), times(&counts.times)));
     let has_any = |histogram: &Histogram| histogram.count() > 0;
     Answers {
+        zones: zones.collect(),
         steered: steered.collect(),
         scopes: scopes.into_iter().filter(|(_, scopes)| has_any(scopes)).collect(),
         times: times.filter(|(_, times)| has_any(times)).collect(),

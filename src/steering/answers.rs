@@ -237,15 +237,15 @@ impl Answers {
             }
         };
         let scope = if cell.is_hashed { scope_of_hash(scope, client) } else { scope };
-        let (answer, label) = match self.choices[cell.choice as usize] {
-            Choice::Lone { start, end, label, .. } if slot.target == 0 => {
-                (self.lone(start, end), label)
-            }
-            _ => {
-                let (answer, way) = self.answer(cell.choice, (client, record, slot), spin);
-                (answer, self.labels[(way + slot.target) as usize])
-            }
-        };
+        // Said as a whole, so that nobody asks again what it is that is answered.
+        if let Choice::Lone { start, end, label, .. } = self.choices[cell.choice as usize]
+            && slot.target == 0
+            && cell.panic.is_none()
+        {
+            return Served { answer: self.lone(start, end), scope, panic: None, label };
+        }
+        let (answer, way) = self.answer(cell.choice, (client, record, slot), spin);
+        let label = self.labels[(way + slot.target) as usize];
         Served { answer, scope, panic: cell.panic, label }
     }
 

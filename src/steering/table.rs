@@ -66,7 +66,7 @@ enum Unions<A> {
 pub struct Place {
     /// Its class.
     pub class: u32,
-    range: u32,
+    range: usize,
 }
 
 impl ClassTable {
@@ -234,7 +234,7 @@ impl<A: Indexed> Family<A> {
     }
 
     fn row(&self, place: Place) -> (A, A) {
-        let index = place.range as usize;
+        let index = place.range;
         let next = self.ranges.get(index + 1).and_then(|next| next.first.previous());
         (self.ranges[index].first, next.unwrap_or(A::MAX))
     }
@@ -244,9 +244,11 @@ impl<A: Indexed> Family<A> {
         let leading = address.leading(self.shift);
         // The last range that starts before the addresses of this leading value, and the last that
         // starts among them.
-        let (low, last) = (self.root[leading] as usize, self.root[leading + 1] as usize);
+        // Asked for in this order, one comparison tells that there are both.
+        let last = self.root[leading + 1] as usize;
+        let low = self.root[leading] as usize;
         let range = if low == last { low } else { self.search(address, low, last) };
-        Place { class: self.ranges[range].class, range: range as u32 }
+        Place { class: self.ranges[range].class, range }
     }
 
     /// The range of an address that is in one of `low` to `last`.
@@ -257,9 +259,8 @@ impl<A: Indexed> Family<A> {
 
     #[inline(always)]
     fn scope(&self, address: A, place: Place) -> u8 {
-        let index = place.range as usize;
-        let next = self.ranges.get(index + 1).map(|next| next.first);
-        address.widest(self.ranges[index].first, next)
+        let next = self.ranges.get(place.range + 1).map(|next| next.first);
+        address.widest(self.ranges[place.range].first, next)
     }
 
     #[inline(always)]
@@ -267,7 +268,7 @@ impl<A: Indexed> Family<A> {
         match unions {
             Unions::Ranges => self.scope(address, place),
             Unions::Several { of, starts } => {
-                let index = of[place.range as usize] as usize;
+                let index = of[place.range] as usize;
                 address.widest(starts[index], starts.get(index + 1).copied())
             }
         }

@@ -203,7 +203,8 @@ enum Answered {
 /// Appends the framed answer to `output`, if it is one message.
 fn answer<R: Respond>(engine: &R, ends: Ends, message: &[u8], output: &mut Vec<u8>) -> Answered {
     let Ends { client, local, transport } = ends;
-    let request = Request { message, client, local, transport, clock: &Clock::new() };
+    let request =
+        Request { message, client: &client, local: &local, transport, clock: &Clock::new() };
     WORKSPACE.with_borrow_mut(|workspace| match workspace.respond(engine, &request) {
         Reply::Message(length) if frame(&workspace.out[..length], output) => Answered::Message,
         Reply::Transfer(transfer) => Answered::Transfer(transfer),
@@ -235,7 +236,8 @@ pub(super) fn respond<R: Respond, T>(
     read: impl FnOnce(Option<&[u8]>) -> T,
 ) -> T {
     let Ends { client, local, transport } = ends;
-    let request = Request { message, client, local, transport, clock: &Clock::new() };
+    let request =
+        Request { message, client: &client, local: &local, transport, clock: &Clock::new() };
     WORKSPACE.with_borrow_mut(|workspace| match workspace.respond(engine, &request) {
         Reply::Message(length) => read(workspace.out.get(..length)),
         Reply::Transfer(_) | Reply::Drop => read(None),

@@ -18,11 +18,8 @@ pub use times::TimeCounts;
 
 use times::Times;
 
-use crate::engine::{Noted, Transport};
+use crate::engine::{Noted, TYPES, Transport};
 use crate::wire::{Rcode, Type};
-
-/// Types counted one by one are those below; the others together.
-const TYPES: usize = 258;
 
 /// Response codes counted one by one are those below; the others together.
 const RCODES: usize = 24;
@@ -36,7 +33,8 @@ pub(super) const TRANSPORTS: [Transport; 5] =
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Tally {
-    types: [AtomicU64; TYPES + 1],
+    types: [AtomicU64; TYPES],
+    /// All but NOERROR, which the others of all queries have.
     rcodes: [AtomicU64; RCODES + 1],
     times: Times,
 }
@@ -48,13 +46,20 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// Counts a query that was answered; only ever called by the one thread it belongs to.
-    #[inline]
-    pub(super) fn count(&self, noted: Noted) {
-        let rtype = usize::from(noted.qtype.0).min(TYPES);
-        let rcode = usize::from(noted.rcode.0).min(RCODES);
-        one_more(&self.types[rtype]);
-        one_more(&self.rcodes[rcode]);
+    /// Counts a query that was answered, here and in what counts answers over all transports; only
+    /// ever called by the one thread both belong to.
+    #[inline(always)]
+    pub(super) fn count(&self, answers: &AnswerTally, noted: Noted) {
+        one_more(&self.types[noted.qtype()]);
+        answers.count_zone(noted);
+        // One comparison for all that most answers are not.
+        if noted.is_plain() {
+            return;
+        }
+        answers.count_steered(noted);
+        if noted.rcode() != Rcode::NOERROR {
+            one_more(&self.rcodes[usize::from(noted.rcode().0).min(RCODES)]);
+        }
     }
 
     /// Counts that so many answers took so long each; only ever called by the same thread.
@@ -98,7 +103,7 @@ impl QueryCounts {
         transport: Transport,
         tallies: impl Iterator<Item = &'a Tally>,
     ) -> QueryCounts {
-        let (mut types, mut rcodes) = ([0; TYPES + 1], [0; RCODES + 1]);
+        let (mut types, mut rcodes) = ([0; TYPES], [0; RCODES + 1]);
         let mut times = Vec::new();
         for tally in tallies {
             for (sum, counter) in types.iter_mut().zip(&tally.types) {
@@ -109,6 +114,9 @@ impl QueryCounts {
             }
             times.push(&tally.times);
         }
+        // An answer that is counted between these two sums must not make it negative.
+        let others: u64 = rcodes.iter().sum();
+        rcodes[usize::from(Rcode::NOERROR.0)] = types.iter().sum::<u64>().saturating_sub(others);
         QueryCounts {
             transport,
             types: named(&types, |number| Some(Type(number)).filter(|t| t.mnemonic().is_some())),
@@ -145,9 +153,8 @@ impl Tallies {
     /// one thread they belong to.
     pub(super) fn count(&self, transport: Transport, noted: Noted, took: Duration) {
         let queries = &self.queries[transport as usize];
-        queries.count(noted);
+        queries.count(&self.answers, noted);
         queries.took(took, 1);
-        self.answers.count(noted);
     }
 }
 
@@ -194,11 +201,12 @@ mod tests {
     fn tallies_add_up_and_what_has_no_name_is_counted_together() {
         let (one, two) = (Tally::default(), Tally::default());
         let noted = |qtype: u16, rcode: Rcode| Noted::new(Type(qtype), rcode);
-        one.count(noted(1, Rcode::NOERROR));
-        two.count(noted(1, Rcode::NXDOMAIN));
-        two.count(noted(200, Rcode::NOERROR));
-        two.count(noted(60_000, Rcode::BADCOOKIE));
-        two.count(noted(257, Rcode(4000)));
+        let answers = AnswerTally::default();
+        one.count(&answers, noted(1, Rcode::NOERROR));
+        two.count(&answers, noted(1, Rcode::NXDOMAIN));
+        two.count(&answers, noted(200, Rcode::NOERROR));
+        two.count(&answers, noted(60_000, Rcode::BADCOOKIE));
+        two.count(&answers, noted(257, Rcode(2000)));
         let sum = QueryCounts::sum(Transport::Udp, [&one, &two].into_iter());
         let (a, caa) = (Some(Type::A), Some(Type::CAA));
         assert_eq!(sum.types, [(a, 2), (caa, 1), (None, 2)]);

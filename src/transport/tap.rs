@@ -182,7 +182,7 @@ impl Feed {
 
 /// Length, time, both ends, transport, response code, and how long the query is.
 fn head(length: usize, request: &Request<'_>, noted: Noted) -> [u8; HEAD] {
-    let (client, local) = (request.client.ip(), request.local);
+    let (client, local) = (request.client.ip(), *request.local);
     let mut flags = if client.is_ipv4() { CLIENT_IS_V4 } else { 0 };
     if let Some(local) = local {
         flags |= LOCAL_IS_KNOWN | if local.is_ipv4() { LOCAL_IS_V4 } else { 0 };
@@ -195,7 +195,7 @@ fn head(length: usize, request: &Request<'_>, noted: Noted) -> [u8; HEAD] {
     head[30..46].copy_from_slice(&local.map_or([0; 16], sixteen));
     head[46] = flags;
     head[47] = request.transport as u8;
-    head[48..50].copy_from_slice(&noted.rcode.0.to_le_bytes());
+    head[48..50].copy_from_slice(&noted.rcode().0.to_le_bytes());
     // No message is longer.
     head[50..].copy_from_slice(&(request.message.len() as u16).to_le_bytes());
     head
@@ -274,7 +274,13 @@ mod tests {
         ] {
             let client: SocketAddr = client.parse().unwrap();
             let local: Option<IpAddr> = local.map(|local| local.parse().unwrap());
-            let request = Request { message: b"query", client, local, transport, clock: &clock };
+            let request = Request {
+                message: b"query",
+                client: &client,
+                local: &local,
+                transport,
+                clock: &clock,
+            };
             for reply in [&b"the reply"[..], b""] {
                 feed.tell(1, &request, NOTED, reply);
                 let octets = all(&mut source);
@@ -295,7 +301,7 @@ mod tests {
         let (mut feed, mut source) = feed(3 * (HEAD + 4) + 10);
         let clock = Clock::at(1);
         let tell = |feed: &mut Feed, number: u8| {
-            let (client, local) = ("192.0.2.7:53".parse().unwrap(), None);
+            let (client, local) = (&"192.0.2.7:53".parse().unwrap(), &None);
             let message = &[number; 3];
             let transport = Transport::Udp;
             let request = Request { message, client, local, transport, clock: &clock };

@@ -11,6 +11,35 @@ pub const VERSION: u8 = 0;
 /// What every client takes over UDP (RFC 1035 section 2.3.4).
 pub const MIN_UDP_SIZE: u16 = 512;
 
+/// The largest UDP message that a server sends, with the OPT record that announces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UdpSize {
+    octets: u16,
+    /// The root, OPT, the size, no extended code, version 0.
+    opt_start: [u8; 8],
+}
+
+impl UdpSize {
+    /// So many octets; less than 512 is 512.
+    pub fn new(octets: u16) -> UdpSize {
+        let octets = octets.max(MIN_UDP_SIZE);
+        let ([t0, t1], [s0, s1]) = (Type::OPT.0.to_be_bytes(), octets.to_be_bytes());
+        UdpSize { octets, opt_start: [0, t0, t1, s0, s1, 0, VERSION, 0] }
+    }
+
+    /// At least 512.
+    #[inline]
+    pub fn octets(self) -> u16 {
+        self.octets
+    }
+
+    /// What an OPT record begins with that says nothing else, up to the first octet of its flags.
+    #[inline(always)]
+    pub fn opt_start(&self) -> [u8; 8] {
+        self.opt_start
+    }
+}
+
 /// What the OPT record of a query says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edns {

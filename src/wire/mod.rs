@@ -14,7 +14,7 @@ pub mod records;
 pub mod subnet;
 pub mod tsig;
 pub mod types;
-mod usual;
+pub mod usual;
 
 pub use edns::Edns;
 pub use header::Header;

@@ -14,8 +14,11 @@ use super::{Class, Rcode, Type, subnet};
 /// A usual query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usual<'m> {
-    /// The type asked for: not one of those that ask for more than RRsets.
+    /// The type asked for. Whoever finds an RRset of it need not ask [`Usual::has_usual_type`].
     pub qtype: Type,
+    /// What stands where the name asked for does, in any case. Whoever finds that it is a name that
+    /// he knows need not ask [`Usual::has_name`].
+    pub name: &'m [u8],
     /// The header and the question.
     pub front: &'m [u8],
     /// The OPT record behind them; empty without one.
@@ -25,6 +28,12 @@ pub struct Usual<'m> {
 /// Of the first half of a header what is always so in a query of opcode QUERY with one question.
 const START: u64 = u64::from_le_bytes([0, 0, 0, 0, 0, 1, 0, 0]);
 const START_MASK: u64 = u64::from_le_bytes([0, 0, 0xf8, 0, 0xff, 0xff, 0xff, 0xff]);
+
+/// Octets of a question behind its name.
+const TYPE_AND_CLASS: usize = 4;
+
+/// Octets of a header and the question for the root.
+const SHORTEST: usize = HEADER + 1 + TYPE_AND_CLASS;
 
 /// The other half, the counts of authority and additional records, when there is but one of these.
 const ONE_MORE: u32 = u32::from_le_bytes([0, 0, 0, 1]);
@@ -44,31 +53,37 @@ impl<'m> Usual<'m> {
         if start & START_MASK != START {
             return None;
         }
-        let end = match u32::from_le_bytes(*counts.first_chunk()?) {
-            0 => message.len(),
-            ONE_MORE => opt_start(message, want_subnet)?,
+        let opt = match u32::from_le_bytes(*counts.first_chunk()?) {
+            0 => 0,
+            ONE_MORE => opt_len(message, want_subnet)?,
             _ => return None,
         };
-        let (front, opt) = message.split_at_checked(end)?;
-        let (_, &[t0, t1, c0, c1]) = front.get(HEADER..)?.split_last_chunk()?;
-        let qtype = Type(u16::from_be_bytes([t0, t1]));
-        if Class(u16::from_be_bytes([c0, c1])) != Class::IN || !is_usual(qtype) {
+        let end = message.len().checked_sub(opt)?;
+        // From here on the compiler knows that what is read is there, and that there is room for it
+        // in a reply.
+        if !(SHORTEST..=SHORTEST + MAX_NAME - 1).contains(&end) {
             return None;
         }
-        Some(Usual { qtype, front, opt })
+        let (front, opt) = message.split_at(end);
+        let (name, types) = front[HEADER..].split_at(end - HEADER - TYPE_AND_CLASS);
+        if Class(u16::from_be_bytes([types[2], types[3]])) != Class::IN {
+            return None;
+        }
+        Some(Usual { qtype: Type(u16::from_be_bytes([types[0], types[1]])), name, front, opt })
     }
 
-    /// What stands where the name asked for does, in any case. Whoever finds that it is a name that
-    /// he knows need not ask [`Usual::has_name`].
+    /// Whether the type is one that an RRset can have, by its number alone: those from 128 on are
+    /// left to the full way, which knows which of them ask for more.
     #[inline(always)]
-    pub fn name(&self) -> &'m [u8] {
-        self.front.get(HEADER..self.front.len() - 4).unwrap_or(&[])
+    pub fn has_usual_type(&self) -> bool {
+        // The types of nearly all queries in one comparison.
+        self.qtype.0.wrapping_sub(1) < Type::OPT.0 - 1 || is_usual_behind_opt(self.qtype)
     }
 
     /// Whether what stands where the name does is one name, and not compressed.
     #[inline(always)]
     pub fn has_name(&self) -> bool {
-        name_len(self.name()) == Some(self.name().len())
+        name_len(self.name) == Some(self.name.len())
     }
 
     /// Whether a client's subnet came; its length is not 0.
@@ -122,22 +137,25 @@ const SUBNET_56: u64 = u64::from_le_bytes([0, 8, 0, 11, 0, 2, 56, 0]);
 const OPT_24: usize = OPT + 8 + 3;
 const OPT_56: usize = OPT + 8 + 7;
 
-/// Where the record behind the question starts, if it is an OPT record that may be in a usual query.
+/// Octets of an OPT record with a whole address of IPv6.
+pub const LONGEST_OPT: usize = OPT + 8 + 16;
+
+/// Octets of the record behind the question, if it is an OPT record that may be in a usual query.
 #[inline(always)]
-fn opt_start(message: &[u8], want_subnet: bool) -> Option<usize> {
+fn opt_len(message: &[u8], want_subnet: bool) -> Option<usize> {
     if ends_in_opt::<OPT>(message, 0) {
-        return Some(message.len() - OPT);
+        return Some(OPT);
     }
     if !want_subnet {
         return None;
     }
     if ends_in_opt::<OPT_24>(message, SUBNET_24) {
-        return Some(message.len() - OPT_24);
+        return Some(OPT_24);
     }
     if ends_in_opt::<OPT_56>(message, SUBNET_56) {
-        return Some(message.len() - OPT_56);
+        return Some(OPT_56);
     }
-    opt_start_of_any(message)
+    opt_len_of_any(message).filter(|len| *len <= LONGEST_OPT)
 }
 
 /// Whether the last `N` octets are an OPT record, with an option that begins so if there is one.
@@ -171,10 +189,10 @@ fn word(octets: &[u8], at: usize) -> u64 {
 
 /// The same for a subnet of any length: found behind the name.
 #[inline(never)]
-fn opt_start_of_any(message: &[u8]) -> Option<usize> {
+fn opt_len_of_any(message: &[u8]) -> Option<usize> {
     let start = HEADER + name_len(message.get(HEADER..)?)? + 4;
     let (opt, options) = message.get(start..)?.split_at_checked(OPT)?;
-    (is_opt(opt, options.len()) && is_lone_subnet(options)).then_some(start)
+    (is_opt(opt, options.len()) && is_lone_subnet(options)).then_some(OPT + options.len())
 }
 
 /// Octets of the name at the front; `None` when there is none, or it is compressed.
@@ -190,11 +208,10 @@ fn name_len(octets: &[u8]) -> Option<usize> {
     }
 }
 
-/// Whether the type is one that an RRset can have, by its number alone: those from 128 on are left
-/// to the full way, which knows which of them ask for more.
-#[inline(always)]
-fn is_usual(qtype: Type) -> bool {
-    qtype.0.wrapping_sub(1) < 127 && qtype != Type::OPT
+/// Whether the number of a type is between that of OPT and 128.
+#[inline(never)]
+fn is_usual_behind_opt(qtype: Type) -> bool {
+    (Type::OPT.0 + 1..128).contains(&qtype.0)
 }
 
 /// Whether the options are a client's subnet alone, well-formed and of a length that is not 0.
@@ -274,9 +291,10 @@ mod tests {
                 message[index] = octet;
             }
             let mut name = LowerName::new();
-            if let Some(usual) = Usual::parse(&message, true).filter(Usual::has_name) {
+            let usual = Usual::parse(&message, true);
+            if let Some(usual) = usual.filter(|usual| usual.has_usual_type() && usual.has_name()) {
                 let query = Query::parse(&message, &mut name, true).unwrap();
-                prop_assert!(is_in_any_case(usual.name(), name.as_wire()));
+                prop_assert!(is_in_any_case(usual.name, name.as_wire()));
                 let question = query.question;
                 prop_assert_eq!((usual.qtype, usual.front.len()), (question.qtype, question.end));
                 let edns = query.edns;

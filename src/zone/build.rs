@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::wire::{LowerName, Name, Type};
 
+use super::label::ZoneLabel;
 use super::rrset::{Patch, Set, Target};
 use super::table::{NONE, Table};
 use super::template::{Template, TooLarge};
@@ -75,6 +76,7 @@ const NO_SET: Set = Set {
     patches_at: 0,
     targets_at: 0,
     target_count: 0,
+    is_plain: false,
 };
 
 impl Builder {
@@ -368,6 +370,9 @@ impl Builder {
             patch_count: self.template.patches.len() as u16, // fewer than its octets
             targets_at: self.index(targets_at)?,
             target_count: (self.targets.len() - targets_at) as u16, // fewer than its octets
+            is_plain: rtype.0 < Set::PLAIN_TYPES
+                && self.template.patches.is_empty()
+                && self.targets.len() == targets_at,
         };
         self.octets.extend(&self.template.octets);
         self.patches.extend(&self.template.patches);
@@ -408,6 +413,10 @@ impl Builder {
     }
 
     fn zones(mut self) -> Zones {
+        let labels: Vec<_> = self.zones.iter().map(|zone| ZoneLabel::of(&zone.apex)).collect();
+        for node in &mut self.nodes {
+            node.label = labels[node.zone as usize];
+        }
         let members = self.members();
         self.cased.sort_by_key(|cased| cased.0); // stable: the first in the file counts
         self.cased.dedup_by_key(|cased| cased.0);
@@ -480,7 +489,7 @@ impl Builder {
         let node = self.nodes.len() as u32; // fewer than octets of names
         self.nodes.push(Node {
             name_at,
-            sets_at: 0,
+            sets_at: NONE,
             zone,
             occluder: NONE,
             wildcard: NONE,
@@ -488,6 +497,7 @@ impl Builder {
             set_count: 0,
             name_len: name.len() as u8,
             flags: 0,
+            label: ZoneLabel::NONE,
         });
         self.names.extend_from_slice(name);
         self.hashes.push(self.table.hash(name));

@@ -68,7 +68,8 @@ impl Zones {
         self.look_closer(self.node_at(name), name, qtype)
     }
 
-    /// The first step of [`Zones::lookup`], which is the last for most queries.
+    /// The first step of [`Zones::lookup`], which is the last for most queries. Whoever is told of a
+    /// steered record must see to it that the type is one that an RRset can have.
     #[inline(always)]
     pub fn look(&self, name: &[u8], qtype: Type) -> Sight<'_> {
         let Some(node) = self.node_at(name) else { return Sight::Other(None) };
@@ -76,7 +77,8 @@ impl Zones {
             if let Some(rrset) = self.rrset(node, qtype) {
                 return Sight::Answer(rrset, self.zone_of_node(node));
             }
-            if node.steered != NONE && !node.has(Node::CNAME) && qtype != Type::ANY {
+            // Beside a CNAME there is none: `Zones::build` refuses it.
+            if node.steered != NONE {
                 return Sight::Steered(RecordId(node.steered), self.zone_of_node(node));
             }
         }
@@ -186,10 +188,5 @@ impl Zones {
     #[inline]
     fn found<'z>(&'z self, node: &Node, outcome: Outcome<'z>) -> Found<'z> {
         Found { zone: self.zone_of_node(node), outcome }
-    }
-
-    #[inline(always)]
-    fn zone_of_node(&self, node: &Node) -> Zone<'_> {
-        Zone { zones: self, index: node.zone }
     }
 }

@@ -4,6 +4,7 @@
 
 mod build;
 pub mod check;
+pub mod label;
 pub mod lookup;
 pub mod master;
 pub mod rdata;

@@ -11,6 +11,7 @@ use crate::wire::lower::is_in_any_case;
 use crate::wire::{LowerName, Name, Type};
 
 use super::RecordId;
+use super::label::ZoneLabel;
 use super::rrset::{Patch, Rrset, Set, Target};
 use super::table::{NONE, Table};
 
@@ -39,14 +40,14 @@ pub struct Zones {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ZoneId(pub u32);
 
-/// A name that exists. At 32 octets, four more than it has, finding it is a shift and no product,
+/// A name that exists. At 32 octets, two more than it has, finding it is a shift and no product,
 /// and no name is in two cache lines.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(32))]
 pub struct Node {
     /// Where its name stands in `Zones::names`.
     pub(super) name_at: u32,
-    /// Its first RRset in `Zones::sets`.
+    /// Its first RRset in `Zones::sets`; [`NONE`] without any.
     pub(super) sets_at: u32,
     /// The zone it belongs to.
     pub(super) zone: u32,
@@ -59,6 +60,8 @@ pub struct Node {
     pub(super) set_count: u16,
     pub(super) name_len: u8,
     pub(super) flags: u8,
+    /// What its zone's answers are counted as.
+    pub(super) label: ZoneLabel,
 }
 
 impl Node {
@@ -103,6 +106,8 @@ pub struct Zone<'z> {
     /// Its place in `Zones::zones`, not looked at before something of it is needed: most answers
     /// need nothing.
     pub(super) index: u32,
+    /// What its answers are counted as.
+    pub(super) label: ZoneLabel,
 }
 
 impl<'z> Zone<'z> {
@@ -135,6 +140,12 @@ impl<'z> Zone<'z> {
         self.entry().node
     }
 
+    /// What its answers are counted as.
+    #[inline(always)]
+    pub fn label(&self) -> ZoneLabel {
+        self.label
+    }
+
     /// Octets of its name.
     #[inline]
     pub fn apex_len(&self) -> usize {
@@ -152,12 +163,12 @@ impl<'z> Zone<'z> {
 impl Zones {
     /// The zones, in the order they were given.
     pub fn zones(&self) -> impl Iterator<Item = Zone<'_>> {
-        (0..self.zones.len() as u32).map(|index| Zone { zones: self, index })
+        self.zones.iter().map(|entry| self.zone_of_node(&self.nodes[entry.node as usize]))
     }
 
     /// The zone of a number.
     pub fn zone(&self, id: ZoneId) -> Zone<'_> {
-        Zone { zones: self, index: id.0 }
+        self.zone_of_node(&self.nodes[self.zones[id.0 as usize].node as usize])
     }
 
     /// The zone whose apex this is.
@@ -170,7 +181,7 @@ impl Zones {
     pub fn zone_of(&self, name: &Name) -> Option<Zone<'_>> {
         let name = name.as_wire();
         let node = self.node_at(name).or_else(|| self.closest_above(name))?;
-        Some(Zone { zones: self, index: node.zone })
+        Some(self.zone_of_node(node))
     }
 
     /// The steered names in lower case, and the record bound to each.
@@ -204,6 +215,12 @@ impl Zones {
             + size_of_val(&*self.members)
     }
 
+    /// The zone that a node belongs to.
+    #[inline(always)]
+    pub(super) fn zone_of_node(&self, node: &Node) -> Zone<'_> {
+        Zone { zones: self, index: node.zone, label: node.label }
+    }
+
     /// A node's name in lower case.
     #[inline]
     pub(super) fn name_of(&self, node: &Node) -> &[u8] {
@@ -215,12 +232,14 @@ impl Zones {
     #[inline]
     pub(super) fn rrset(&self, node: &Node, rtype: Type) -> Option<Rrset<'_>> {
         let at = node.sets_at as usize;
-        let sets = &self.sets[at..at + usize::from(node.set_count)];
         // Most names have one RRset, and the first of several is A.
-        let (first, others) = sets.split_first()?;
+        let first = self.sets.get(at)?;
         let set = match first.rtype == rtype {
             true => first,
-            false => others.iter().find(|set| set.rtype == rtype)?,
+            false => {
+                let sets = &self.sets[at..at + usize::from(node.set_count)];
+                sets.iter().find(|set| set.rtype == rtype)?
+            }
         };
         Some(Rrset { zones: self, set })
     }

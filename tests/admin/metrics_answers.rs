@@ -130,6 +130,47 @@ fn each_answer_is_counted_once_for_the_reason_that_explain_gives() {
 }
 
 #[test]
+fn answers_are_counted_by_the_zone_of_the_name_that_was_asked_for() {
+    let other = ZONE.replace("alias CNAME www", "away CNAME www.example.com.\nsub NS ns.sub.x.");
+    let files = files(RECORDS).with("zones/other.test.zone", other);
+    let serving = files.serve();
+    let address = serving.address();
+    let mut expected = BTreeMap::new();
+    for round in 1..=3 {
+        for (name, rtype, zone, rcode) in [
+            ("www.example.com", "A", "example.com.", "NOERROR"),
+            ("www.example.com", "TXT", "example.com.", "NOERROR"),
+            ("EXAMPLE.com", "SOA", "example.com.", "NOERROR"),
+            ("none.example.com", "A", "example.com.", "NXDOMAIN"),
+            ("ns1.other.test", "A", "other.test.", "NOERROR"),
+            ("away.other.test", "A", "other.test.", "NOERROR"),
+            ("a.sub.other.test", "A", "other.test.", "NOERROR"),
+            ("none.other.test", "TXT", "other.test.", "NXDOMAIN"),
+            ("other.test", "AXFR", "other.test.", "REFUSED"),
+        ] {
+            let ask = Ask::new(name, rtype);
+            ask.tcp(address);
+            let mut asked = 1.0;
+            if rtype != "AXFR" {
+                ask.udp(address);
+                // Not the usual query.
+                ask.nsid().udp(address);
+                asked = 3.0;
+            }
+            let labels = format!("zone=\"{zone}\",rcode=\"{rcode}\"");
+            *expected.entry(labels).or_insert(0.0) += asked;
+        }
+        // Of no zone, and counted under none.
+        let refused = Ask::new("elsewhere.test", "A").udp(address).rcode();
+        assert_eq!(refused, hickory_proto::op::ResponseCode::Refused);
+        let counted = samples(&scrape(&serving), "meridian_zone_responses_total");
+        assert_eq!(counted, expected, "round {round}");
+        // A zone goes on being the same count.
+        done(&files, "reload");
+    }
+}
+
+#[test]
 fn what_has_no_record_of_the_type_goes_nowhere_and_what_is_not_steered_is_not_counted() {
     let files = files(RECORDS);
     let serving = files.serve();

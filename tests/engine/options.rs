@@ -108,7 +108,8 @@ fn padding_ends_where_the_room_does() {
     {
         let transport = Transport::Tls;
         let (client, message) = (bed.client, &message[..]);
-        let request = Request { message, client, local: None, transport, clock: &Clock::at(1) };
+        let request =
+            Request { message, client: &client, local: &None, transport, clock: &Clock::at(1) };
         let mut out = vec![0; room];
         let reply = bed.engine.respond(&request, &mut bed.scratch.borrow_mut(), &mut out);
         assert!(matches!(reply, Reply::Message(found) if found == len), "{room}: {reply:?}");

@@ -165,8 +165,8 @@ fn an_output_buffer_too_small_for_any_reply_is_silence() {
     let transport = Transport::Udp;
     let request = Request {
         message: &message,
-        client: bed.client,
-        local: None,
+        client: &bed.client,
+        local: &None,
         transport,
         clock: &Clock::at(1),
     };

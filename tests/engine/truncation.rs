@@ -1,6 +1,7 @@
 //! What happens when an answer is larger than the client takes.
 
 use meridian::engine::{Settings, Snapshot, Transport};
+use meridian::wire::edns::UdpSize;
 use meridian::zone::Zones;
 
 use crate::support::bed::{Bed, Made, edns_query, query, source};
@@ -41,6 +42,7 @@ fn an_answer_that_does_not_fit_is_left_out_whole_and_marked() {
 fn the_smaller_of_the_clients_size_and_ours_decides() {
     let zones = || Zones::build(vec![source(&zone())], Vec::new()).unwrap();
     let bed = |edns_udp_size| {
+        let edns_udp_size = UdpSize::new(edns_udp_size);
         let settings = Settings { edns_udp_size, ..Settings::default() };
         Bed::with(Snapshot { zones: zones(), settings, ..Snapshot::default() }, Vec::new())
     };

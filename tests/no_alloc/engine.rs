@@ -53,7 +53,7 @@ svc     A   192.0.2.5
 /// How often answering this allocates or frees.
 fn cost(bed: &Bed, message: &[u8], transport: Transport, out: &mut [u8]) -> (u64, Reply) {
     let request =
-        Request { message, client: bed.client, local: None, transport, clock: &Clock::at(1) };
+        Request { message, client: &bed.client, local: &None, transport, clock: &Clock::at(1) };
     let mut scratch = bed.scratch.borrow_mut();
     super::cost(|| bed.engine.respond(&request, &mut scratch, out))
 }
@@ -225,8 +225,8 @@ fn no_steered_answer_allocates_whatever_is_up() {
                     let message = message.to_vec().unwrap();
                     let request = Request {
                         message: &message,
-                        client: "81.2.69.142:5353".parse().unwrap(),
-                        local: None,
+                        client: &"81.2.69.142:5353".parse().unwrap(),
+                        local: &None,
                         transport: Transport::Udp,
                         clock: &Clock::at(1),
                     };

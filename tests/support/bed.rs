@@ -165,8 +165,8 @@ impl Bed {
     /// Sends octets; `None` is silence.
     pub fn octets(&self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
         let mut out = vec![0xaa; 65_535];
-        let (client, clock) = (self.client, &Clock::at(self.now));
-        let request = Request { message, client, local: None, transport, clock };
+        let (client, clock) = (&self.client, &Clock::at(self.now));
+        let request = Request { message, client, local: &None, transport, clock };
         match self.engine.respond(&request, &mut self.scratch.borrow_mut(), &mut out) {
             Reply::Message(len) => {
                 out.truncate(len);

@@ -1,4 +1,4 @@
-//! Metrics of what was answered: where clients were sent and why, scopes, times.
+//! Metrics of what was answered: by zone, where clients were sent and why, scopes, times.
 
 use super::family;
 use crate::admin::message::Health;
@@ -39,6 +39,8 @@ impl Histogram {
 /// What the metrics here are written from.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Answers {
+    /// By the apex of the zone and by response code; others are `other`.
+    pub zones: Vec<(String, &'static str, u64)>,
     /// By what they are counted as.
     pub steered: Vec<Answered>,
     /// ECS scopes by family.
@@ -48,6 +50,16 @@ pub struct Answers {
 }
 
 pub(super) fn write(health: &Health, answers: &Answers, out: &mut String) {
+    let mut zones = family(
+        out,
+        "meridian_zone_responses_total",
+        "counter",
+        "Answers by the zone of the name asked for and response code, over all transports; those of \
+         more than a thousand zones are of the zone `other`.",
+    );
+    for (zone, rcode, count) in &answers.zones {
+        zones.sample(&[("zone", zone), ("rcode", rcode)], count);
+    }
     let mut steered = family(
         out,
         "meridian_answers_total",

@@ -58,8 +58,8 @@ impl Transfer {
             snapshot: Arc::clone(snapshot),
             query: *query,
             front: front(request, query),
-            client: request.client,
-            local: request.local,
+            client: *request.client,
+            local: *request.local,
             transport: request.transport,
             signing: None,
             zone,
@@ -104,8 +104,8 @@ impl Transfer {
         let settings = &snapshot.settings;
         let request = Request {
             message: &self.front,
-            client: self.client,
-            local: self.local,
+            client: &self.client,
+            local: &self.local,
             transport: self.transport,
             clock: &Clock::at(now),
         };

@@ -81,6 +81,9 @@ pub(super) fn reply<S>(
             }
         }
     };
+    if let Some(zone) = zone {
+        scratch.noted = scratch.noted.within(snapshot.zones.zone(zone).label());
+    }
     let whole = verdict.and_then(|zone| {
         let serial = snapshot.zones.zone(zone).serial();
         match wanted(query, request, serial)? {

@@ -7,6 +7,7 @@ use rustls::crypto::aws_lc_rs;
 use crate::config::{self, Config};
 use crate::engine::limits::{Exempt, Limits, Rates};
 use crate::engine::{Insight, Secrets, Settings};
+use crate::wire::edns::UdpSize;
 
 /// What the engine does in one way or another.
 pub(super) fn build(config: &Config) -> Settings {
@@ -16,7 +17,7 @@ pub(super) fn build(config: &Config) -> Settings {
     // 100 ms to an hour.
     let idle = config.limits.tcp_idle.as_millis() / 100;
     Settings {
-        edns_udp_size: config.limits.edns_udp_size,
+        edns_udp_size: UdpSize::new(config.limits.edns_udp_size),
         ecs_enabled: config.ecs_enabled,
         cookies: current.map(|current| Secrets::new(current, accepted)),
         nsid: server.nsid.of(1).into(),

@@ -38,8 +38,8 @@ pub(super) fn ask(engine: &Engine, question: &Question) -> anyhow::Result<Told> 
     let message = query.to_vec().context("the question cannot be written")?;
     let request = Request {
         message: &message,
-        client: SocketAddr::new(*address, 53),
-        local: None,
+        client: &SocketAddr::new(*address, 53),
+        local: &None,
         transport: Transport::Tcp,
         clock: &Clock::new(),
     };

@@ -26,9 +26,13 @@ pub const BATCH: usize = 32;
 /// bounds how much more than its query an answer can be.
 pub const REPLY: usize = 1232;
 
-/// Room for one received datagram in octets; a longer one is discarded. An odd number of cache
-/// lines, so that the starts of the datagrams of a batch do not all fall into one cache set.
-const QUERY: usize = 25 * 64;
+/// Octets of the longest datagram that is looked at.
+const LONGEST: usize = 1600;
+
+/// Room for one received datagram in octets: more than the longest, so that the length alone tells
+/// which one is longer. An odd number of cache lines, so that the starts of the datagrams of a batch
+/// do not all fall into one cache set.
+const QUERY: usize = 27 * 64;
 
 /// Room for one control message; packet information takes 32 (IPv4) or 40 (IPv6).
 const CONTROL: usize = 64;
@@ -82,6 +86,15 @@ pub struct Datagram<'a> {
     pub local: &'a Option<IpAddr>,
 }
 
+/// What became of the replies of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// So many the kernel took.
+    pub taken: usize,
+    /// And so many it did not.
+    pub refused: usize,
+}
+
 /// Buffers and headers for up to [`BATCH`] datagrams and their replies, set up once.
 ///
 /// The round is [`receive`](Batch::receive), [`reply`](Batch::reply), [`send`](Batch::send).
@@ -92,7 +105,7 @@ pub struct Batch {
     /// Whether the socket is bound to a wildcard, and each datagram says which address it was
     /// sent to.
     packet_information: bool,
-    /// How many of `received` the kernel filled last.
+    /// How many of `received` the kernel filled last; at most [`BATCH`].
     received: usize,
     /// How many of `replies` wait to be sent.
     queued: usize,
@@ -154,69 +167,62 @@ impl Batch {
             let flags = libc::MSG_WAITFORONE;
             call(libc::SYS_recvmmsg, socket.as_raw_fd(), headers, BATCH, flags)
         };
-        self.received = count.count()?;
+        // The kernel never says more than it was asked for.
+        self.received = count.count()?.min(BATCH);
         Ok(self.received)
     }
 
     /// Asks `answer` for a reply to each datagram received, in order. It writes into the buffer
     /// it is given ([`REPLY`] octets) and returns the length, or `None` for no reply.
     ///
-    /// Returns how many datagrams were discarded unasked: longer than the buffer, from port 0,
-    /// or without a sender.
+    /// Tells `discard` of each datagram that is discarded unasked: longer than 1,600 octets, from
+    /// port 0, or without a sender.
     #[inline(always)]
     pub fn reply(
         &mut self,
         mut answer: impl FnMut(Datagram<'_>, &mut [u8]) -> Option<usize>,
-    ) -> usize {
+        mut discard: impl FnMut(),
+    ) {
         let memory = self.memory.as_ptr();
-        let (mut discarded, mut used) = (0, 0);
+        let mut used = 0;
         self.queued = 0;
-        for index in 0..self.received.min(BATCH) {
+        for index in 0..self.received {
             // SAFETY: `index` is under BATCH, and the kernel is done with the header since
             // `receive` returned.
-            let header = unsafe { &mut (*memory).received[index] };
-            match self.datagram(header) {
-                Some(datagram) => {
-                    // SAFETY: each reply queued before took at most REPLY octets, so `used` is at
-                    // most `index * REPLY` and REPLY more lie inside `answers`. They are
-                    // initialised (zeroed or written before), disjoint from what `datagram`
-                    // borrows, and lent out once.
-                    let room = unsafe {
-                        let start = (&raw mut (*memory).answers).cast::<u8>().add(used);
-                        slice::from_raw_parts_mut(start, REPLY)
-                    };
-                    if let Some(length) = answer(datagram, room)
-                        && length <= REPLY
-                    {
-                        self.queue(&header.msg_hdr, used, length);
-                        used += length;
-                    }
+            let header =
+                unsafe { &mut *(&raw mut (*memory).received).cast::<mmsghdr>().add(index) };
+            if let Some(datagram) = self.datagram(index, header) {
+                // SAFETY: each reply queued before took at most REPLY octets, so `used` is at
+                // most `index * REPLY` and REPLY more lie inside `answers`. They are
+                // initialised (zeroed or written before), disjoint from what `datagram`
+                // borrows, and lent out once.
+                let room = unsafe {
+                    let start = (&raw mut (*memory).answers).cast::<u8>().add(used);
+                    slice::from_raw_parts_mut(start, REPLY)
+                };
+                if let Some(length) = answer(datagram, room)
+                    && length <= REPLY
+                {
+                    self.queue(&header.msg_hdr, used, length);
+                    used += length;
                 }
-                None => discarded += 1,
+            } else {
+                discard();
             }
-            // The kernel wrote the lengths it used; it must see the room again.
+            // The kernel wrote the length it used; it must see the room again.
             header.msg_hdr.msg_namelen = size_of::<Peer>() as socklen_t;
-            if self.packet_information {
-                header.msg_hdr.msg_controllen = CONTROL as _;
-            }
         }
-        discarded
     }
 
-    /// How many replies wait to be sent.
-    pub fn queued(&self) -> usize {
-        self.queued
-    }
-
-    /// Sends the replies and returns how many the kernel took.
+    /// Sends the replies.
     ///
     /// A reply that is refused (a firewall, no route, no buffer) is left out and the others go
     /// on; when the socket's send timeout runs out, the rest of the batch is given up.
     #[inline(always)]
-    pub fn send(&mut self, socket: &UdpSocket) -> usize {
+    pub fn send(&mut self, socket: &UdpSocket) -> Sent {
         let queued = std::mem::take(&mut self.queued);
         if queued == 0 {
-            return 0;
+            return Sent { taken: 0, refused: 0 };
         }
         // SAFETY: headers up to `queued` were written by `queue` and point to buffers that live as
         // long as `self`.
@@ -224,26 +230,28 @@ impl Batch {
             let headers = (&raw mut (*self.memory.as_ptr()).replies).cast::<mmsghdr>();
             let first = call(libc::SYS_sendmmsg, socket.as_raw_fd(), headers, queued, 0);
             if first == Returned(queued as isize) {
-                return queued;
+                return Sent { taken: queued, refused: 0 };
             }
-            send_piecemeal(socket.as_raw_fd(), headers, queued, first)
+            let taken = send_piecemeal(socket.as_raw_fd(), headers, queued, first);
+            Sent { taken, refused: queued - taken }
         }
     }
 
-    /// The datagram that came with a header, which is one of `received`.
+    /// The datagram that came with the header of this index, one of `received`; a reply to it leaves
+    /// from where it was sent to.
     #[inline(always)]
-    fn datagram(&self, header: &mmsghdr) -> Option<Datagram<'_>> {
+    fn datagram(&self, index: usize, header: &mut mmsghdr) -> Option<Datagram<'_>> {
         let memory = self.memory.as_ptr();
         let length = header.msg_len as usize;
-        let header = &header.msg_hdr;
-        if header.msg_flags & libc::MSG_TRUNC != 0 || length > QUERY {
+        let header = &mut header.msg_hdr;
+        if length > LONGEST {
             return None;
         }
         // SAFETY: `memory` is live; the kernel is done with it since `receive` returned, and while
-        // `self` is borrowed only the reply side is written. The header points to its peer and its
-        // part, and that to a query buffer, which has at least `length` octets.
+        // `self` is borrowed only the reply side is written. The header points to its peer; `index` is
+        // under BATCH, and the buffer there has at least `length` octets.
         let (peer, octets) = unsafe {
-            let octets = (*header.msg_iov).iov_base.cast::<u8>();
+            let octets = (&raw const (*memory).queries).cast::<u8>().add(index * QUERY);
             (&*header.msg_name.cast::<Peer>(), slice::from_raw_parts(octets, length))
         };
         // SAFETY: initialised by `new`, and borrowed by nothing: a datagram is gone before the next.
@@ -253,6 +261,10 @@ impl Batch {
         }
         if self.packet_information {
             ends.local = local(header);
+            // SAFETY: `queued` is under BATCH, as in `queue`, and nothing borrows the header.
+            unsafe { leave_from(header, &raw mut (*memory).replies[self.queued].msg_hdr) };
+            // As with the other length.
+            header.msg_controllen = CONTROL as _;
         }
         Some(Datagram { octets, peer: &ends.peer, local: &ends.local })
     }
@@ -265,15 +277,12 @@ impl Batch {
         // SAFETY: `memory` is live, and `queued` is under BATCH: at most one reply is queued for
         // each datagram received. No reference to what is written exists.
         unsafe {
-            let part = &raw mut (*memory).reply_parts[self.queued];
+            let part = (&raw mut (*memory).reply_parts).cast::<iovec>().add(self.queued);
             (*part).iov_base = (&raw mut (*memory).answers).cast::<u8>().add(start).cast();
             (*part).iov_len = length;
-            let to = &raw mut (*memory).replies[self.queued].msg_hdr;
-            (*to).msg_name = from.msg_name;
-            (*to).msg_namelen = from.msg_namelen;
-            if self.packet_information {
-                leave_from(from, to);
-            }
+            let to = (&raw mut (*memory).replies).cast::<mmsghdr>().add(self.queued);
+            (*to).msg_hdr.msg_name = from.msg_name;
+            (*to).msg_hdr.msg_namelen = from.msg_namelen;
         }
         self.queued += 1;
     }
@@ -302,7 +311,8 @@ impl Peer {
         let ip = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
         let port = u16::from_be(v4.sin_port);
         *address = SocketAddrV4::new(ip, port).into();
-        port != 0 && length as usize >= size_of::<libc::sockaddr_in>()
+        // An address of IPv4 comes whole: the length is only looked at for the other family.
+        port != 0
     }
 
     /// The same for what is not an IPv4 address.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Cache};
 
 use super::WorkerSocket;
-use super::mmsg::Batch;
+use super::mmsg::{Batch, Datagram, Sent};
 use crate::engine::{Clock, Reply, Request, Scratch, Transport};
 use crate::transport::tally::{AnswerTally, QueryCounts, Tally};
 use crate::transport::tap::Feed;
@@ -237,7 +237,8 @@ fn answer<R: Respond>(
     let mut batch = Batch::new(local);
     let mut feed = Feed::of_this_thread();
     let clock = Clock::new();
-    let (mut failures, mut batches) = (0, 0_u32);
+    let (mut failures, mut until_timed) = (0, 0_u32);
+    let mut began = Instant::now();
     while !stop.load(Relaxed) {
         count(&counters.rounds, 1);
         match batch.receive(socket) {
@@ -253,47 +254,51 @@ fn answer<R: Respond>(
             }
         }
         clock.forget();
-        let began = batches.is_multiple_of(TIMED).then(Instant::now);
-        batches = batches.wrapping_add(1);
+        if until_timed == 0 {
+            began = Instant::now();
+        }
         let engine = engine.load();
-        let discarded = batch.reply(|datagram, out| {
+        let answer = |datagram: Datagram<'_>, out: &mut [u8]| {
             let request = Request {
                 message: datagram.octets,
-                client: *datagram.peer,
-                local: *datagram.local,
+                client: datagram.peer,
+                local: datagram.local,
                 transport: Transport::Udp,
                 clock: &clock,
             };
-            match engine.respond(&request, &mut scratch, out) {
-                Reply::Message(length) => {
-                    let noted = scratch.noted();
-                    counters.queries.count(noted);
-                    counters.answers.count(noted);
-                    feed.note(&request, noted, out, length);
-                    Some(length)
-                }
-                // No transfer goes over UDP.
-                Reply::Transfer(_) | Reply::Drop => None,
-            }
-        });
-        let queued = batch.queued();
-        let sent = batch.send(socket);
-        count(&counters.answered, sent as u64);
-        if let Some(began) = began {
-            counters.queries.took(began.elapsed(), sent as u64);
+            let reply = engine.respond(&request, &mut scratch, out);
+            let Reply::Message(length) = reply else { return nothing(reply) };
+            let noted = scratch.noted();
+            counters.queries.count(&counters.answers, noted);
+            feed.note(&request, noted, out, length);
+            Some(length)
+        };
+        batch.reply(answer, || count(&counters.discarded, 1));
+        let Sent { taken, refused } = batch.send(socket);
+        count(&counters.answered, taken as u64);
+        if refused > 0 {
+            count(&counters.unsent, refused as u64);
         }
-        if discarded > 0 {
-            count(&counters.discarded, discarded as u64);
+        if until_timed == 0 {
+            until_timed = TIMED;
+            counters.queries.took(began.elapsed(), taken as u64);
         }
+        until_timed -= 1;
         let limited = scratch.take_limited();
         if limited.all > 0 {
             count(&counters.limited, limited.all);
             count(&counters.slipped, limited.slipped);
         }
-        if sent < queued {
-            count(&counters.unsent, (queued - sent) as u64);
-        }
     }
+}
+
+/// No reply, or a transfer, and none of these goes over UDP.
+// On its own, so that whether it is a message is one comparison.
+#[cold]
+#[inline(never)]
+fn nothing(reply: Reply) -> Option<usize> {
+    drop(reply);
+    None
 }
 
 /// What follows a failed receive, the `failures`-th in a row: a timeout or a signal is none, one

@@ -26,8 +26,8 @@ pub(crate) fn exchange(bed: &Bed, message: &[u8], transport: Transport) -> Vec<V
     let mut out = vec![0xaa; 65_535];
     let request = Request {
         message,
-        client: bed.client,
-        local: None,
+        client: &bed.client,
+        local: &None,
         transport,
         clock: &Clock::at(NOW * 1000),
     };

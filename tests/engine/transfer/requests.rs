@@ -150,8 +150,8 @@ fn transfers_beyond_the_limit_are_told_to_come_again() {
     let message = query("example.com. AXFR").to_vec().unwrap();
     let request = Request {
         message: &message,
-        client: bed.client,
-        local: None,
+        client: &bed.client,
+        local: &None,
         transport: Transport::Tcp,
         clock: &Clock::at(1),
     };

@@ -23,13 +23,13 @@ fn echo(batch: &mut Batch, server: &UdpSocket, count: usize) -> usize {
     let (mut received, mut discarded) = (0, 0);
     while received < count {
         received += batch.receive(server).unwrap();
-        discarded += batch.reply(|datagram, out| {
+        let back = |datagram: Datagram<'_>, out: &mut [u8]| {
             let length = datagram.octets.len().min(REPLY);
             out[..length].copy_from_slice(&datagram.octets[..length]);
             Some(length)
-        });
-        let queued = batch.queued();
-        assert_eq!(batch.send(server), queued);
+        };
+        batch.reply(back, || discarded += 1);
+        assert_eq!(batch.send(server).refused, 0);
     }
     discarded
 }
@@ -64,12 +64,12 @@ fn more_datagrams_than_a_batch_come_back_each_to_its_sender() {
 #[test]
 fn datagrams_up_to_the_buffer_are_answered_and_longer_ones_discarded() {
     let (server, client, mut batch) = pair("127.0.0.1:0", false);
-    for length in [0, 1, QUERY - 1, QUERY, QUERY + 1, 9000] {
+    for length in [0, 1, LONGEST - 1, LONGEST, LONGEST + 1, QUERY, QUERY + 1, 9000] {
         client.send(&vec![7; length]).unwrap();
         client.send(b"after").unwrap();
         let discarded = echo(&mut batch, &server, 2);
-        assert_eq!(discarded, usize::from(length > QUERY));
-        if length <= QUERY {
+        assert_eq!(discarded, usize::from(length > LONGEST));
+        if length <= LONGEST {
             assert_eq!(next(&client).len(), length.min(REPLY));
         }
         assert_eq!(next(&client), b"after");
@@ -88,12 +88,13 @@ fn datagrams_from_port_0_are_discarded() {
         }
         // No socket sends from port 0, so the kernel's word is changed.
         batch.forget_first_port();
-        let mut asked = 0;
-        let discarded = batch.reply(|datagram, _| {
+        let (mut asked, mut discarded) = (0, 0);
+        let silence = |datagram: Datagram<'_>, _: &mut [u8]| {
             assert_eq!(datagram.octets, b"after");
             asked += 1;
             None
-        });
+        };
+        batch.reply(silence, || discarded += 1);
         assert_eq!((discarded, asked), (1, received - 1));
     }
 }
@@ -107,7 +108,7 @@ fn replies_are_compacted_when_some_datagrams_get_none() {
     let mut received = 0;
     while received < BATCH {
         received += batch.receive(&server).unwrap();
-        batch.reply(|datagram, out| {
+        let answer = |datagram: Datagram<'_>, out: &mut [u8]| {
             out.fill(datagram.octets[0]);
             match datagram.octets[0] % 4 {
                 0 => Some(REPLY),
@@ -115,8 +116,9 @@ fn replies_are_compacted_when_some_datagrams_get_none() {
                 2 => Some(REPLY + 1), // says more than it may: no reply
                 _ => None,
             }
-        });
-        batch.send(&server);
+        };
+        batch.reply(answer, || panic!("all can be answered"));
+        assert_eq!(batch.send(&server).refused, 0);
     }
     for number in (0..BATCH as u8).filter(|number| number % 4 < 2) {
         let expected = if number % 4 == 0 { vec![number; REPLY] } else { Vec::new() };
@@ -136,11 +138,11 @@ fn a_reply_that_cannot_be_sent_does_not_hold_up_the_others() {
     }
     let mut received = 0;
     while received < 3 {
-        received += batch.receive(&server).unwrap();
-        batch.reply(|_, _| Some(1));
-        assert!(batch.queued() > 0);
-        assert_eq!(batch.send(&other), 0);
-        assert_eq!(batch.queued(), 0);
+        let more = batch.receive(&server).unwrap();
+        received += more;
+        batch.reply(|_, _| Some(1), || panic!("all can be answered"));
+        assert_eq!(batch.send(&other), Sent { taken: 0, refused: more });
+        assert_eq!(batch.send(&other), Sent { taken: 0, refused: 0 });
     }
 }
 
@@ -155,12 +157,13 @@ fn the_local_address_is_the_one_that_was_asked() {
         client.connect((asked, server.local_addr().unwrap().port())).unwrap();
         client.send(b"where").unwrap();
         batch.receive(&server).unwrap();
-        batch.reply(|datagram, out| {
+        let answer = |datagram: Datagram<'_>, out: &mut [u8]| {
             assert_eq!(*datagram.local, Some(asked));
             out[0] = 1;
             Some(1)
-        });
-        assert_eq!(batch.send(&server), 1);
+        };
+        batch.reply(answer, || panic!("all can be answered"));
+        assert_eq!(batch.send(&server), Sent { taken: 1, refused: 0 });
         assert_eq!(next(&client), [1]);
     }
 }
