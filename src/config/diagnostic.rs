@@ -106,7 +106,7 @@ impl Diagnostic {
         // annotate-snippets aligns tabs and cuts lines itself; one snippet for each file.
         let snippets = self.files().into_iter().map(|source| {
             let annotations = self.labels().filter(|(_, label)| label.span.source() == source);
-            Snippet::source(source.text())
+            Snippet::source(source.shown())
                 .path(source.path().to_string_lossy().into_owned())
                 .annotations(annotations.map(|(kind, label)| {
                     let text = Some(label.text.as_str()).filter(|text| !text.is_empty());

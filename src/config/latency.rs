@@ -63,7 +63,7 @@ impl LatencyTable {
                 return None;
             }
         };
-        let source = super::decode_text(&path, octets, reader.found)?;
+        let source = super::decode_text(&path, octets, Source::new, reader.found)?;
         let before = reader.found.len();
         let mut table = Reader::new(&source, reader.found);
         let mut rows: Vec<LatencyRow> = Vec::new();

@@ -36,13 +36,14 @@ pub mod transfer;
 pub mod webhook;
 
 mod check;
+mod conceal;
 mod decode;
 mod lint;
 mod reader;
 mod schema;
 mod syntax;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
@@ -302,7 +303,7 @@ fn read_all(
 /// Reads a file; `None` when it cannot be read or is not UTF-8, which is reported.
 fn read_source(files: &dyn Files, path: &Path, found: &mut Vec<Diagnostic>) -> Option<Arc<Source>> {
     match files.read(path) {
-        Ok(octets) => decode_text(path, octets, found),
+        Ok(octets) => decode_text(path, octets, Source::configuration, found),
         Err(error) => {
             found.push(Diagnostic::unreadable(path, &error));
             None
@@ -310,12 +311,19 @@ fn read_source(files: &dyn Files, path: &Path, found: &mut Vec<Diagnostic>) -> O
     }
 }
 
-fn decode_text(path: &Path, octets: Vec<u8>, found: &mut Vec<Diagnostic>) -> Option<Arc<Source>> {
+/// The text of a file as a `source`.
+fn decode_text(
+    path: &Path,
+    octets: Vec<u8>,
+    source: fn(PathBuf, String) -> Arc<Source>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Arc<Source>> {
     match String::from_utf8(octets) {
-        Ok(text) => Some(Source::new(path, text)),
+        Ok(text) => Some(source(path.to_owned(), text)),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            let source = Source::new(path, String::from_utf8_lossy(error.as_bytes()));
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let source = source(path.to_owned(), text);
             let d = Diagnostic::error("not-utf8", format!("{} is not UTF-8", path.display()));
             // The first replacement character takes three octets.
             let d = d.at(&Span::new(&source, at..at + 3), "not a character");

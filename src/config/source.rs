@@ -3,13 +3,18 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use super::conceal;
 
 /// One file as it was read: its path and its text.
-#[derive(PartialEq, Eq)]
 pub struct Source {
     path: PathBuf,
     text: String,
+    /// Whether it is configuration, which may have secrets in it.
+    is_configuration: bool,
+    /// The text without them, once somebody wants to see it: every mistake in a file shows it.
+    shown: OnceLock<String>,
     /// Where each line starts: every pool, policy and rule asks for its line, and counting from
     /// the top each time would take minutes in a file of many thousands.
     lines: Vec<usize>,
@@ -18,10 +23,18 @@ pub struct Source {
 impl Source {
     /// A file by the path it is shown with. The text may come from anywhere.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Source> {
-        let text = text.into();
+        Arc::new(Source::of(path.into(), text.into(), false))
+    }
+
+    /// The same for a file of the configuration: nobody is shown its secrets.
+    pub fn configuration(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Source> {
+        Arc::new(Source::of(path.into(), text.into(), true))
+    }
+
+    fn of(path: PathBuf, text: String, is_configuration: bool) -> Source {
         let after = text.bytes().enumerate().filter(|(_, octet)| *octet == b'\n');
         let lines = std::iter::once(0).chain(after.map(|(at, _)| at + 1)).collect();
-        Arc::new(Source { path: path.into(), text, lines })
+        Source { path, text, is_configuration, shown: OnceLock::new(), lines }
     }
 
     /// The path, as it was opened.
@@ -32,6 +45,15 @@ impl Source {
     /// The whole text.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The whole text as it may be shown to anybody: with stars for secrets, and every octet in its
+    /// place.
+    pub fn shown(&self) -> &str {
+        match self.is_configuration {
+            true => self.shown.get_or_init(|| conceal::starred(&self.text)),
+            false => &self.text,
+        }
     }
 
     /// The place `line` and `column` (octets), both counted from 1, to the end of the word that
@@ -48,6 +70,14 @@ impl Source {
         Span::new(self, start..start + length)
     }
 }
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Source) -> bool {
+        self.path == other.path && self.text == other.text
+    }
+}
+
+impl Eq for Source {}
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,9 +120,14 @@ impl Span {
         &self.source.text[self.range.clone()]
     }
 
+    /// Whether any of it is of a secret.
+    pub fn is_secret(&self) -> bool {
+        self.source.shown()[self.range.clone()] != *self.text()
+    }
+
     /// Where it starts, for people.
     pub fn site(&self) -> Site {
-        let Source { path, text, lines } = &*self.source;
+        let Source { path, text, lines, .. } = &*self.source;
         let start = self.range.start;
         // The first line starts at 0, so there is one that starts here or before.
         let line = lines.partition_point(|line_start| *line_start <= start);

@@ -57,6 +57,7 @@ impl Reader<'_> {
         let (message, help) = match span.text() {
             "" if bare => ("a value is missing".to_owned(), None),
             word if bare => {
+                let word = if span.is_secret() { "…" } else { word };
                 ("a string without quotes".to_owned(), Some(format!("write \"{word}\"")))
             }
             _ => (message.to_owned(), None),

@@ -59,3 +59,40 @@ fn every_class_of_mistake_is_explained() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn no_mistake_shows_a_secret() {
+    for (own, policies) in [
+        ("cookie_secret = \"hunter\"", ""),
+        ("cookie_secret = hunter", ""),
+        ("cookie_secret = \"hunter", ""),
+        ("cookie_secret = \"hunter\" \"hunter\"", ""),
+        ("cookie_secert = \"hunter\"", ""),
+        ("cookie_secret = [\"hunter\"]", ""),
+        ("cookie_secret = { of = \"hunter\" }", ""),
+        ("cookie_accept = [\"00\", \"hunter\"]", ""),
+        ("cookie_accept = [\"hunter\"", ""),
+        ("listen = [\"127.0.0.1:1\"\ncookie_secret = \"hunter\"", ""),
+        ("cookie_secret = \"hunter\"\ncookie_secret = \"hunter\"", ""),
+        ("[admin]\ntoken = \"hunter\"", ""),
+        ("[keys]\none = \"hunter\"", ""),
+        ("[keys.one]\nsecret = 'hunter'\nsecret = 'hunter'", ""),
+        ("[keys.one]\nsecrets = 'hunter'", ""),
+        ("[[webhook]]\nurl = \"https://user:hunter@hooks.example.net/\"", ""),
+        ("[[webhook]]\nurl = \"ftp://hooks.example.net/hunter\"", ""),
+        ("[[webhook]]\nurls = \"https://hunter@hooks.example.net/\"", ""),
+        ("", "headers = { Authorization = \"hunter\\u0007\" }"),
+        ("", "headers = { \"not a name\" = \"hunter\" }"),
+        ("", "headers = \"hunter\""),
+        ("", "headers = [\"hunter\"]"),
+        ("", "[monitor.m.headers]\nHost = \"hunter\""),
+        ("", "send = \"hunter\"\nsend = \"hunter\""),
+    ] {
+        let text = format!(
+            "[monitor.m]\nkind = \"http\"\n{policies}\n#=== meridian.toml\n[server]\nzones = []\n{own}\n"
+        );
+        let said = said_about("p", &text);
+        assert!(said.starts_with("error["), "{text}:\n{said}");
+        assert!(said.contains("**") && !said.contains("hunter"), "{text}:\n{said}");
+    }
+}
