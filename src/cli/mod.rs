@@ -18,11 +18,11 @@ pub mod latency;
 mod logging;
 mod people;
 mod query_log;
-mod reach;
 mod report;
 mod serve;
 mod simulate;
 mod test;
+mod told;
 mod top;
 
 use std::process::ExitCode;

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::{steered_in, zone_file};
 use crate::cli::arguments::ClientSubnet;
-use crate::cli::reach;
+use crate::cli::told;
 use crate::config::Config;
 use crate::server::Generation;
 use crate::steering::control::Control;
@@ -38,7 +38,7 @@ pub(super) fn write(
         let (types, has_alias) = model.record_types(record);
         let mut lines: Vec<String> = Vec::new();
         for rtype in types.into_iter().chain(has_alias.then_some(Type::CNAME)) {
-            for item in reach::reach(generation, control, id, client, rtype) {
+            for item in told::told(generation, control, id, client, rtype) {
                 let line = format!("{} {} {}", record.owner, record.ttl, data(&item, model));
                 if !lines.contains(&line) {
                     lines.push(line);

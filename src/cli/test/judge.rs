@@ -7,7 +7,7 @@ use super::Difference;
 use crate::admin::Question;
 use crate::cli::arguments::ClientSubnet;
 use crate::cli::explain::{self, Supposed};
-use crate::cli::reach;
+use crate::cli::told;
 use crate::config::{Case, CaseRcode, Down};
 use crate::health::{CheckId, Verdict};
 use crate::server::Generation;
@@ -85,7 +85,7 @@ impl<'a> Judge<'a> {
         };
         let client = ClientSubnet { address: case.client, length: case.length };
         let model = control.view().model;
-        for item in reach::reach(self.generation, control, record, client, rtype) {
+        for item in told::told(self.generation, control, record, client, rtype) {
             match item {
                 Item::Member(pool, index) => {
                     let pool = model.pool(pool);

@@ -15,7 +15,7 @@ use super::arguments::ClientSubnet;
 
 /// The records of a type that a client may be told of a steered name; each once, in the order of
 /// preference as far as there is one.
-pub(super) fn reach(
+pub(super) fn told(
     generation: &Generation,
     control: &Control,
     record: RecordId,
