@@ -25,7 +25,10 @@ const MEDIA_TYPE: &str = "application/external.dns.webhook+json;version=1";
 
 /// The command, and where it listens.
 fn webhook(files: &Files) -> (Process, SocketAddr) {
-    let process = files.start(&COMMAND);
+    listening(files.start(&COMMAND))
+}
+
+fn listening(process: Process) -> (Process, SocketAddr) {
     let line = process.stderr.wait("where it listens", |line| line.contains("webhook for "));
     let (_, rest) = line.split_once(" on ").unwrap();
     let address = rest.split(',').next().unwrap().parse().unwrap();
@@ -92,6 +95,36 @@ fn what_a_cluster_has_is_answered_and_survives_both() {
     assert_eq!(get(address, "/records"), json!([new, text]));
     assert_eq!(post(address, "/records", &json!({ "delete": [new, text] })).status, 204);
     until("the name is gone", || told(&serving, "A").is_empty());
+}
+
+#[test]
+fn a_start_that_changes_nothing_leaves_the_serial_where_it_is() {
+    let files = Files::new();
+    let written = || fs::read_to_string(files.path(FILE)).unwrap();
+    let serial = |text: &str| -> u32 {
+        let soa = text.lines().find(|line| line.contains(" SOA ")).unwrap();
+        soa.split(' ').nth(6).unwrap().parse().unwrap()
+    };
+    let (mut process, address) = webhook(&files);
+    assert_eq!(
+        post(address, "/records", &json!({ "create": [endpoint("A", "192.0.2.1")] })).status,
+        204
+    );
+    assert_eq!(process.stop(), Some(0));
+    let before = written();
+    let (mut process, _) = webhook(&files);
+    assert_eq!(written(), before);
+    assert_eq!(process.stop(), Some(0));
+
+    // Another command line is a change, and so is a file that was lost.
+    let (mut process, _) = listening(files.start(&[&COMMAND[..], &["--ttl", "60"]].concat()));
+    assert!(serial(&written()) > serial(&before), "{before}");
+    assert!(written().contains("apps.example.com. 60 IN NS"));
+    assert_eq!(process.stop(), Some(0));
+    let before = written();
+    fs::remove_file(files.path(FILE)).unwrap();
+    let (_process, _) = listening(files.start(&[&COMMAND[..], &["--ttl", "60"]].concat()));
+    assert!(serial(&written()) > serial(&before), "{before}");
 }
 
 #[test]

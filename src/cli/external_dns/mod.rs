@@ -6,6 +6,7 @@
 
 mod zone;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,14 +98,21 @@ impl Provider {
             Ok(None) => Kept::default(),
             Err(error) => bail!("{error}"),
         };
-        let Kept { serial, endpoints: list } = kept.clone();
         let (file, kept) = (file.to_owned(), Mutex::new(kept));
         let provider = Provider { frame, file, endpoints, kept };
         // The command line may be another than before, and a file may have been lost.
-        let next = Kept { serial: next(serial), endpoints: list };
-        provider.keep(&next).map_err(anyhow::Error::msg)?;
-        *provider.locked() = next;
+        if !provider.is_written() {
+            provider.apply(Changes::default()).map_err(anyhow::Error::msg)?;
+        }
         Ok(provider)
+    }
+
+    /// Whether the zone file is as it is to be.
+    fn is_written(&self) -> bool {
+        let kept = self.locked();
+        let text = self.frame.file(&kept.endpoints, kept.serial);
+        let written = fs::read(&self.file);
+        text.is_ok_and(|text| written.is_ok_and(|written| written == text.as_bytes()))
     }
 
     /// Writes the zone, when it can be served.
