@@ -9,9 +9,11 @@ use std::thread;
 
 use serde_json::Value;
 
+use crate::support::control::done;
 use crate::support::dns::{self, Ask};
 use crate::support::dnstap;
-use crate::support::program::{CONFIG, Files, Output};
+use crate::support::hostile::{Behaviour, Server};
+use crate::support::program::{CONFIG, Files, Output, until};
 
 const ZONE: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n";
 
@@ -333,6 +335,59 @@ fn expected_load_is_held_against_capacity() {
     assert!(all.code == 2 && all.stderr.contains("name one"), "{all:?}");
     let wrong = files.run(&["simulate", "draw.example.com", "--total", "much"]);
     assert!(wrong.code == 2 && wrong.stderr.contains("50000qps"), "{wrong:?}");
+}
+
+/// What the regions of `draw` say to the checks of a server, 0 to 1; `None` is nothing.
+async fn region(load: &str) -> Server {
+    Server::start(Behaviour::status(200, &format!("{{\"load\": {load}}}"))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_total_it_is_the_present_load_that_members_told_a_server() {
+    let (us, eu) = (region("0.3").await, region("0.4").await);
+    let check = |address: &str, at: &Server| {
+        format!(
+            "monitor = \"load\"\nmembers = [{{ address = \"{address}\", check = \"{}\" }}]",
+            at.address
+        )
+    };
+    let policies = POLICIES
+        .replace("members = [\"192.0.2.1\"]", &check("192.0.2.1", &us))
+        .replace("members = [\"192.0.2.2\"]", &check("192.0.2.2", &eu))
+        .replace("[pool.us]\n", "[pool.us]\ncapacity = 40_000\n")
+        .replace("[pool.eu]\n", "[pool.eu]\ncapacity = 60_000\n");
+    let monitor =
+        "[monitor.load]\nkind = \"http\"\ninterval = \"1s\"\nload = { json = \"/load\" }\n";
+    let files = files().with("config/policies/p.toml", format!("{monitor}{policies}"));
+    let simulated = |name: &str| json(&files.run(&["simulate", name, "--json"]));
+    // Nobody has told anything yet.
+    assert_eq!(simulated("draw.example.com")["total"], Value::Null);
+
+    let mut serving = files.serve();
+    let is_near = |value: &Value, wanted: f64| {
+        value.as_f64().is_some_and(|v| (v / wanted - 1.0).abs() < 1e-3)
+    };
+    // 0.3 of 40,000 and 0.4 of 60,000.
+    until("the loads are known", || is_near(&simulated("draw.example.com")["total"], 36_000.0));
+    let facts = simulated("draw.example.com");
+    let outlets = facts["targets"][0]["outlets"].as_array().unwrap();
+    let us_gets = outlets.iter().find(|outlet| outlet["outlet"] == "us").unwrap();
+    assert!(is_near(&us_gets["burden"]["expected"], 27_000.0), "{facts:#}");
+    assert!(is_near(&us_gets["burden"]["load"], 0.675), "{facts:#}");
+    // What somebody says counts more; and a name with a pool that tells nothing has no total.
+    let said = files.run(&["simulate", "draw.example.com", "--total", "48000", "--json"]);
+    assert_eq!(json(&said)["total"], 48_000.0);
+    assert_eq!(simulated("www.example.com")["total"], Value::Null);
+
+    // It follows the regions, and is still known when the server has ended.
+    us.now(Behaviour::status(200, "{\"load\": 0.9}"));
+    until("the server knows better", || {
+        let health: Value = serde_json::from_str(&done(&files, "health --json")).unwrap();
+        health["pools"][0]["load"].as_f64().is_some_and(|load| load > 0.5)
+    });
+    assert_eq!(serving.process.stop(), Some(0));
+    let total = simulated("draw.example.com")["total"].as_f64().unwrap();
+    assert!((44_000.0..60_100.0).contains(&total), "{total}");
 }
 
 #[test]
