@@ -1,7 +1,8 @@
-//! Who asks, and whether they may change anything.
+//! Who asks, and whether they may change anything, or have the files.
 //!
 //! Whoever can open the Unix socket may: its permissions are the lock. Over TCP everybody who
-//! reaches the address may read, and only the bearer of the token may change.
+//! reaches the address may look, and only the bearer of the token may change anything and have the
+//! files.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -40,7 +41,16 @@ impl Connected<IncomingStream<'_, TcpListener>> for Peer {
     }
 }
 
-/// Who it is that may change something, as the history will say: `alice (uid 1000)`, or
+/// What not everybody may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// Change something.
+    Change,
+    /// Have what is served from.
+    Files,
+}
+
+/// Who it is that may do something, as the history will say: `alice (uid 1000)`, or
 /// `deploy (token, from 192.0.2.1)`.
 ///
 /// # Errors
@@ -50,7 +60,12 @@ pub(super) fn permit(
     peer: Peer,
     headers: &HeaderMap,
     token_file: Option<&Path>,
+    what: What,
 ) -> Result<String, Refusal> {
+    let (things, one) = match what {
+        What::Change => ("changes", "a change"),
+        What::Files => ("files", "the files"),
+    };
     let address = match peer {
         Peer::Local(Some(uid)) => {
             let users = fs::read_to_string(USERS).unwrap_or_default();
@@ -62,23 +77,23 @@ pub(super) fn permit(
         Peer::Local(None) => return Ok("the control socket".to_owned()),
         Peer::Remote(address) => address,
     };
-    let forbidden = |text: &str| Err(Refusal::Forbidden(text.to_owned()));
+    let forbidden = |text: String| Err(Refusal::Forbidden(text));
     let Some(path) = token_file else {
-        return forbidden("changes over TCP are off: set `token_file` in [admin]");
+        return forbidden(format!("{things} over TCP are off: set `token_file` in [admin]"));
     };
     // Read each time: a new token holds at once, and a removed one no longer.
     let file = match fs::read_to_string(path) {
         Ok(file) => file,
         Err(error) => {
             tracing::error!("the token file {} cannot be read: {error}", path.display());
-            return forbidden("the server cannot read its token file; its log says why");
+            return forbidden("the server cannot read its token file; its log says why".to_owned());
         }
     };
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default().trim();
     let mut tokens = tokens(&file).peekable();
     if tokens.peek().is_none() {
-        return forbidden("the server's token file is empty");
+        return forbidden("the server's token file is empty".to_owned());
     }
     let is_given = |(_, token): &(Option<&str>, &str)| {
         verify_slices_are_equal(token.as_bytes(), given.as_bytes()).is_ok()
@@ -87,8 +102,10 @@ pub(super) fn permit(
         Some((Some(name), _)) => Ok(format!("{name} (token, from {})", address.ip())),
         Some((None, _)) => Ok(format!("token from {}", address.ip())),
         None => {
-            tracing::warn!("{address} asked for a change without a right token");
-            forbidden("changes over TCP need `Authorization: Bearer` with a token of the server")
+            tracing::warn!("{address} asked for {one} without a right token");
+            forbidden(format!(
+                "{things} over TCP need `Authorization: Bearer` with a token of the server"
+            ))
         }
     }
 }
@@ -127,15 +144,15 @@ mod tests {
         let path = directory.path().join("token");
         fs::write(&path, "secret\n").unwrap();
         let peer = Peer::Remote("192.0.2.1:4000".parse().unwrap());
-        let who = permit(peer, &headers("Bearer secret"), Some(&path));
+        let who = permit(peer, &headers("Bearer secret"), Some(&path), What::Change);
         assert_eq!(who, Ok("token from 192.0.2.1".to_owned()));
         for wrong in ["Bearer secre", "Bearer secrets", "Bearer ", "secret", "Basic secret"] {
-            assert!(permit(peer, &headers(wrong), Some(&path)).is_err(), "{wrong}");
+            assert!(permit(peer, &headers(wrong), Some(&path), What::Change).is_err(), "{wrong}");
         }
-        assert!(permit(peer, &HeaderMap::new(), Some(&path)).is_err());
-        assert!(permit(peer, &headers("Bearer secret"), None).is_err());
+        assert!(permit(peer, &HeaderMap::new(), Some(&path), What::Files).is_err());
+        assert!(permit(peer, &headers("Bearer secret"), None, What::Files).is_err());
         fs::write(&path, "\n").unwrap();
-        assert!(permit(peer, &headers("Bearer "), Some(&path)).is_err());
+        assert!(permit(peer, &headers("Bearer "), Some(&path), What::Change).is_err());
     }
 
     #[test]
@@ -148,9 +165,9 @@ mod tests {
         let path = directory.path().join("token");
         fs::write(&path, file).unwrap();
         let peer = Peer::Remote("192.0.2.1:4000".parse().unwrap());
-        let who = permit(peer, &headers("Bearer abc"), Some(&path));
+        let who = permit(peer, &headers("Bearer abc"), Some(&path), What::Change);
         assert_eq!(who, Ok("deploy (token, from 192.0.2.1)".to_owned()));
-        assert!(permit(peer, &headers("Bearer deploy"), Some(&path)).is_err());
+        assert!(permit(peer, &headers("Bearer deploy"), Some(&path), What::Change).is_err());
     }
 
     #[test]

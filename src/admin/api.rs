@@ -17,13 +17,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::access::{self, Peer};
+use super::access::{self, Peer, What};
 use super::dashboard;
 use super::history::{Entry, History};
-use super::line::{self, Change, Inquiry, Line, Order, Place, Question, Refusal, Request};
+use super::line::{self, Change, Inquiry, Line, Order, Part, Place, Question, Refusal, Request};
 use super::message::{
     Changed, Drain, Explained, Force, Health, KeptGeneration, Problem, Reload, Report, Reported,
-    Reread, Restore, Resume, Resumed, Rollback, RolledBack, Status, World, time,
+    Reread, Restore, Resume, Resumed, Rollback, RolledBack, ServedFiles, Status, World, time,
 };
 use super::metrics::{self, Counts};
 use super::route::{self, Route};
@@ -73,7 +73,7 @@ impl Office {
         headers: &HeaderMap,
         change: impl FnOnce(String) -> Result<Change, Refusal>,
     ) -> Result<Json<Changed>, Refusal> {
-        let who = access::permit(peer, headers, self.token_file.as_deref())?;
+        let who = access::permit(peer, headers, self.token_file.as_deref(), What::Change)?;
         let change = change(who)?;
         self.line()?.ask(|back| Request::Change(change, back)).await?.map(Json)
     }
@@ -131,6 +131,13 @@ fn routes() -> Vec<Route<Arc<Office>>> {
             .gives::<RolledBack>(),
         Route::get("/v1/generations", "Which generations are kept.", get(generations))
             .gives::<Vec<KeptGeneration>>(),
+        Route::get("/v1/files", "What is served from, without secrets.", get(files))
+            .guarded()
+            .gives::<ServedFiles>(),
+        Route::get("/v1/files/part", "A part of such a file: 4 MiB at most.", get(part))
+            .guarded()
+            .asks::<Piece>()
+            .gives_octets(),
         Route::get("/metrics", "Metrics in Prometheus' text format.", get(prometheus)),
         Route::get("/livez", "The process answers.", get(async || "ok\n")),
         Route::get("/readyz", "The first round of checks is over.", get(ready)),
@@ -314,7 +321,7 @@ async fn resume(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Resumed>, Refusal> {
-    let who = access::permit(peer, &headers, office.token_file.as_deref())?;
+    let who = access::permit(peer, &headers, office.token_file.as_deref(), What::Change)?;
     let Resume { name, reason } = read(&body)?;
     let order = line::Resume { name, who, reason: reason_of(reason)? };
     office.line()?.ask(|back| Request::Resume(order, back)).await?.map(Json)
@@ -326,7 +333,7 @@ async fn report(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Reported>, Refusal> {
-    let who = access::permit(peer, &headers, office.token_file.as_deref())?;
+    let who = access::permit(peer, &headers, office.token_file.as_deref(), What::Change)?;
     let Report { monitor, target, pool, member, verdict, reason } = read(&body)?;
     let place = match (target, pool, member) {
         (Some(target), None, None) => Place::Target(target),
@@ -346,7 +353,7 @@ async fn reload(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Reload>, Refusal> {
-    let who = access::permit(peer, &headers, office.token_file.as_deref())?;
+    let who = access::permit(peer, &headers, office.token_file.as_deref(), What::Change)?;
     // Nothing has to be said.
     let Reread { reason } = if body.is_empty() { Reread::default() } else { read(&body)? };
     let order = line::Reread { who, reason: reason_of(reason)? };
@@ -359,7 +366,7 @@ async fn rollback(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<RolledBack>, Refusal> {
-    let who = access::permit(peer, &headers, office.token_file.as_deref())?;
+    let who = access::permit(peer, &headers, office.token_file.as_deref(), What::Change)?;
     let Rollback { generation, reason } = read(&body)?;
     let order = line::Rollback { generation, who, reason: reason_of(reason)? };
     office.line()?.ask(|back| Request::Rollback(order, back)).await?.map(Json)
@@ -367,6 +374,39 @@ async fn rollback(
 
 async fn generations(State(office): Here) -> Result<Json<Vec<KeptGeneration>>, Refusal> {
     office.line()?.ask(Request::Generations).await.map(Json)
+}
+
+async fn files(
+    State(office): Here,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+) -> Result<Json<ServedFiles>, Refusal> {
+    access::permit(peer, &headers, office.token_file.as_deref(), What::Files)?;
+    office.line()?.ask(Request::Files).await?.map(Json)
+}
+
+/// A part of a file, as it stands in the address.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Piece {
+    /// The SHA-256 of the file's content, in hexadecimal digits.
+    sha256: String,
+    /// The first octet that is wanted, from 0.
+    #[serde(default)]
+    from: u64,
+}
+
+async fn part(
+    State(office): Here,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    piece: Result<Query<Piece>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    access::permit(peer, &headers, office.token_file.as_deref(), What::Files)?;
+    let Piece { sha256, from } = query(piece)?;
+    let part = Part { sha256, from };
+    let octets = office.line()?.ask(|back| Request::Part(part, back)).await??;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], octets).into_response())
 }
 
 async fn prometheus(State(office): Here) -> Result<Response, Refusal> {

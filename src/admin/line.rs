@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::message::{
     Changed, Explained, Forced, Health, KeptGeneration, Reload, Reportable, Reported, Resumed,
-    RolledBack, Status, World,
+    RolledBack, ServedFiles, Status, World,
 };
 use crate::wire::{Name, Type};
 
@@ -34,6 +34,10 @@ pub enum Request {
     Rollback(Rollback, oneshot::Sender<Result<RolledBack, Refusal>>),
     /// Which generations are kept.
     Generations(oneshot::Sender<Vec<KeptGeneration>>),
+    /// What the generation in force was made from.
+    Files(oneshot::Sender<Result<ServedFiles, Refusal>>),
+    /// A part of one of these files.
+    Part(Part, oneshot::Sender<Result<Vec<u8>, Refusal>>),
 }
 
 /// A question to explain.
@@ -123,6 +127,15 @@ pub struct Rollback {
     pub who: String,
     /// Why.
     pub reason: Option<String>,
+}
+
+/// A part of a file.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The SHA-256 of the file's content, in hexadecimal digits.
+    pub sha256: String,
+    /// The first octet that is wanted, from 0.
+    pub from: u64,
 }
 
 /// What somebody found.

@@ -173,6 +173,34 @@ pub struct KeptGeneration {
     pub in_force: bool,
 }
 
+/// What the generation in force was made from. Keys and certificates are not among the files.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ServedFiles {
+    /// The program's version.
+    pub version: String,
+    /// The generation's number.
+    pub generation: u64,
+    /// The path of the server's own file.
+    pub server_file: String,
+    /// All of them, by path.
+    pub files: Vec<ServedFile>,
+}
+
+/// A file as it was read.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ServedFile {
+    /// From the root on.
+    pub path: String,
+    /// Octets that are given of it.
+    pub length: u64,
+    /// What a file of the configuration says: 32 zeros stand for each secret in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The SHA-256 of what any other file says, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
 /// Puts a kept generation in force.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -17,8 +17,17 @@ pub(super) struct Route<S> {
     router: MethodRouter<S>,
     query: Option<Describe>,
     body: Option<Describe>,
-    /// What comes back as JSON; `None` for text.
-    answer: Option<Describe>,
+    answer: Answer,
+    /// Whether it needs a token over TCP.
+    is_guarded: bool,
+}
+
+/// What comes back.
+#[derive(Clone, Copy)]
+enum Answer {
+    Text,
+    Octets,
+    Json(Describe),
 }
 
 type Describe = fn(&mut SchemaGenerator) -> Schema;
@@ -30,8 +39,8 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         summary: &'static str,
         router: MethodRouter<S>,
     ) -> Route<S> {
-        let (query, body, answer) = (None, None, None);
-        Route { path, method: "get", summary, router, query, body, answer }
+        let (query, body, answer, is_guarded) = (None, None, Answer::Text, false);
+        Route { path, method: "get", summary, router, query, body, answer, is_guarded }
     }
 
     /// Something to do, which not everybody may.
@@ -40,7 +49,12 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         summary: &'static str,
         router: MethodRouter<S>,
     ) -> Route<S> {
-        Route { method: "post", ..Route::get(path, summary, router) }
+        Route { method: "post", ..Route::get(path, summary, router) }.guarded()
+    }
+
+    /// Not for everybody.
+    pub(super) fn guarded(self) -> Route<S> {
+        Route { is_guarded: true, ..self }
     }
 
     /// With the fields of `T` in the address.
@@ -55,7 +69,12 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
 
     /// With a `T` as JSON in the answer.
     pub(super) fn gives<T: JsonSchema>(self) -> Route<S> {
-        Route { answer: Some(|schemas| schemas.subschema_for::<T>()), ..self }
+        Route { answer: Answer::Json(|schemas| schemas.subschema_for::<T>()), ..self }
+    }
+
+    /// With octets in the answer.
+    pub(super) fn gives_octets(self) -> Route<S> {
+        Route { answer: Answer::Octets, ..self }
     }
 }
 
@@ -101,15 +120,16 @@ fn operation<S>(route: &Route<S>, schemas: &mut SchemaGenerator) -> Value {
         operation["requestBody"] = json!({ "required": true, "content": as_json(body(schemas)) });
     }
     let content = match route.answer {
-        Some(answer) => as_json(answer(schemas)),
-        None => json!({ "text/plain": { "schema": { "type": "string" } } }),
+        Answer::Json(answer) => as_json(answer(schemas)),
+        Answer::Octets => json!({ "application/octet-stream": {} }),
+        Answer::Text => json!({ "text/plain": { "schema": { "type": "string" } } }),
     };
     let problem = as_json(schemas.subschema_for::<Problem>());
     operation["responses"] = json!({
         "200": { "description": "Done.", "content": content },
         "default": { "description": "Not done, and why.", "content": problem },
     });
-    if route.method == "post" {
+    if route.is_guarded {
         operation["security"] = json!([{ "token": [] }]);
     }
     operation

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -108,8 +109,9 @@ pub(super) enum Command {
 /// Which configuration.
 #[derive(Debug, Args)]
 pub(super) struct Config {
-    /// The server's configuration file.
-    #[arg(long, short, value_name = "FILE", default_value = "config/meridian.toml")]
+    /// The server's configuration file, or the directory that it is in.
+    #[arg(long, short, value_name = "FILE", default_value = "config/meridian.toml",
+        value_parser = own_file())]
     pub(super) config: PathBuf,
 }
 
@@ -249,7 +251,10 @@ pub(super) struct Weights {
 
 #[derive(Debug, Args)]
 pub(super) struct Diff {
-    /// The configuration before: its file, or `REVISION:FILE` of the git repository around here.
+    /// The configuration before: its file or the directory that it is in, or either as
+    /// `REVISION:PATH` of the git repository around here; or what a running server serves now:
+    /// `server` for the one that the file of --config is of, a control socket, or
+    /// http://127.0.0.1:9153.
     pub(super) old: String,
     /// The configuration after, likewise.
     pub(super) new: String,
@@ -261,9 +266,14 @@ pub(super) struct Diff {
     pub(super) max_moved: Option<f64>,
     #[command(flatten)]
     pub(super) weights: Weights,
+    /// File with the bearer token that a server wants to see over HTTP.
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) config: Config,
 }
 
 #[derive(Debug, Args)]
@@ -496,6 +506,11 @@ pub(super) struct ClientSubnet {
     pub(super) address: IpAddr,
     /// Bits that are known of it.
     pub(super) length: u8,
+}
+
+/// A server's own file: a directory stands for the one in it.
+pub(super) fn own_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| config::own_file(&path))
 }
 
 fn share(text: &str) -> Result<f64, String> {

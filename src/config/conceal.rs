@@ -13,12 +13,20 @@ use super::suggest;
 const SECRETS: [&str; 6] =
     ["cookie_secret", "cookie_accept", "secret", "send", "token", "password"];
 
+/// What stands for a secret in a file that is handed out: it can be read as any of them.
+const STAND_IN: &str = "00000000000000000000000000000000";
+
 /// The text with a star for each octet of a secret: every place in it stays where it is.
 pub(super) fn starred(text: &str) -> String {
     let star = |secret: &str| -> String {
         secret.bytes().map(|octet| if octet == b'\n' { '\n' } else { '*' }).collect()
     };
     replaced(text, star)
+}
+
+/// The text of a file that says the same, but for its secrets.
+pub fn struck(text: &str) -> String {
+    replaced(text, |_| STAND_IN.to_owned())
 }
 
 fn replaced(text: &str, stand_in: impl Fn(&str) -> String) -> String {
@@ -317,8 +325,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_keeps_its_places() {
+    fn what_is_shown_keeps_its_places_and_what_is_handed_out_can_be_read() {
         let text = "a = 1\nsecret = \"\"\"x\ny\u{e9}\"\"\"\nb = 2\n";
         assert_eq!(starred(text), "a = 1\nsecret = \"\"\"*\n***\"\"\"\nb = 2\n");
+        let handed = struck("cookie_secret = \"\"\nsecret = \"YQ==\"\n");
+        assert_eq!(handed, format!("cookie_secret = \"\"\nsecret = \"{STAND_IN}\"\n"));
     }
 }

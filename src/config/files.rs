@@ -15,6 +15,11 @@ pub trait Files: fmt::Debug + Sync {
     /// for the file whatever links lead to it.
     fn read_bounded(&self, path: &Path, most: u64) -> io::Result<(PathBuf, Vec<u8>)>;
 
+    /// As [`read`](Files::read), for files of the configuration, which may have secrets in them.
+    fn read_config(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
+
     /// As [`read`](Files::read), for what is never copied: keys, and what goes with them.
     fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.read(path)
@@ -99,6 +104,25 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
+}
+
+/// A directory in which there is no configuration of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the directory has neither meridian.toml nor config/meridian.toml in it")]
+pub struct NoOwnFile;
+
+/// The server's own file that a path names: the path itself, or in a directory `meridian.toml`, or
+/// else `config/meridian.toml`. A path that leads nowhere is given back as it is.
+///
+/// # Errors
+///
+/// When there is neither in the directory.
+pub fn own_file(path: &Path) -> Result<PathBuf, NoOwnFile> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    let places = ["meridian.toml", "config/meridian.toml"].map(|name| path.join(name));
+    places.into_iter().find(|place| place.is_file()).ok_or(NoOwnFile)
 }
 
 /// The files a pattern names, sorted. `*` (any run of characters) and `?` (any one) stand for

@@ -57,8 +57,9 @@ use transfer::Keys;
 
 pub use admin::Admin;
 pub use cases::{Case, CaseRcode, Down, Expect};
+pub use conceal::struck;
 pub use diagnostic::{Diagnostic, Label, Severity, render};
-pub use files::{Disk, Files, Memory};
+pub use files::{Disk, Files, Memory, NoOwnFile, own_file};
 pub use glimpse::{control_socket, state_directory};
 pub use latency::{LatencyRow, LatencyTable};
 pub use listen::Encrypted;
@@ -302,7 +303,7 @@ fn read_all(
 
 /// Reads a file; `None` when it cannot be read or is not UTF-8, which is reported.
 fn read_source(files: &dyn Files, path: &Path, found: &mut Vec<Diagnostic>) -> Option<Arc<Source>> {
-    match files.read(path) {
+    match files.read_config(path) {
         Ok(octets) => decode_text(path, octets, Source::configuration, found),
         Err(error) => {
             found.push(Diagnostic::unreadable(path, &error));

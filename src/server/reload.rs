@@ -9,6 +9,7 @@
 //! ```
 
 mod addresses;
+mod files;
 mod kept;
 mod past;
 
@@ -419,7 +420,7 @@ impl Facts {
 }
 
 fn no_files() -> Refusal {
-    Refusal::Refused("this server has no files to read anew".to_owned())
+    Refusal::Refused("this server has no files: all that it serves is in the program".to_owned())
 }
 
 fn defect(error: ReloadError) -> Refusal {

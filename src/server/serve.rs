@@ -260,6 +260,16 @@ async fn dispatch(
                     let _ = back.send(reloader.generations().await);
                 });
             }
+            Request::Files(back) => {
+                tokio::spawn(async move {
+                    let _ = back.send(reloader.files(path.as_deref()).await);
+                });
+            }
+            Request::Part(part, back) => {
+                tokio::spawn(async move {
+                    let _ = back.send(reloader.part(part).await);
+                });
+            }
             Request::Explain(inquiry @ Inquiry { at: Some(at), .. }, back) => {
                 let desk = desk.clone();
                 tokio::spawn(async move {

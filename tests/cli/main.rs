@@ -6,6 +6,7 @@ mod support;
 
 mod check;
 mod demo;
+mod diff;
 mod explain;
 mod export;
 mod foresee;

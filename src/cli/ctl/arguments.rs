@@ -1,12 +1,12 @@
 //! What can be typed after `meridian ctl`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 
 use crate::admin::message::{Forced, Reportable};
-use crate::cli::arguments::{Asked, moment};
+use crate::cli::arguments::{Asked, moment, own_file};
 use crate::config;
 
 #[derive(Debug, Args)]
@@ -23,8 +23,10 @@ pub(in crate::cli) struct Ctl {
 /// How the server is reached.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Reach {
-    /// The server's configuration file, which says where its control socket is.
-    #[arg(long, short, value_name = "FILE", default_value = "config/meridian.toml", global = true)]
+    /// The server's configuration file, or the directory that it is in; it says where the control
+    /// socket is.
+    #[arg(long, short, value_name = "FILE", default_value = "config/meridian.toml", global = true,
+        value_parser = own_file())]
     pub(in crate::cli) config: PathBuf,
     /// The server's control socket, instead of that in the configuration file.
     #[arg(long, value_name = "PATH", global = true)]
@@ -35,6 +37,21 @@ pub(in crate::cli) struct Reach {
     /// File with the bearer token that changes over HTTP need.
     #[arg(long, value_name = "FILE", global = true)]
     pub(in crate::cli) token_file: Option<PathBuf>,
+}
+
+impl Reach {
+    /// How a server is reached that is given in one word: a control socket, a URL, or nothing for
+    /// the one that the configuration file `config` is of.
+    pub(in crate::cli) fn to(config: &Path, at: &str, token_file: Option<&Path>) -> Reach {
+        let (config, token_file) = (config.to_owned(), token_file.map(Path::to_owned));
+        let mut reach = Reach { config, socket: None, server: None, token_file };
+        match at {
+            "" => {}
+            url if url.contains("://") => reach.server = Some(url.to_owned()),
+            socket => reach.socket = Some(socket.into()),
+        }
+        reach
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -39,15 +39,8 @@ pub(super) fn run(arguments: &Ctl) -> anyhow::Result<ExitCode> {
 /// `meridian explain --server`: `at` is a control socket, a URL, or empty for the server that the
 /// configuration file `config` is of.
 pub(super) fn explain(config: &Path, at: &str, arguments: &Explain) -> anyhow::Result<ExitCode> {
-    let mut reach =
-        Reach { config: config.to_owned(), socket: None, server: None, token_file: None };
-    match at {
-        "" => {}
-        url if url.contains("://") => reach.server = Some(url.to_owned()),
-        socket => reach.socket = Some(socket.into()),
-    }
     end(async {
-        let server = Server::at(&reach)?;
+        let server = Server::at(&Reach::to(config, at, None))?;
         explained(&server, &arguments.asked, arguments.at, arguments.json).await
     })
 }

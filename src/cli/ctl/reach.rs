@@ -86,9 +86,8 @@ impl Server {
     }
 
     /// Something that is no JSON.
-    pub(in crate::cli) async fn text(&self, path: &str) -> Result<String, Failure> {
-        let body = self.body(Method::GET, path, Vec::new()).await?;
-        Ok(String::from_utf8_lossy(&body).into_owned())
+    pub(in crate::cli) async fn octets(&self, path: &str) -> Result<Bytes, Failure> {
+        self.body(Method::GET, path, Vec::new()).await
     }
 
     pub(in crate::cli) async fn ask<T: DeserializeOwned>(

@@ -3,6 +3,7 @@
 //! Facts are gathered first and then shown, as text or as JSON.
 
 mod facts;
+mod served;
 mod side;
 mod text;
 
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 
 pub(super) use self::facts::shares;
 
+use self::side::Side;
 use super::arguments::Diff;
 use super::people::Clients;
 
@@ -18,8 +20,10 @@ use super::people::Clients;
 const DIFFERENT: u8 = 1;
 
 pub(super) fn run(arguments: &Diff) -> anyhow::Result<ExitCode> {
-    let (Some(old), Some(new)) =
-        (side::read(&arguments.old, &[])?, side::read(&arguments.new, &arguments.database)?)
+    let (old, new) = (Side::of(&arguments.old), Side::of(&arguments.new));
+    let sight = old.sight().min(new.sight());
+    let (mut old, mut new) = (old.read(arguments)?, new.read(arguments)?);
+    let (Some(old), Some(new)) = (old.build(&[], sight), new.build(&arguments.database, sight))
     else {
         return Ok(ExitCode::from(super::FAILED));
     };

@@ -117,7 +117,8 @@ struct Counts {
 }
 
 async fn counted(server: &Server) -> Result<Counts, Failure> {
-    let metrics = server.text("/metrics").await?;
+    let metrics = server.octets("/metrics").await?;
+    let metrics = String::from_utf8_lossy(&metrics);
     let responses = sums(&metrics, "meridian_responses_total{", ",rcode=\"");
     let answers = sums(&metrics, "meridian_answers_total{", ",pool=\"");
     let queries = metrics.lines().filter(|line| line.starts_with("meridian_queries_total{"));

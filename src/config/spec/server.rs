@@ -234,8 +234,8 @@ pub struct AdminSpec {
     /// TCP address of metrics and the API; "" for none. Everybody who reaches it may read.
     #[schemars(extend("default" = "127.0.0.1:9153"))]
     pub listen: Option<Spanned<String>>,
-    /// File with the bearer tokens that changes over TCP need, a line each: `TOKEN` or
-    /// `NAME TOKEN`; "" allows none.
+    /// File with the bearer tokens that changes over TCP need, and `diff` for the files of the
+    /// server, a line each: `TOKEN` or `NAME TOKEN`; "" allows neither.
     #[schemars(extend("default" = ""))]
     pub token_file: Option<Spanned<String>>,
 }

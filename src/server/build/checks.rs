@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::{self, Config, MemberData, MonitorKind, Port};
 use crate::health::{Check, CheckId, Identity, Monitor, Target, TargetError};
+use crate::server::build::Origin;
 use crate::server::build::monitor::monitor;
 
 /// All checks, and which check watches which member.
@@ -19,11 +20,15 @@ pub(super) struct Checks {
 
 /// The monitors, in the order of the configuration. `None` when there are mistakes; they are in
 /// `found`.
-pub(super) fn monitors(config: &Config, found: &mut Vec<Diagnostic>) -> Option<Vec<Arc<Monitor>>> {
+pub(super) fn monitors(
+    config: &Config,
+    origin: Origin<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Vec<Arc<Monitor>>> {
     let mut monitors = Vec::with_capacity(config.monitors.len());
     let mut complete = true;
     for written in &config.monitors {
-        match monitor(written) {
+        match monitor(written, origin) {
             Ok(monitor) => monitors.push(Arc::new(monitor)),
             Err(diagnostic) => {
                 found.push(*diagnostic);

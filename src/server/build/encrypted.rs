@@ -19,7 +19,8 @@ pub(super) fn build(
     origin: Origin<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Built> {
-    let Some(config) = &config.encrypted else { return Some((None, None)) };
+    let config = config.encrypted.as_ref().filter(|_| !origin.is_elsewhere());
+    let Some(config) = config else { return Some((None, None)) };
     let mut read = |path: &Located<PathBuf>| {
         let octets = origin.files().read_secret(&path.value);
         octets

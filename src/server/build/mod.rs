@@ -46,16 +46,24 @@ pub enum Origin<'a> {
     Disk,
     /// The same, read through these.
     Files(&'a dyn Files),
+    /// The same, of a server elsewhere or of another time, for those who compare: keys,
+    /// certificates and programs are not there, and what is made of them is left out.
+    Elsewhere(&'a dyn Files),
     /// Memory: zone files by the same paths, and the embedded GeoIP database for any path.
     Embedded(&'a Memory),
 }
 
 impl<'a> Origin<'a> {
+    /// Whether keys, certificates and programs are not there.
+    fn is_elsewhere(self) -> bool {
+        matches!(self, Origin::Elsewhere(_))
+    }
+
     /// What reads the files.
     fn files(self) -> &'a dyn Files {
         match self {
             Origin::Disk => &Disk,
-            Origin::Files(files) => files,
+            Origin::Files(files) | Origin::Elsewhere(files) => files,
             Origin::Embedded(memory) => memory,
         }
     }
@@ -110,7 +118,7 @@ pub struct Generation {
 pub fn build(loaded: Loaded, origin: Origin<'_>) -> Result<Generation, Vec<Diagnostic>> {
     let Loaded { config, lints, .. } = loaded;
     let mut found = lints;
-    let monitors = checks::monitors(&config, &mut found);
+    let monitors = checks::monitors(&config, origin, &mut found);
     let checks = monitors
         .as_ref()
         .and_then(|made| checks::build(&config.pools, &config.monitors, made, &mut found));

@@ -13,12 +13,16 @@ use crate::health::{
     Expect, Expiry, Handshake, HeaderMatch, Http2, Kind, Monitor, Pattern, Program, Question,
     Request, Rules, Security, StatusRange, Talk, Thresholds, Trust, Warn,
 };
+use crate::server::build::Origin;
 use crate::wire::types::Rcode;
 use crate::wire::{Name, Type};
 use crate::zone::rdata;
 
 /// The monitor; a composite still without its parts, which are not the same for every member.
-pub(super) fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnostic>> {
+pub(super) fn monitor(
+    monitor: &config::Monitor,
+    origin: Origin<'_>,
+) -> Result<Monitor, Box<Diagnostic>> {
     let bad = |what: String| Box::new(Diagnostic::error("bad-monitor", what).at(&monitor.span, ""));
     let called = |host: &Option<String>| {
         Called::new(host.as_deref()).map_err(|error| bad(error.to_string()))
@@ -40,7 +44,7 @@ pub(super) fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnost
         }
         MonitorKind::Tls(config::Handshake { tls, host, latency: bound }) => {
             latency = *bound;
-            Kind::Tls(Handshake { called: called(host)?, security: security(tls)? })
+            Kind::Tls(Handshake { called: called(host)?, security: security(tls, origin)? })
         }
         MonitorKind::Dns(dns) => {
             latency = dns.latency;
@@ -50,21 +54,21 @@ pub(super) fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnost
             latency = grpc.latency;
             Kind::Grpc(Call {
                 called: called(&grpc.host)?,
-                security: grpc.tls.as_ref().map(security).transpose()?,
+                security: grpc.tls.as_ref().map(|tls| security(tls, origin)).transpose()?,
                 service: grpc.service.clone(),
             })
         }
-        MonitorKind::Exec(exec) => Kind::Exec(program(exec)?),
+        MonitorKind::Exec(exec) => Kind::Exec(program(exec, origin)?),
         MonitorKind::Push => Kind::Push,
         MonitorKind::Composite(composite) => {
             Kind::Composite(Composite { needed: composite.needed, parts: Vec::new() })
         }
         MonitorKind::Http(http) => {
             load = http.load.as_ref().map(super::load::load).transpose()?;
-            let exchange = exchange(http, bad)?;
+            let exchange = exchange(http, origin, bad)?;
             match &http.tls {
                 None => Kind::Http(exchange),
-                Some(tls) => Kind::Https(exchange, trust(tls)?),
+                Some(tls) => Kind::Https(exchange, trust(tls, origin)?),
             }
         }
     };
@@ -83,6 +87,7 @@ pub(super) fn monitor(monitor: &config::Monitor) -> Result<Monitor, Box<Diagnost
 /// A request over HTTP and what must come back; `bad` makes mistakes of what HTTP does not allow.
 fn exchange(
     http: &config::Http,
+    origin: Origin<'_>,
     bad: impl Fn(String) -> Box<Diagnostic>,
 ) -> Result<Exchange, Box<Diagnostic>> {
     let headers = http.headers.iter().map(|(name, value)| (&**name, &**value));
@@ -94,8 +99,10 @@ fn exchange(
             Some(false) => Http2::Never,
         })
         .with_body(http.send.as_deref().unwrap_or_default());
-    if let Some(client) = http.tls.as_ref().and_then(|tls| tls.client.as_ref()) {
-        request = request.with_credentials(credentials(client)?);
+    if let Some(tls) = &http.tls
+        && let Some(credentials) = credentials(tls, origin)?
+    {
+        request = request.with_credentials(credentials);
     }
     let mut expect = Expect {
         status: http
@@ -130,20 +137,26 @@ fn pattern(text: &Located<String>) -> Result<Pattern, Box<Diagnostic>> {
     })
 }
 
-fn credentials(client: &config::ClientCertificate) -> Result<Credentials, Box<Diagnostic>> {
+/// What is shown to a target that asks who this server is, if it is known here.
+fn credentials(
+    tls: &config::Tls,
+    origin: Origin<'_>,
+) -> Result<Option<Credentials>, Box<Diagnostic>> {
+    let (Some(client), false) = (&tls.client, origin.is_elsewhere()) else { return Ok(None) };
     let read = |file: &Located<PathBuf>| {
         fs::read(&file.value)
             .map_err(|e| Box::new(Diagnostic::unreadable(&file.value, &e).at(&file.span, "")))
     };
     let config::ClientCertificate { certificate, key } = client;
-    Credentials::from_pem(&read(certificate)?, &read(key)?).map_err(|error| {
+    let credentials = Credentials::from_pem(&read(certificate)?, &read(key)?).map_err(|error| {
         let file = match error {
             CredentialsError::Certificate(_) => certificate,
             CredentialsError::Key(_) | CredentialsError::Unlike => key,
         };
         let message = format!("{}: {error}", super::shown(&file.value));
         Box::new(Diagnostic::error("bad-client-certificate", message).at(&file.span, ""))
-    })
+    });
+    credentials.map(Some)
 }
 
 fn rules(monitor: &config::Monitor) -> Rules {
@@ -164,11 +177,11 @@ fn rules(monitor: &config::Monitor) -> Rules {
     }
 }
 
-fn security(tls: &config::Tls) -> Result<Security, Box<Diagnostic>> {
+fn security(tls: &config::Tls, origin: Origin<'_>) -> Result<Security, Box<Diagnostic>> {
     Ok(Security {
-        trust: trust(tls)?,
+        trust: trust(tls, origin)?,
         expiry: expiry(tls),
-        credentials: tls.client.as_ref().map(credentials).transpose()?,
+        credentials: credentials(tls, origin)?,
     })
 }
 
@@ -176,11 +189,11 @@ fn expiry(tls: &config::Tls) -> Option<Expiry> {
     tls.expiry.map(|config::Expiry { days, is_failure }| Expiry { days, is_failure })
 }
 
-fn trust(tls: &config::Tls) -> Result<Trust, Box<Diagnostic>> {
+fn trust(tls: &config::Tls, origin: Origin<'_>) -> Result<Trust, Box<Diagnostic>> {
     if !tls.verify {
         return Ok(Trust::Anyone);
     }
-    match &tls.ca {
+    match tls.ca.as_ref().filter(|_| !origin.is_elsewhere()) {
         Some(ca) => authorities(ca).map(Trust::Authorities),
         None => Ok(Trust::default()),
     }
@@ -233,9 +246,12 @@ fn question(dns: &config::Dns) -> Result<Question, Box<Diagnostic>> {
     Ok(Question { name: dns.query.clone(), rtype, rcode, answer })
 }
 
-/// A program that is there.
-fn program(exec: &config::Exec) -> Result<Program, Box<Diagnostic>> {
+/// A program that is there; elsewhere the one that is written.
+fn program(exec: &config::Exec, origin: Origin<'_>) -> Result<Program, Box<Diagnostic>> {
     let Located { value: path, span } = &exec.program;
+    if origin.is_elsewhere() {
+        return Ok(Program { path: span.text().into(), arguments: exec.arguments.clone() });
+    }
     let found = fs::metadata(path)
         .map_err(|error| Box::new(Diagnostic::unreadable(path, &error).at(span, "")))?;
     if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
@@ -266,7 +282,7 @@ mod tests {
             ),
         ]);
         let config = config::read(&files, "m.toml".as_ref()).expect("the files are right").config;
-        let built = monitor(&config.monitors[0]).expect("it builds");
+        let built = monitor(&config.monitors[0], Origin::Disk).expect("it builds");
         assert_eq!(built.timeout, Duration::from_millis(300));
     }
 
@@ -277,7 +293,7 @@ mod tests {
             ("p.toml", "[monitor.m]\nkind = \"tcp\"\nport = 80\ndamping = true\n"),
         ]);
         let config = config::read(&files, "m.toml".as_ref()).expect("the files are right").config;
-        let built = monitor(&config.monitors[0]).expect("it builds");
+        let built = monitor(&config.monitors[0], Origin::Disk).expect("it builds");
         let expected = Rules { damping: Some(Damping::default()), ..Rules::default() };
         assert_eq!(built.rules, expected);
     }

@@ -28,6 +28,8 @@ pub(super) fn keys(
 /// `None` when there is a mistake; it is in `found`.
 fn read(key: &config::Key, origin: Origin<'_>, found: &mut Vec<Diagnostic>) -> Option<Arc<Key>> {
     let (text, place) = match &key.secret {
+        // Nothing is signed.
+        Secret::File(path) if origin.is_elsewhere() => ("0000".to_owned(), shown(&path.value)),
         Secret::Text(text) => (text.0.clone(), "`secret`".to_owned()),
         Secret::File(path) => match origin.files().read_secret(&path.value) {
             Ok(octets) => (String::from_utf8_lossy(&octets).into_owned(), shown(&path.value)),

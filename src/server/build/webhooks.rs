@@ -22,7 +22,7 @@ pub(super) fn build(
     origin: Origin<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Arc<Hook>>> {
-    if config.webhooks.is_empty() {
+    if config.webhooks.is_empty() || origin.is_elsewhere() {
         return Some(Vec::new());
     }
     let system = health::system_authorities();

@@ -26,7 +26,7 @@ pub fn build(config: &Config, origin: Origin<'_>, found: &mut Vec<Diagnostic>) -
     let mut complete = true;
     match origin {
         Origin::Embedded(_) => databases.push(geo::embedded()),
-        Origin::Disk | Origin::Files(_) => {
+        Origin::Disk | Origin::Files(_) | Origin::Elsewhere(_) => {
             for file in &config.geoip.databases {
                 match open(&file.path, origin.files()) {
                     Ok(database) => databases.push(database),

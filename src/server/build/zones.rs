@@ -129,7 +129,7 @@ fn parse(file: &FilePath, origin: Origin<'_>) -> Result<MasterFile, Vec<Problem>
         vec![Problem::File(Diagnostic::error("zone-file", message))]
     })?;
     let parsed = match origin {
-        Origin::Disk | Origin::Files(_) => {
+        Origin::Disk | Origin::Files(_) | Origin::Elsewhere(_) => {
             let files = origin.files();
             master::parse_file(path, name, &|path, most| files.read_bounded(path, most))
         }

@@ -36,6 +36,8 @@ impl Desk {
             Request::Reload(_, back) => drop(back.send(Err(Refusal::Away))),
             Request::Rollback(_, back) => drop(back.send(Err(Refusal::Away))),
             Request::Generations(back) => drop(back),
+            Request::Files(back) => drop(back),
+            Request::Part(_, back) => drop(back),
         }
     }
 

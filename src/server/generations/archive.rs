@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::absolute;
 use super::digest::Digest;
-use super::inputs::Inputs;
+use super::inputs::{InputFile, Inputs};
 use super::kept::{Content, Kept};
 use crate::state;
 
@@ -29,6 +29,50 @@ pub struct Archive {
     directory: PathBuf,
     root: PathBuf,
     most: usize,
+}
+
+/// What a generation was made from cannot be had any more.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be read.
+    #[error("{}: {cause}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// Another file is in its place, and no copy was kept.
+    #[error(
+        "{} was changed after it had been read, and what it said is not kept (`generations` in \
+         [server])",
+        .0.display()
+    )]
+    Gone(PathBuf),
+}
+
+/// Opens a file as it was read: its kept copy, or itself as long as nobody has changed it.
+///
+/// # Errors
+///
+/// When there is neither any more.
+pub fn open(
+    file: &InputFile,
+    inputs: &Inputs,
+    archive: Option<&Archive>,
+) -> Result<File, OpenError> {
+    // It got its name when it was whole.
+    let kept = archive.and_then(|archive| File::open(archive.place(file.digest)).ok());
+    if let Some(kept) = kept {
+        return Ok(kept);
+    }
+    let content = Content { digest: file.digest, length: file.length };
+    let place = inputs.place(&file.path, content);
+    let failed = |cause| OpenError::Io { path: file.path.clone(), cause };
+    match file.is_at(&place).map_err(failed)? {
+        true => File::open(&place).map_err(failed),
+        false => Err(OpenError::Gone(file.path.clone())),
+    }
 }
 
 /// A generation is not kept.
@@ -130,7 +174,7 @@ impl Archive {
 
     /// Copies a content, unless it is there.
     fn take(&self, path: &Path, content: Content, inputs: &Inputs) -> Result<(), KeepError> {
-        let place = self.contents().join(content.digest.hex());
+        let place = self.place(content.digest);
         // It got its name when it was whole.
         if fs::metadata(&place).is_ok_and(|there| there.len() == content.length) {
             return Ok(());
@@ -172,6 +216,11 @@ impl Archive {
 
     fn is_twin(&self, kept: &Kept, files: &BTreeMap<PathBuf, Content>) -> bool {
         kept.root == self.root && kept.files == *files
+    }
+
+    /// Where a content is kept, if it is.
+    fn place(&self, digest: Digest) -> PathBuf {
+        self.contents().join(digest.hex())
     }
 
     fn contents(&self) -> PathBuf {

@@ -8,18 +8,23 @@ use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// The digest of some octets. Content of the same digest is taken to be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Digest([u8; 32]);
+pub struct Digest([u8; 32]);
 
 /// Octets read at a time.
 const CHUNK: usize = 1 << 18;
 
 impl Digest {
-    pub(super) fn of(octets: &[u8]) -> Digest {
+    /// That of some octets.
+    pub fn of(octets: &[u8]) -> Digest {
         Digest::taken(digest(&SHA256, octets).as_ref())
     }
 
     /// The digest of a file's content, and how long that is; all of it is also given to `take`.
-    pub(super) fn of_file(
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or `take` fails.
+    pub fn of_file(
         path: &Path,
         mut take: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<(Digest, u64)> {
@@ -45,11 +50,12 @@ impl Digest {
     }
 
     /// 64 hexadecimal digits.
-    pub(super) fn hex(self) -> String {
+    pub fn hex(self) -> String {
         self.0.iter().map(|octet| format!("{octet:02x}")).collect()
     }
 
-    pub(super) fn parse(text: &str) -> Option<Digest> {
+    /// Reads what [`hex`](Digest::hex) writes.
+    pub fn parse(text: &str) -> Option<Digest> {
         let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
         let digit = |octet: u8| char::from(octet).to_digit(16);
         let octet = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok();

@@ -33,8 +33,44 @@ struct Input {
     /// `None` when it could not be read.
     content: Option<Content>,
     stamp: Option<Stamp>,
+    role: Role,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// What it says may be handed out.
+    Open,
+    /// It may have secrets in it.
+    Configuration,
     /// It is never copied.
-    is_secret: bool,
+    Secret,
+}
+
+/// A file as it was read.
+#[derive(Debug, Clone)]
+pub struct InputFile {
+    /// From the root on.
+    pub path: PathBuf,
+    /// Octets.
+    pub length: u64,
+    /// SHA-256.
+    pub digest: Digest,
+    /// Whether it may have secrets in it.
+    pub is_configuration: bool,
+    stamp: Option<Stamp>,
+}
+
+impl InputFile {
+    /// Whether the file at `path` has this in it. Reads only what was touched since.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read.
+    pub(super) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let is_untouched = self.stamp.is_some() && self.stamp == stamp(path);
+        Ok(is_untouched || Digest::of_file(path, |_| Ok(()))?.0 == self.digest)
+    }
 }
 
 /// What changes when a file is written or replaced.
@@ -74,8 +110,21 @@ impl Inputs {
     /// What is kept of it: all but secrets.
     pub(super) fn contents(&self) -> BTreeMap<PathBuf, Content> {
         let seen = self.seen();
-        let open = seen.files.iter().filter(|(_, input)| !input.is_secret);
+        let open = seen.files.iter().filter(|(_, input)| input.role != Role::Secret);
         open.filter_map(|(path, input)| Some((path.clone(), input.content?))).collect()
+    }
+
+    /// The files that were read, but for secrets.
+    pub fn list(&self) -> Vec<InputFile> {
+        let seen = self.seen();
+        let open = seen.files.iter().filter(|(_, input)| input.role != Role::Secret);
+        let file = |(path, input): (&PathBuf, &Input)| {
+            let Content { digest, length } = input.content?;
+            let is_configuration = input.role == Role::Configuration;
+            let (path, stamp) = (path.clone(), input.stamp);
+            Some(InputFile { path, length, digest, is_configuration, stamp })
+        };
+        open.filter_map(file).collect()
     }
 
     /// Where the content of a file is now.
@@ -149,7 +198,7 @@ impl Inputs {
     fn note<T>(
         &self,
         path: &Path,
-        is_secret: bool,
+        role: Role,
         read: impl FnOnce(&dyn Files) -> io::Result<T>,
         octets: impl FnOnce(&T) -> &[u8],
     ) -> io::Result<T> {
@@ -161,22 +210,26 @@ impl Inputs {
             .map(octets)
             .map(|octets| Content { digest: Digest::of(octets), length: octets.len() as u64 });
         // What was read first is what counts; again it is read to show a mistake in it.
-        self.seen().files.entry(absolute(path)?).or_insert(Input { content, stamp, is_secret });
+        self.seen().files.entry(absolute(path)?).or_insert(Input { content, stamp, role });
         outcome
     }
 }
 
 impl Files for Inputs {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.note(path, false, |files| files.read(path), |octets| octets)
+        self.note(path, Role::Open, |files| files.read(path), |octets| octets)
+    }
+
+    fn read_config(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.note(path, Role::Configuration, |files| files.read_config(path), |octets| octets)
     }
 
     fn read_bounded(&self, path: &Path, most: u64) -> io::Result<(PathBuf, Vec<u8>)> {
-        self.note(path, false, |files| files.read_bounded(path, most), |(_, octets)| octets)
+        self.note(path, Role::Open, |files| files.read_bounded(path, most), |(_, octets)| octets)
     }
 
     fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.note(path, true, |files| files.read_secret(path), |octets| octets)
+        self.note(path, Role::Secret, |files| files.read_secret(path), |octets| octets)
     }
 
     fn names(&self, directory: &Path) -> io::Result<Vec<String>> {

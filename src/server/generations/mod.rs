@@ -16,8 +16,9 @@ mod watch;
 use std::io;
 use std::path::{self, Path, PathBuf};
 
-pub use archive::{Archive, KeepError};
-pub use inputs::Inputs;
+pub use archive::{Archive, KeepError, OpenError, open};
+pub use digest::Digest;
+pub use inputs::{InputFile, Inputs};
 pub use kept::Kept;
 pub use watch::Watch;
 
