@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 
+use super::complete;
 use super::ctl::{Ctl, Reach};
 use super::latency::Level;
 use crate::config;
@@ -186,15 +188,16 @@ pub(super) struct Explain {
 #[derive(Debug, Args)]
 pub(super) struct Asked {
     /// The name asked for.
+    #[arg(add = ArgValueCandidates::new(complete::names))]
     pub(super) name: Name,
     /// The type asked for.
-    #[arg(default_value = "A")]
+    #[arg(default_value = "A", add = ArgValueCandidates::new(complete::types))]
     pub(super) rtype: Type,
     /// The client: an address, or the subnet that a resolver would send for it.
     #[arg(long, value_name = "IP[/LENGTH]", value_parser = client)]
     pub(super) client: ClientSubnet,
     /// Suppose that this pool is down; may be given often.
-    #[arg(long, value_name = "POOL")]
+    #[arg(long, value_name = "POOL", add = ArgValueCandidates::new(complete::pools))]
     pub(super) down: Vec<String>,
     /// Also print what is compiled at each step: the row of the prefix table, the class with its
     /// order of preference, and the answer that is ready for it.
@@ -205,10 +208,10 @@ pub(super) struct Asked {
 #[derive(Debug, Args)]
 pub(super) struct Simulate {
     /// Names to look at; all steered ones when none is given.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::records))]
     pub(super) names: Vec<Name>,
     /// Suppose that this pool is down; may be given often.
-    #[arg(long, value_name = "POOL")]
+    #[arg(long, value_name = "POOL", add = ArgValueCandidates::new(complete::pools))]
     pub(super) down: Vec<String>,
     /// Also suppose each pool to be down, one after another; with 2 also every two of them.
     #[arg(long, value_name = "AT-ONCE", num_args = 0..=1, default_missing_value = "1",
@@ -255,8 +258,10 @@ pub(super) struct Diff {
     /// `REVISION:PATH` of the git repository around here; or what a running server serves now:
     /// `server` for the one that the file of --config is of, a control socket, or
     /// http://127.0.0.1:9153.
+    #[arg(add = ArgValueCompleter::new(complete::sides))]
     pub(super) old: String,
     /// The configuration after, likewise.
+    #[arg(add = ArgValueCompleter::new(complete::sides))]
     pub(super) new: String,
     /// Databases after the change, instead of those that NEW names; may be given often.
     #[arg(long, value_name = "FILE")]
@@ -397,6 +402,7 @@ pub(super) enum ExportCommand {
     /// their shares: `us 75 %|eu 25 %`.
     Map {
         /// A steered name.
+        #[arg(add = ArgValueCandidates::new(complete::records))]
         name: Name,
         #[command(flatten)]
         supposed: Supposed,
@@ -404,6 +410,7 @@ pub(super) enum ExportCommand {
     /// Print a zone as one client sees it, as a zone file.
     Zone {
         /// The zone.
+        #[arg(add = ArgValueCandidates::new(complete::zones))]
         zone: Name,
         /// The client: an address, or the subnet that a resolver would send for it.
         #[arg(long, value_name = "IP[/LENGTH]", value_parser = client)]
@@ -416,6 +423,7 @@ pub(super) enum ExportCommand {
     /// Exits with 1 when something cannot be said there; it is told on stderr.
     Octodns {
         /// The zone.
+        #[arg(add = ArgValueCandidates::new(complete::zones))]
         zone: Name,
         #[command(flatten)]
         config: Config,
@@ -426,7 +434,7 @@ pub(super) enum ExportCommand {
 #[derive(Debug, Args)]
 pub(super) struct Supposed {
     /// Suppose that this pool is down; may be given often.
-    #[arg(long, value_name = "POOL")]
+    #[arg(long, value_name = "POOL", add = ArgValueCandidates::new(complete::pools))]
     pub(super) down: Vec<String>,
     #[command(flatten)]
     pub(super) config: Config,

@@ -10,6 +10,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::arguments::Arguments;
+use super::complete;
 use crate::{admin, config};
 
 pub(super) fn schema(api: bool) -> anyhow::Result<ExitCode> {
@@ -19,9 +20,7 @@ pub(super) fn schema(api: bool) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "meridian", &mut text);
-    io::stdout().write_all(&text)?;
+    io::stdout().write_all(complete::script(shell)?.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

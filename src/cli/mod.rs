@@ -4,6 +4,7 @@
 
 mod arguments;
 mod check;
+mod complete;
 mod ctl;
 pub mod demo;
 mod descriptors;
@@ -36,6 +37,7 @@ const FAILED: u8 = 2;
 
 /// Runs the command line this process was started with.
 pub fn run() -> ExitCode {
+    complete::answer();
     // The one TLS provider of the process; a second call would be refused, and is not made.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match Arguments::parse().command {

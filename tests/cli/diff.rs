@@ -7,6 +7,7 @@ use std::process::Command;
 
 use meridian::server::generations::Digest;
 use serde_json::Value;
+
 use crate::support::control::{done, http, http_address};
 use crate::support::program::{CONFIG, Files, Output, Serving, run_in, until};
 

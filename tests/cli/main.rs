@@ -5,6 +5,7 @@
 mod support;
 
 mod check;
+mod complete;
 mod demo;
 mod diff;
 mod explain;

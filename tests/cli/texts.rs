@@ -144,13 +144,10 @@ fn the_schema_is_json_and_the_one_in_the_repository() {
 }
 
 #[test]
-fn completions_know_every_command_in_every_shell() {
+fn every_shell_gets_a_script_that_asks_this_program() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let text = printed(&["completions", shell]);
-        for command in COMMANDS {
-            assert!(text.contains(command), "{command} is not in the completions of {shell}");
-        }
-        assert!(text.contains("listen"), "{shell}");
+        assert!(text.contains("MERIDIAN_COMPLETE"), "{shell}: {text}");
     }
 }
 

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
 use crate::admin::message::{Forced, Reportable};
 use crate::cli::arguments::{Asked, moment, own_file};
+use crate::cli::complete;
 use crate::config;
 
 #[derive(Debug, Args)]
@@ -61,11 +63,13 @@ pub(in crate::cli) enum CtlCommand {
     /// Every pool and member: verdict, who says so, why, since when.
     Health {
         /// Only this pool.
+        #[arg(add = ArgValueCandidates::new(complete::pools))]
         pool: Option<String>,
     },
     /// Take a pool out of the answers as long as anything else is up.
     Drain {
         /// The pool.
+        #[arg(add = ArgValueCandidates::new(complete::pools))]
         pool: String,
         /// Let its clients leave evenly over so long: 10m, 1h.
         #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -76,6 +80,7 @@ pub(in crate::cli) enum CtlCommand {
     /// Take back what was drained or forced: files and checks decide again.
     Restore {
         /// The pool.
+        #[arg(add = ArgValueCandidates::new(complete::pools))]
         pool: String,
         /// Let its clients come back evenly over so long: 10m, 1h.
         #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -87,9 +92,10 @@ pub(in crate::cli) enum CtlCommand {
     /// Put a pool up or down, or drain it, whatever files and checks say.
     Force {
         /// The pool.
+        #[arg(add = ArgValueCandidates::new(complete::pools))]
         pool: String,
         /// The state.
-        #[arg(value_parser = state)]
+        #[arg(value_parser = state, add = ArgValueCandidates::new(complete::states))]
         state: Forced,
         #[command(flatten)]
         order: Order,
@@ -99,7 +105,7 @@ pub(in crate::cli) enum CtlCommand {
     /// They are checked at once, and are up with the next good check once they are found up.
     Resume {
         /// A pool, for all its members; or a member: its name, POOL/MEMBER, or what is checked.
-        #[arg(value_name = "POOL|MEMBER")]
+        #[arg(value_name = "POOL|MEMBER", add = ArgValueCandidates::new(complete::members))]
         name: String,
         /// Why; it is kept in the history.
         #[arg(long)]
@@ -110,11 +116,14 @@ pub(in crate::cli) enum CtlCommand {
     /// It counts at once and holds for the monitor's `ttl`. Prints what the monitor says now.
     Report {
         /// The monitor.
+        #[arg(add = ArgValueCandidates::new(complete::monitors))]
         monitor: String,
         /// What is checked, as `health` names it; POOL/MEMBER; or a pool, for all its members.
+        #[arg(add = ArgValueCandidates::new(complete::members))]
         target: String,
         /// What was found: up or down.
-        #[arg(value_name = "up|down", value_parser = reportable)]
+        #[arg(value_name = "up|down", value_parser = reportable,
+            add = ArgValueCandidates::new(complete::verdicts))]
         verdict: Reportable,
         /// Why; `health` and the history show it.
         #[arg(long)]
@@ -130,6 +139,7 @@ pub(in crate::cli) enum CtlCommand {
     /// restart.
     Rollback {
         /// Its number; the one before that in force when it is not said.
+        #[arg(add = ArgValueCandidates::new(complete::generations))]
         generation: Option<u64>,
         /// Why; it is kept in the history.
         #[arg(long)]
