@@ -50,7 +50,7 @@ impl Noted {
     #[inline(always)]
     #[must_use]
     pub(super) fn within(self, zone: ZoneLabel) -> Noted {
-        Noted { zone: self.zone | zone.number() * ZONE_RCODES as u16, ..self }
+        Noted { zone: self.zone + zone.number() * ZONE_RCODES as u16, ..self }
     }
 
     /// The same of an answer that is counted as `label`.
