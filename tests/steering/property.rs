@@ -4,26 +4,24 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use meridian::geo::address::WRAPPED;
-use meridian::geo::{Continent, Coordinates, Country, Location, LocationId, RangeMap};
-use meridian::health::{CheckId, Verdict};
+use meridian::geo::{Location, LocationId, RangeMap};
 use meridian::steering::answers::Outcome;
 use meridian::steering::census::Outlet;
 use meridian::steering::compile::World;
 use meridian::steering::control::{Control, Steering};
-use meridian::steering::evaluate::{Asker, evaluate};
+use meridian::steering::evaluate::evaluate;
 use meridian::steering::label::{self, Label, LabelId};
-use meridian::steering::matching::Match;
 use meridian::steering::model::*;
-use meridian::steering::resolve::{Item, Resolved, Ring, Source, View};
+use meridian::steering::resolve::{Item, Resolved, Ring, Source};
 use meridian::steering::share::Share;
 use meridian::steering::spread::{self, Random};
-use meridian::steering::standing::{Offer, Resort, Standing};
-use meridian::steering::way::{Reason, Way};
+use meridian::steering::standing::{Offer, Resort};
+use meridian::steering::way::Way;
 use meridian::steering::{Answer, Client, Spin};
-use meridian::wire::{Name, Type};
+use meridian::wire::Type;
 use meridian::zone::RecordId;
 use proptest::prelude::*;
 
