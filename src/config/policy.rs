@@ -233,23 +233,7 @@ fn weighted_targets(
     names: &Names,
     reader: &mut Reader<'_>,
 ) -> Vec<WeightedTarget> {
-    refuse_empty(specs, reader);
-    let mut targets = Vec::new();
-    for Spanned { value, range } in &specs.value {
-        let (to, weight) = match value {
-            StringOr::String(name) => {
-                let word = Spanned { value: name.clone(), range: range.clone() };
-                (names.target(&word, reader), 1)
-            }
-            StringOr::Table(spec) => {
-                let weight = reader.integer("weight", spec.weight.as_ref(), 0..=1_000_000, 1);
-                (names.target(&spec.to, reader), weight)
-            }
-        };
-        let weight = u32::try_from(weight).unwrap_or(1);
-        targets.extend(to.map(|to| WeightedTarget { to, weight }));
-    }
-    refuse_repeated(&targets, |target| &target.to, reader);
+    let targets = weighed(specs, 0, |spec| (&spec.to, spec.weight.as_ref()), names, reader);
     // An unknown name may have had the weight.
     let all_known = targets.len() == specs.value.len();
     if all_known && !targets.is_empty() && targets.iter().all(|target| target.weight == 0) {
@@ -265,6 +249,17 @@ fn load_targets(
     names: &Names,
     reader: &mut Reader<'_>,
 ) -> Vec<WeightedTarget> {
+    weighed(specs, 1, |spec| (&spec.to, spec.weight.as_ref()), names, reader)
+}
+
+/// Targets that have a weight, of `least` or more, or are a name alone.
+fn weighed<S>(
+    specs: &Spanned<Vec<Spanned<StringOr<S>>>>,
+    least: i64,
+    parts: impl Fn(&S) -> (&Spanned<String>, Option<&Spanned<i64>>),
+    names: &Names,
+    reader: &mut Reader<'_>,
+) -> Vec<WeightedTarget> {
     refuse_empty(specs, reader);
     let mut targets = Vec::new();
     for Spanned { value, range } in &specs.value {
@@ -273,8 +268,9 @@ fn load_targets(
                 let word = Spanned { value: name.clone(), range: range.clone() };
                 (names.target(&word, reader), 1)
             }
-            StringOr::Table(LoadTargetSpec { to, weight }) => {
-                let weight = reader.integer("weight", weight.as_ref(), 1..=1_000_000, 1);
+            StringOr::Table(spec) => {
+                let (to, weight) = parts(spec);
+                let weight = reader.integer("weight", weight, least..=1_000_000, 1);
                 (names.target(to, reader), weight)
             }
         };

@@ -8,35 +8,11 @@ use serde_json::{Value, json};
 use crate::support::control::{ctl, done, http, http_address};
 use crate::support::dns::Ask;
 use crate::support::hostile::{Behaviour, Server};
-use crate::support::program::{CONFIG, Files, SERVER, Serving, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
-
-const POLICIES: &str = r#"
-[pool.eu-west]
-members = ["192.0.2.10"]
-[pool.us-east]
-members = ["198.51.100.10"]
-[policy.www]
-kind = "failover"
-targets = ["eu-west", "us-east"]
-[record."www.example.com"]
-use = "www"
-"#;
-
-const EU: &str = "192.0.2.10";
-const US: &str = "198.51.100.10";
+use crate::support::program::{Files, SERVER, Serving, until};
+use crate::support::service::{EU, POLICIES, US, www};
 
 fn files(admin: &str) -> Files {
-    Files::new()
-        .with(CONFIG, format!("{SERVER}[admin]\n{admin}\n"))
-        .with("config/policies/services.toml", POLICIES)
-        .with("zones/example.com.zone", ZONE)
-}
-
-fn www(serving: &Serving) -> String {
-    Ask::new("www.example.com", "A").udp(serving.address()).one()
+    Files::of(format!("{SERVER}[admin]\n{admin}\n"), POLICIES)
 }
 
 #[test]

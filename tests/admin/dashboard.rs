@@ -8,10 +8,7 @@ use serde_json::Value;
 
 use crate::support::control::http_address;
 use crate::support::http;
-use crate::support::program::{CONFIG, Files, Serving};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{Files, Serving};
 
 const POLICIES: &str = r#"
 [pool.west]
@@ -48,10 +45,7 @@ fn files() -> Files {
          [admin]\nlisten = \"127.0.0.1:0\"\n",
         env!("CARGO_MANIFEST_DIR")
     );
-    Files::new()
-        .with(CONFIG, server)
-        .with("config/policies/services.toml", POLICIES)
-        .with("zones/example.com.zone", ZONE)
+    Files::of(server, POLICIES)
 }
 
 fn world(address: SocketAddr, name: &str) -> BTreeMap<String, BTreeMap<String, f64>> {

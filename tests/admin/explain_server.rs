@@ -8,9 +8,6 @@ use serde_json::Value;
 use crate::support::control::{http, http_address};
 use crate::support::program::{CONFIG, Files, Output, SERVER, Serving, until};
 
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
-
 const POLICIES: &str = r#"
 [monitor.told]
 kind = "push"
@@ -45,10 +42,7 @@ on_all_down = "last-known"
 fn files() -> Files {
     let networks = "[geoip.networks]\n\"133.0.0.0/8\" = { country = \"JP\" }\n";
     let admin = "[admin]\nlisten = \"127.0.0.1:0\"\nsocket = \"../state/meridian.sock\"\n";
-    Files::new()
-        .with(CONFIG, format!("{SERVER}{networks}{admin}"))
-        .with("config/policies/services.toml", POLICIES)
-        .with("zones/example.com.zone", ZONE)
+    Files::of(format!("{SERVER}{networks}{admin}"), POLICIES)
 }
 
 fn explain(files: &Files, client: &str, more: &[&str]) -> Output {

@@ -10,9 +10,6 @@ use crate::support::control::{http, http_address};
 use crate::support::dns::Ask;
 use crate::support::program::{CONFIG, Files, SERVER, Serving, until};
 
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
-
 const POLICIES: &str = r#"
 [pool.eu-west]
 members = ["192.0.2.10"]
@@ -21,10 +18,7 @@ use = "eu-west"
 "#;
 
 fn files() -> Files {
-    Files::new()
-        .with(CONFIG, format!("{SERVER}[admin]\nlisten = \"127.0.0.1:0\"\n"))
-        .with("config/policies/services.toml", POLICIES)
-        .with("zones/example.com.zone", ZONE)
+    Files::of(format!("{SERVER}[admin]\nlisten = \"127.0.0.1:0\"\n"), POLICIES)
 }
 
 fn scrape(serving: &Serving) -> String {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use hickory_proto::op::ResponseCode;
@@ -198,7 +197,8 @@ fn the_answer_is_the_one_that_a_running_server_gives() {
 }
 
 /// The examples of the repository, in a place of their own: serving leaves a state file. Their
-/// admin port is the default one, which may be taken here.
+/// admin port is the default one, which may be taken here. Their world is a small one, because it is
+/// read for each question anew.
 fn examples() -> Files {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = Files::new();
@@ -212,8 +212,23 @@ fn examples() -> Files {
             }
         }
     }
-    symlink(root.join("geoip"), files.path("geoip")).unwrap();
-    files
+    let world = mmdb::Writer::new(6, 28)
+        .insert(
+            "128.101.0.0/16",
+            json!({
+                "country": {"iso_code": "US"}, "subdivisions": [{"iso_code": "MN"}],
+                "location": {"latitude": 45.0, "longitude": -93.2}
+            }),
+        )
+        .insert(
+            "2001:218::/32",
+            json!({
+                "country": {"iso_code": "JP"},
+                "location": {"latitude": 35.7, "longitude": 139.7}
+            }),
+        )
+        .finish();
+    files.with("geoip/dbip-region.mmdb", world)
 }
 
 #[test]

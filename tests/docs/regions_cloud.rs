@@ -6,11 +6,8 @@ use std::path::Path;
 
 use crate::support::dns::Ask;
 use crate::support::hostile::{Behaviour, Server};
-use crate::support::program::{CONFIG, Files, SERVER, until};
+use crate::support::program::{Files, SERVER, until};
 use crate::support::upstream::Upstream;
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
 
 /// What stands for one cloud: its folder, the names of its load balancers in Europe and in
 /// America, and whether the second is asked for a page; else for a connection.
@@ -57,10 +54,7 @@ async fn followed(cloud: Cloud, network: u8) {
     upstream.set(&format!("{}.", cloud.america), 60, &[&at(3)]);
     let resolver =
         format!("[resolver]\nservers = [\"{}\"]\nrefresh_min = \"1s\"\n", upstream.address);
-    let files = Files::new()
-        .with(CONFIG, format!("{SERVER}{resolver}"))
-        .with("config/policies/services.toml", sample(&cloud, port))
-        .with("zones/example.com.zone", ZONE);
+    let files = Files::of(format!("{SERVER}{resolver}"), sample(&cloud, port));
     let mut serving = files.serve();
     let record = format!("{}.example.com", cloud.name);
     // Nobody is located here, so Europe is the first choice of all.

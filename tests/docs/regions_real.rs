@@ -23,10 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::support::checks::{check, exchange, monitor};
 use crate::support::dns::Ask;
-use crate::support::program::{CONFIG, Files, PATIENCE, SERVER, Serving, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{Files, PATIENCE, SERVER, Serving, until};
 
 /// A server behind a regional load balancer. It stops when it is dropped.
 struct Backend {
@@ -116,6 +113,8 @@ impl Region {
                 ("server one 10.0.0.11:8080", &format!("server one {}", backends[0])),
                 ("server two 10.0.0.12:8080", &format!("server two {}", backends[1])),
                 ("inter 1s", "inter 100ms"),
+                // A backend on a busy machine is slow, and not down.
+                ("timeout connect 1s", "timeout connect 1s\n    timeout check 30s"),
                 ("maxconn 100\n", "maxconn 4\n"),
                 ("src 192.0.2.53", "src 127.0.0.0/8"),
             ],
@@ -191,10 +190,7 @@ fn sample(file: &str, changes: &[(&str, &str)]) -> String {
 /// nothing to be checked at.
 fn serve(name: &str, region: &Region) -> (Files, Serving) {
     let policy = policy(name, region);
-    let files = Files::new()
-        .with(CONFIG, SERVER)
-        .with("config/policies/services.toml", policy)
-        .with("zones/example.com.zone", ZONE);
+    let files = Files::of(SERVER, policy);
     let serving = files.serve();
     (files, serving)
 }
@@ -393,10 +389,7 @@ fn every_sample_of_a_regional_load_balancer_passes_check() {
     names.sort();
     assert_eq!(names, ["aws", "azure", "envoy", "google", "haproxy", "nginx"]);
     for name in names {
-        let files = Files::new()
-            .with(CONFIG, SERVER)
-            .with("config/policies/services.toml", sample(&format!("{name}/policy.toml"), &[]))
-            .with("zones/example.com.zone", ZONE);
+        let files = Files::of(SERVER, sample(&format!("{name}/policy.toml"), &[]));
         let checked = files.run(&["check"]);
         assert_eq!(checked.code, 0, "{name}: {}", checked.stderr);
     }
@@ -408,10 +401,7 @@ fn refused(monitor: &str) -> String {
         "[monitor.m]\nkind = \"http\"\n{monitor}\n[pool.p]\nmonitor = \"m\"\n\
          members = [\"192.0.2.1\"]\n[record.\"www.example.com\"]\nuse = \"p\"\n"
     );
-    let files = Files::new()
-        .with(CONFIG, SERVER)
-        .with("config/policies/services.toml", policy)
-        .with("zones/example.com.zone", ZONE);
+    let files = Files::of(SERVER, policy);
     let checked = files.run(&["check"]);
     assert_eq!(checked.code, 2, "{monitor}: {}", checked.stderr);
     checked.stderr

@@ -7,16 +7,10 @@ use crate::grpc::{Answer, Health};
 use crate::support::certificates::Authority;
 use crate::support::dns::Ask;
 use crate::support::hostile::{Behaviour, Server};
-use crate::support::program::{CONFIG, Files, Output, SERVER, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{Files, Output, SERVER, ZONE, until};
 
 fn files(server: &str, policies: &str) -> Files {
-    Files::new()
-        .with(CONFIG, format!("{SERVER}{server}"))
-        .with("config/policies/services.toml", policies)
-        .with("zones/example.com.zone", ZONE)
+    Files::of(format!("{SERVER}{server}"), policies)
 }
 
 fn script(files: &Files, path: &str, text: &str) {

@@ -12,16 +12,10 @@ use hickory_proto::op::ResponseCode;
 use crate::support::certificates::{Authority, self_signed};
 use crate::support::dns::{Ask, socket};
 use crate::support::hostile::{Behaviour, Refusing, Server};
-use crate::support::program::{CONFIG, Files, SERVER, Serving, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{Files, SERVER, Serving, until};
 
 fn files(policies: &str) -> Files {
-    Files::new()
-        .with(CONFIG, SERVER)
-        .with("config/policies/services.toml", policies)
-        .with("zones/example.com.zone", ZONE)
+    Files::of(SERVER, policies)
 }
 
 /// A monitor that notices a failure within about two seconds.

@@ -7,26 +7,8 @@ use serde_json::Value;
 
 use crate::support::control::done;
 use crate::support::dns::Ask;
-use crate::support::program::{CONFIG, Files, SERVER, Serving, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
-
-const EU: &str = "192.0.2.10";
-const US: &str = "198.51.100.10";
-
-const POLICIES: &str = r#"
-[pool.eu-west]
-members = ["192.0.2.10"]
-[pool.us-east]
-members = ["198.51.100.10"]
-[policy.www]
-kind = "failover"
-targets = ["eu-west", "us-east"]
-[record."www.example.com"]
-use = "www"
-ttl = 300
-"#;
+use crate::support::program::{Files, SERVER, Serving, until};
+use crate::support::service::{EU, POLICIES, US, www};
 
 /// So many seconds from now, as it is written in a file.
 fn moment(offset: i64) -> String {
@@ -34,11 +16,13 @@ fn moment(offset: i64) -> String {
     Timestamp::from_second(now + offset).unwrap().to_string()
 }
 
+/// The service, with answers that are kept for longer than by default.
+fn policies(maintenance: &str) -> String {
+    format!("{POLICIES}ttl = 300\n{maintenance}")
+}
+
 fn files(maintenance: &str) -> Files {
-    Files::new()
-        .with(CONFIG, format!("{SERVER}[admin]\nlisten = \"\"\n"))
-        .with("config/policies/services.toml", format!("{POLICIES}{maintenance}"))
-        .with("zones/example.com.zone", ZONE)
+    Files::of(format!("{SERVER}[admin]\nlisten = \"\"\n"), policies(maintenance))
 }
 
 fn window(from: i64, more: &str) -> String {
@@ -46,10 +30,6 @@ fn window(from: i64, more: &str) -> String {
     format!(
         "[[maintenance]]\npool = \"eu-west\"\nfrom = {from}\nreason = \"new kernels\"\n{more}\n"
     )
-}
-
-fn www(serving: &Serving) -> String {
-    Ask::new("www.example.com", "A").udp(serving.address()).one()
 }
 
 fn clients_of(region: &str, serving: &Serving) -> usize {
@@ -96,7 +76,7 @@ fn what_is_under_way_is_shown_and_goes_on_after_a_kill() {
         serving = files.serve();
     }
     // A file without it gives the pool back.
-    files.write("config/policies/services.toml", POLICIES);
+    files.write("config/policies/services.toml", policies(""));
     done(&files, "reload");
     assert_eq!(clients_of(EU, &serving), 64);
 }
@@ -139,14 +119,14 @@ fn what_comes_again_every_week_is_under_way_at_its_time_and_planned_before() {
     let explained = files.run(&explain).stdout;
     assert!(explained.contains("away in maintenance: patch night"), "{explained}");
     // Over since an hour ago: the next time is in a week, less an hour.
-    files.write("config/policies/services.toml", format!("{POLICIES}{}", weekly(-180)));
+    files.write("config/policies/services.toml", policies(&weekly(-180)));
     done(&files, "reload");
     assert_eq!(www(&serving), EU);
     assert!(done(&files, "status").contains("maintenance eu-west: planned, away from 20"));
     let ttl = Ask::new("www.example.com", "A").udp(serving.address()).ttl();
     assert_eq!(ttl, 300);
     // In four minutes at most.
-    files.write("config/policies/services.toml", format!("{POLICIES}{}", weekly(4)));
+    files.write("config/policies/services.toml", policies(&weekly(4)));
     done(&files, "reload");
     let ttl = Ask::new("www.example.com", "A").udp(serving.address()).ttl();
     assert!((5..=240).contains(&ttl), "{ttl}");
@@ -160,6 +140,6 @@ fn two_pools_of_one_record_away_together_are_remarked() {
     assert!(checked.code == 1, "{checked:?}");
     assert!(checked.stderr.contains("lint[maintenance-of-all]"), "{checked:?}");
     let alone = window(3700, "for = \"2h\"");
-    files.write("config/policies/services.toml", format!("{POLICIES}{alone}"));
+    files.write("config/policies/services.toml", policies(&alone));
     assert!(!files.run(&["check"]).stderr.contains("maintenance-of-all"));
 }

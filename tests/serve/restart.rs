@@ -7,10 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::dns::{Ask, socket};
-use crate::support::program::{CONFIG, Files, PATIENCE, Process, SERVER, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{CONFIG, Files, PATIENCE, Process, SERVER, ZONE, until};
 
 /// Clients, each with a socket of its own and one question under way.
 const CLIENTS: usize = 32;

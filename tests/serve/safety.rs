@@ -5,10 +5,8 @@ use serde_json::Value;
 use crate::support::control::ctl;
 use crate::support::dns::Ask;
 use crate::support::hostile::{Behaviour, Server};
-use crate::support::program::{CONFIG, Files, SERVER, Serving, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{CONFIG, Files, SERVER, until};
+use crate::support::service::{EU, US, www};
 
 const POLICIES: &str = r#"
 [pool.eu-west]
@@ -24,18 +22,8 @@ targets = ["eu-west", "us-east", "ap-south"]
 use = "www"
 "#;
 
-const EU: &str = "192.0.2.10";
-const US: &str = "198.51.100.10";
-
 fn files(safety: &str, policies: &str) -> Files {
-    Files::new()
-        .with(CONFIG, format!("{SERVER}[admin]\nlisten = \"\"\n[safety]\n{safety}\n"))
-        .with("config/policies/services.toml", policies)
-        .with("zones/example.com.zone", ZONE)
-}
-
-fn www(serving: &Serving) -> String {
-    Ask::new("www.example.com", "A").udp(serving.address()).one()
+    Files::of(format!("{SERVER}[admin]\nlisten = \"\"\n[safety]\n{safety}\n"), policies)
 }
 
 fn done(files: &Files, line: &str) -> (String, String) {

@@ -2,10 +2,7 @@
 
 use crate::support::dns::Ask;
 use crate::support::hostile::{Behaviour, Server};
-use crate::support::program::{CONFIG, Files, SERVER, Serving, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{CONFIG, Files, SERVER, Serving, ZONE, until};
 
 const EAST: &str = "192.0.2.10";
 const WEST: &str = "198.51.100.10";

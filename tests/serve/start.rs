@@ -4,10 +4,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::support::dns::{Ask, connect, receive_framed, send_framed, socket};
-use crate::support::program::{CONFIG, Files, Output, PATIENCE, Process};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{CONFIG, Files, Output, PATIENCE, Process, ZONE};
 
 fn files() -> Files {
     Files::new().with(CONFIG, "[geoip]\ndatabases = []\n").with("zones/example.com.zone", ZONE)

@@ -8,10 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::dns::{Ask, socket};
-use crate::support::program::{CONFIG, Files, PATIENCE, Process, SERVER, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{CONFIG, Files, PATIENCE, Process, SERVER, ZONE, until};
 
 /// A server's files, and the socket that it tells.
 struct Bed {

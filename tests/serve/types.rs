@@ -8,10 +8,7 @@ use std::thread;
 
 use crate::support::dns::{Ask, socket};
 use crate::support::hostile::{Behaviour, Server};
-use crate::support::program::{CONFIG, Files, SERVER, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{Files, SERVER, until};
 
 const MONITOR: &str = "[monitor.web]\nkind = \"http\"\npath = \"/health\"\ninterval = \"100ms\"\n\
                        timeout = \"100ms\"\nfall = 1\nrise = 1\n";
@@ -49,10 +46,7 @@ const NAMES: [&str; 4] =
     ["first.example.com", "sticky.example.com", "nearest.example.com", "latency.example.com"];
 
 fn files(regions: &str) -> Files {
-    Files::new()
-        .with(CONFIG, SERVER)
-        .with("config/policies/services.toml", policies(regions))
-        .with("zones/example.com.zone", ZONE)
+    Files::of(SERVER, policies(regions))
 }
 
 /// The region that an address belongs to: its last digit.

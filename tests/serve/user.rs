@@ -7,10 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use nix::unistd::{User, geteuid};
 
 use crate::support::dns::Ask;
-use crate::support::program::{CONFIG, Files, SERVER, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{CONFIG, Files, SERVER, ZONE, until};
 
 /// A user that every system has.
 const NOBODY: &str = "nobody";

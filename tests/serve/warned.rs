@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use crate::support::dns::Ask;
 use crate::support::hostile::{Behaviour, Server};
-use crate::support::program::{CONFIG, Files, SERVER, Serving, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+use crate::support::program::{Files, SERVER, Serving, until};
 
 /// Two regions that share their clients, and what their monitor has besides `path`.
 async fn regions(monitor: &str, behaviour: Behaviour) -> (Files, Server, Server) {
@@ -27,10 +24,7 @@ async fn regions(monitor: &str, behaviour: Behaviour) -> (Files, Server, Server)
         pool("east", "192.0.2.1", &first),
         pool("west", "198.51.100.1", &second)
     );
-    let files = Files::new()
-        .with(CONFIG, SERVER)
-        .with("config/policies/services.toml", policies)
-        .with("zones/example.com.zone", ZONE);
+    let files = Files::of(SERVER, policies);
     (files, first, second)
 }
 

@@ -19,23 +19,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::support::certificates::Authority;
 use crate::support::control::{done, http, http_address};
-use crate::support::dns::Ask;
 use crate::support::program::{CONFIG, Files, SERVER, Serving, until};
-
-const ZONE: &str =
-    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
-
-const POLICIES: &str = r#"
-[pool.eu-west]
-members = ["192.0.2.10"]
-[pool.us-east]
-members = ["198.51.100.10"]
-[policy.www]
-kind = "failover"
-targets = ["eu-west", "us-east"]
-[record."www.example.com"]
-use = "www"
-"#;
+use crate::support::service::{POLICIES, www};
 
 /// What the receiver does with what it gets.
 #[derive(Debug, Clone, Copy)]
@@ -177,14 +162,7 @@ async fn elsewhere(State(shared): State<Arc<Shared>>) -> StatusCode {
 }
 
 fn files(config: &str) -> Files {
-    Files::new()
-        .with(CONFIG, config)
-        .with("config/policies/services.toml", POLICIES)
-        .with("zones/example.com.zone", ZONE)
-}
-
-fn www(serving: &Serving) -> String {
-    Ask::new("www.example.com", "A").udp(serving.address()).one()
+    Files::of(config, POLICIES)
 }
 
 fn kill(mut serving: Serving) {

@@ -3,17 +3,13 @@
 
 use std::collections::HashMap;
 
-use meridian::config::{self, Memory};
 use meridian::health::{CheckId, Verdict};
-use meridian::server::{self, Generation, Origin};
+use meridian::server::Generation;
 use meridian::steering::control::Control;
 use meridian::steering::model::PoolState;
 use meridian::steering::{Answer, Client, Spin};
 use meridian::wire::{Name, Type};
 use meridian::zone::{RecordId, rdata};
-
-const ZONE: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n";
-const SERVER: &str = "[server]\nzones = [\"example.com.zone\"]\npolicies = [\"p.toml\"]\n";
 
 /// Pool `a` has checks 0 (192.0.2.1), 1 (192.0.2.2) and 2 (2001:db8::1), pool `b` 3.
 const POLICIES: &str = r#"
@@ -69,6 +65,8 @@ use = "fixed"
 use = "alone"
 "#;
 
+use crate::files::built;
+
 struct Bed {
     _generation: Generation,
     control: Control,
@@ -76,13 +74,7 @@ struct Bed {
 
 impl Bed {
     fn new() -> Bed {
-        let files = Memory::from_iter([
-            ("meridian.toml", SERVER),
-            ("p.toml", POLICIES),
-            ("example.com.zone", ZONE),
-        ]);
-        let loaded = config::read(&files, "meridian.toml".as_ref()).expect("the files are right");
-        let generation = server::build(loaded, Origin::Embedded(&files)).expect("it builds");
+        let generation = built("", POLICIES, &[]);
         let control = Control::new(generation.steering.clone(), []);
         Bed { _generation: generation, control }
     }

@@ -1,21 +1,14 @@
 //! Choices that are held: by cost within a band of latency, and by load.
 
-use meridian::config::{self, Memory};
 use meridian::health::{CheckId, Verdict};
-use meridian::server::{self, Generation, Origin};
+use meridian::server::Generation;
 use meridian::steering::control::Control;
 use meridian::steering::{Answer, Client, Spin};
 use meridian::wire::Type;
 use meridian::zone::RecordId;
 
-const ZONE: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n";
-
 /// The client is in London; Dublin is 15 ms away by distance, Frankfurt 20, Virginia 100.
-const SERVER: &str = r#"
-[server]
-zones = ["example.com.zone"]
-policies = ["p.toml"]
-[geoip.networks]
+const NETWORKS: &str = r#"
 "10.1.0.0/16" = { country = "GB", latitude = 51.5, longitude = -0.1 }
 "#;
 
@@ -42,6 +35,8 @@ cost = 0.5
 use = "p"
 "#;
 
+use crate::files::built;
+
 struct Bed {
     /// Holds what the control reads.
     _generation: Generation,
@@ -51,13 +46,7 @@ struct Bed {
 impl Bed {
     fn new(policy: &str) -> Bed {
         let policies = format!("{POOLS}\n[policy.p]\n{policy}\n");
-        let files = Memory::from_iter([
-            ("meridian.toml", SERVER),
-            ("p.toml", &policies),
-            ("example.com.zone", ZONE),
-        ]);
-        let loaded = config::read(&files, "meridian.toml".as_ref()).expect("the files are right");
-        let generation = server::build(loaded, Origin::Embedded(&files)).expect("it builds");
+        let generation = built(NETWORKS, &policies, &[]);
         let control = Control::new(generation.steering.clone(), []);
         Bed { _generation: generation, control }
     }

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
 
-use meridian::config::{self, Memory};
 use meridian::health::{CheckId, Verdict};
-use meridian::server::{self, Generation, Origin};
+use meridian::server::Generation;
 use meridian::steering::census::{Outlet, outlets};
 use meridian::steering::control::Control;
 use meridian::steering::evaluate::{Asker, evaluate};
@@ -16,16 +15,8 @@ use meridian::steering::{Answer, Client, Spin};
 use meridian::wire::Type;
 use meridian::zone::RecordId;
 
-const ZONE: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n";
-
 /// All clients are in London: Dublin is the nearest, then Frankfurt, then Virginia.
-const SERVER: &str = r#"
-[server]
-zones = ["example.com.zone"]
-policies = ["p.toml"]
-[geoip]
-databases = []
-[geoip.networks]
+const NETWORKS: &str = r#"
 "0.0.0.0/0" = { country = "GB", latitude = 51.5, longitude = -0.1 }
 "#;
 
@@ -51,6 +42,8 @@ kind = "latency"
 targets = ["dublin", "frankfurt", "virginia"]
 "#;
 
+use crate::files::built;
+
 const CLIENTS: u32 = 1 << 14;
 
 fn hour(number: u32) -> SystemTime {
@@ -65,13 +58,7 @@ struct Bed {
 impl Bed {
     fn new(explore: &str) -> Bed {
         let policies = format!("{POLICIES}{explore}\n");
-        let files = Memory::from_iter([
-            ("meridian.toml", SERVER),
-            ("p.toml", &policies),
-            ("example.com.zone", ZONE),
-        ]);
-        let loaded = config::read(&files, "meridian.toml".as_ref()).expect("the files are right");
-        let generation = server::build(loaded, Origin::Embedded(&files)).expect("it builds");
+        let generation = built(NETWORKS, &policies, &[]);
         let mut control = Control::new(generation.steering.clone(), []);
         control.settle();
         Bed { generation, control }

@@ -5,15 +5,13 @@
 
 use std::fmt::Write;
 
-use meridian::config::{self, Memory};
 use meridian::health::CheckId;
-use meridian::server::{self, Generation, Origin};
+use meridian::server::Generation;
 use meridian::steering::control::Control;
 use meridian::steering::{Answer, Client, Spin};
 use meridian::wire::Type;
 use meridian::zone::RecordId;
 
-const ZONE: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n";
 const NETWORKS: usize = 400;
 const POOLS: [&str; 4] = ["us", "eu", "ap", "sa"];
 
@@ -44,6 +42,8 @@ table = "latency.csv"
 [record."www.example.com"]
 use = "fast"
 "#;
+
+use crate::files::built;
 
 /// A small generator of its own, so that a failure repeats.
 struct Random(u64);
@@ -86,28 +86,19 @@ fn table(truth: &[[f64; 4]], random: &mut Random) -> String {
 }
 
 fn generation(table: &str) -> Generation {
-    let mut server = String::from(
-        "[server]\nzones = [\"example.com.zone\"]\npolicies = [\"p.toml\"]\n[geoip.networks]\n",
-    );
+    let mut networks = String::new();
     for network in 0..NETWORKS {
         let (high, low) = (network / 200, network % 200);
         let (latitude, longitude) = (network % 120, network % 300);
         writeln!(
-            server,
+            networks,
             "\"10.{high}.{low}.0/24\" = {{ latitude = {}, longitude = {} }}",
             latitude as i32 - 60,
             longitude as i32 - 150
         )
         .unwrap();
     }
-    let files = Memory::from_iter([
-        ("meridian.toml", &*server),
-        ("p.toml", POLICIES),
-        ("example.com.zone", ZONE),
-        ("latency.csv", table),
-    ]);
-    let loaded = config::read(&files, "meridian.toml".as_ref()).expect("the files are right");
-    server::build(loaded, Origin::Embedded(&files)).expect("it builds")
+    built(&networks, POLICIES, &[("latency.csv", table)])
 }
 
 /// The pool that each network is sent to, by the last octet of its address.

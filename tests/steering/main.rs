@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
 mod answers;
+mod case;
 mod choices;
 mod explore;
+mod files;
 mod latency_calm;
 mod property;
 mod safety;

@@ -4,22 +4,15 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use meridian::config::{self, Memory};
 use meridian::health::{CheckId, Verdict};
-use meridian::server::{self, Generation, Origin};
+use meridian::server::Generation;
 use meridian::steering::control::{Change, Control};
 use meridian::steering::{Answer, Client, Panic, Spin};
 use meridian::wire::Type;
 use meridian::zone::RecordId;
 
-const ZONE: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n";
-
 /// Operator networks stand in for the world: 10.1 is London, 10.2 New York, 10.3 Tokyo.
-const SERVER: &str = r#"
-[server]
-zones = ["example.com.zone"]
-policies = ["p.toml"]
-[geoip.networks]
+const NETWORKS: &str = r#"
 "10.1.0.0/16" = { country = "GB", latitude = 51.5, longitude = -0.1 }
 "10.2.0.0/16" = { country = "US", subdivision = "US-NY", latitude = 40.7, longitude = -74.0 }
 "10.3.0.0/16" = { country = "JP", latitude = 35.7, longitude = 139.7 }
@@ -56,13 +49,7 @@ struct Story {
 
 impl Story {
     fn of(policies: &str) -> Story {
-        let files = Memory::from_iter([
-            ("meridian.toml", SERVER),
-            ("p.toml", policies),
-            ("example.com.zone", ZONE),
-        ]);
-        let loaded = config::read(&files, "meridian.toml".as_ref()).expect("the files are right");
-        let generation = server::build(loaded, Origin::Embedded(&files)).expect("it builds");
+        let generation = built(NETWORKS, policies, &[]);
         let control = Control::new(generation.steering.clone(), []);
         Story { generation, control, spin: Spin::new(1) }
     }
@@ -522,6 +509,8 @@ use = "shared"
 [record."joined.example.com"]
 use = "joined"
 "#;
+
+use crate::files::built;
 
 #[test]
 fn a_member_that_is_warned_of_leaves_a_rotation_while_others_are_up_without_a_warning() {

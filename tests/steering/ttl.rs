@@ -2,17 +2,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use meridian::config::{self, Memory};
 use meridian::health::CheckId;
+use meridian::server::Generation;
 use meridian::server::hosts::{Resolution, Table};
-use meridian::server::{self, Generation, Origin};
 use meridian::steering::control::{Control, Cut};
 use meridian::steering::{Answer, Client, Spin};
 use meridian::wire::{Name, Type};
 use meridian::zone::RecordId;
-
-const ZONE: &str = "$TTL 60\n@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n";
-const SERVER: &str = "[server]\nzones = [\"example.com.zone\"]\npolicies = [\"p.toml\"]\n";
 
 const POLICIES: &str = r#"
 [monitor.m]
@@ -36,6 +32,8 @@ use = "pair"
 ttl = 120
 "#;
 
+use crate::files::built;
+
 const FALLING: RecordId = RecordId(0);
 const STEADY: RecordId = RecordId(1);
 
@@ -49,13 +47,7 @@ fn host() -> Name {
 
 /// The host name has one address, found at 0 for 60 s.
 fn generation() -> Generation {
-    let files = Memory::from_iter([
-        ("meridian.toml", SERVER),
-        ("p.toml", POLICIES),
-        ("example.com.zone", ZONE),
-    ]);
-    let loaded = config::read(&files, "meridian.toml".as_ref()).expect("the files are right");
-    let mut generation = server::build(loaded, Origin::Embedded(&files)).expect("it builds");
+    let mut generation = built("", POLICIES, &[]);
     let addresses = vec!["192.0.2.9".parse().expect("an address")];
     let known = Resolution { addresses, at: at(0), until: at(60) };
     generation.place(&Table { of: [(host(), known)].into() });

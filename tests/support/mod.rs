@@ -1,6 +1,6 @@
 //! What several integration tests share: an engine to ask, servers that misbehave, certificates,
 //! checks, the program as a process, clients of every transport, a resolver, and one that is asked;
-//! files of other systems, GeoIP databases, a reader of pages.
+//! a small service, files of other systems, GeoIP databases, a reader of pages.
 // Each test uses a part; and what cannot be set up is to fail loudly.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
@@ -17,4 +17,5 @@ pub mod import;
 pub mod mmdb;
 pub mod page;
 pub mod program;
+pub mod service;
 pub mod upstream;

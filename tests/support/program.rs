@@ -29,6 +29,10 @@ workers  = 2
 databases = []
 "#;
 
+/// A zone with nothing in the way of steered names.
+pub const ZONE: &str =
+    "$TTL 300\n@ SOA ns1 hostmaster 1 7200 900 1209600 60\n@ NS ns1\nns1 A 192.0.2.53\n";
+
 /// A directory with files, in which commands are run.
 pub struct Files {
     directory: TempDir,
@@ -45,6 +49,14 @@ pub struct Output {
 impl Files {
     pub fn new() -> Files {
         Files { directory: TempDir::new().unwrap() }
+    }
+
+    /// Those of a server: its configuration, a policy file, and `ZONE` as `example.com`.
+    pub fn of(config: impl AsRef<[u8]>, policies: impl AsRef<[u8]>) -> Files {
+        Files::new()
+            .with(CONFIG, config)
+            .with("config/policies/services.toml", policies)
+            .with("zones/example.com.zone", ZONE)
     }
 
     /// With this file in it.

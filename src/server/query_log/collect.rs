@@ -2,20 +2,17 @@
 //! waits for nothing but the next round.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::facts::Facts;
 use super::file::LineFile;
-use super::outlet::Outlet;
+use super::outlet::{Complaint, Outlet};
 use super::{Counts, Dnstap, Lines, Settings, dnstap, line, socket};
 use crate::transport::tap::{self, Exchange};
 
 /// How long it waits when it has taken all there was: at full speed a queue takes several times as
 /// long to fill.
 const REST: Duration = Duration::from_millis(10);
-
-/// No more often is said that queues were full.
-const COMPLAINTS: Duration = Duration::from_secs(60);
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -33,8 +30,9 @@ pub(super) struct Collector {
     dnstap: Option<(Dnstap, dnstap::Writer, Outlet)>,
     /// What was said last of what is logged; empty while nothing is.
     said: String,
-    /// What full queues lost when it was said last, and when that was.
-    complained: (u64, Option<Instant>),
+    /// What full queues lost when it was said last.
+    told: u64,
+    complaint: Complaint,
 }
 
 impl Collector {
@@ -44,7 +42,8 @@ impl Collector {
             lines: None,
             dnstap: None,
             said: String::new(),
-            complained: (tap::lost(), None),
+            told: tap::lost(),
+            complaint: Complaint::default(),
         }
     }
 
@@ -157,10 +156,9 @@ impl Collector {
     }
 
     fn complain(&mut self) {
-        let (lost, (told, at)) = (tap::lost(), self.complained);
-        if lost > told && at.is_none_or(|at| at.elapsed() >= COMPLAINTS) {
-            self.complained = (lost, Some(Instant::now()));
-            let more = lost - told;
+        let lost = tap::lost();
+        if lost > self.told && self.complaint.is_due() {
+            let more = lost - std::mem::replace(&mut self.told, lost);
             tracing::warn!(
                 "more queries than can be logged: {more} were left out; a larger `queries_sample` \
                  in [log] tells fewer"

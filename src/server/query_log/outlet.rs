@@ -13,8 +13,24 @@ const WAITING: usize = 4 << 20;
 /// Octets that are handed on together, about.
 const CHUNK: usize = 64 * 1024;
 
-/// No more often is said that something is lost.
-const COMPLAINTS: Duration = Duration::from_secs(60);
+/// Says no more than once in a minute that something is lost.
+#[derive(Debug, Default)]
+pub(super) struct Complaint {
+    last: Option<Instant>,
+}
+
+impl Complaint {
+    const PAUSE: Duration = Duration::from_secs(60);
+
+    /// Whether to say it now; if so, it counts as said.
+    pub(super) fn is_due(&mut self) -> bool {
+        let is_due = self.last.is_none_or(|at| at.elapsed() >= Self::PAUSE);
+        if is_due {
+            self.last = Some(Instant::now());
+        }
+        is_due
+    }
+}
 
 /// What became of queries, since the start.
 #[derive(Debug, Default)]
@@ -67,7 +83,7 @@ pub(super) struct Outlet {
     shared: Arc<Shared>,
     tally: Arc<Tally>,
     thread: JoinHandle<()>,
-    complained: Option<Instant>,
+    complaint: Complaint,
 }
 
 /// The writing thread's end.
@@ -90,8 +106,8 @@ impl Outlet {
         let tally = Arc::clone(tally);
         let inlet = Inlet { chunks: taken, shared: Arc::clone(&shared), tally: Arc::clone(&tally) };
         let thread = thread::Builder::new().name(name.to_owned()).spawn(move || write(inlet))?;
-        let (pending, complained) = (Chunk::default(), None);
-        Ok(Outlet { name, chunks, pending, shared, tally, thread, complained })
+        let (pending, complaint) = (Chunk::default(), Complaint::default());
+        Ok(Outlet { name, chunks, pending, shared, tally, thread, complaint })
     }
 
     /// Adds a query.
@@ -136,8 +152,7 @@ impl Outlet {
     }
 
     fn complain(&mut self) {
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINTS) {
-            self.complained = Some(Instant::now());
+        if self.complaint.is_due() {
             let (name, lost) = (self.name, self.tally.lost());
             tracing::warn!("{name} does not keep up: {lost} queries lost since the start");
         }
