@@ -10,13 +10,19 @@
 //! balancers and their checks.
 //! Measured is what the control task does: take the verdict, work out the answers it touches,
 //! publish them. How long the region's failure takes to be noticed is the monitor's `interval`
-//! and `fall`, and not in it.
+//! and `fall`, and not in it. The last column is the CPU time of all threads together, on average,
+//! which says more than the time where other things run beside it.
+
+#[path = "../load/cpu.rs"]
+#[allow(dead_code)]
+mod cpu;
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use cpu::Cpu;
 use meridian::config::{self, Memory};
 use meridian::engine::Engine;
 use meridian::health::{CheckId, Verdict};
@@ -36,25 +42,27 @@ const REGIONS: [(&str, &str, &str); 3] = [
 /// Verdicts measured for each line of the table.
 const FLIPS: usize = 200;
 
-fn main() {
+fn main() -> anyhow::Result<()> {
     println!(
-        "{:>7} names, {:>6} policies, {:>6} pools  {:>10}  {:>10}  {:>10}",
-        "", "", "", "median", "99 %", "worst"
+        "{:>7} names, {:>6} policies, {:>6} pools  {:>10}  {:>10}  {:>10}  {:>10}",
+        "", "", "", "median", "99 %", "worst", "CPU"
     );
     let shared = [(1, 1), (10_000, 1), (10_000, 100), (10_000, 10_000)].map(|(n, p)| (n, p, 1));
     for (names, policies, sets) in
         [shared.as_slice(), &[(1_000, 1_000, 1_000), (10_000, 10_000, 10_000)]].concat()
     {
-        let mut times = measure(&generation(names, policies, sets));
+        let (mut times, cpu) = measure(&generation(names, policies, sets))?;
         times.sort();
         println!(
-            "{names:>7} names, {policies:>6} policies, {:>6} pools  {:>10.1?}  {:>10.1?}  {:>10.1?}",
+            "{names:>7} names, {policies:>6} policies, {:>6} pools  {:>10.1?}  {:>10.1?}  {:>10.1?}  {:>10.1?}",
             sets * REGIONS.len(),
-            times[times.len() / 2],
-            times[times.len() * 99 / 100],
-            times[times.len() - 1],
+            times[FLIPS / 2],
+            times[FLIPS * 99 / 100],
+            times[FLIPS - 1],
+            cpu / FLIPS as u32,
         );
     }
+    Ok(())
 }
 
 /// Three regions, with the embedded GeoIP database, under so many names with so many policies,
@@ -94,11 +102,14 @@ fn generation(names: usize, policies: usize, sets: usize) -> Generation {
     build(loaded, Origin::Embedded(&files)).expect("the files above are right")
 }
 
-/// From each verdict on one of the checks to the published answers.
-fn measure(generation: &Generation) -> Vec<Duration> {
+/// From each verdict on one of the checks to the published answers: the time of each, and the CPU
+/// time of all.
+fn measure(generation: &Generation) -> anyhow::Result<(Vec<Duration>, Duration)> {
     let checks = generation.checks.len() as u32;
     let all_up = (0..checks).map(|check| (CheckId(check), Verdict::Up));
     let mut control = Control::new(generation.steering.clone(), all_up);
+    // As the server does, whatever is planned.
+    control.plan(&[], SystemTime::now());
     control.settle();
     let engine = |control: &Control| Engine {
         snapshot: generation.snapshot.clone(),
@@ -106,9 +117,10 @@ fn measure(generation: &Generation) -> Vec<Duration> {
     };
     let published = ArcSwap::from_pointee(engine(&control));
     let mut times = Vec::with_capacity(FLIPS);
+    let mut cpu = 0.0;
     for flip in 0..FLIPS {
         let verdict = if flip % 2 == 0 { Verdict::Down } else { Verdict::Up };
-        let begin = Instant::now();
+        let (worked, begin) = (Cpu::own()?, Instant::now());
         // Both members of `eu`, as when the region fails as a whole.
         for check in [CheckId(2), CheckId(3)] {
             control.set_verdict(check, verdict);
@@ -116,8 +128,9 @@ fn measure(generation: &Generation) -> Vec<Duration> {
         black_box(control.settle());
         let old = published.swap(Arc::new(engine(&control)));
         times.push(begin.elapsed());
+        cpu += (Cpu::own()? - worked).total();
         // Freed outside the time: no query waits for it.
         drop(old);
     }
-    times
+    Ok((times, Duration::from_secs_f64(cpu)))
 }

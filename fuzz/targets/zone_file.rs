@@ -33,7 +33,7 @@ pub fn run(data: &[u8]) {
     }
     let checked = check(&zone.apex, zone.records, &HashSet::new());
     if checked.errors.is_empty() {
-        let source = ZoneSource { apex: zone.apex, records: checked.records };
+        let source = ZoneSource::new(zone.apex, &checked.records);
         // What the checks pass may still be too much for a table; that is said, not panicked at.
         drop(Zones::build(vec![source], Vec::new()));
     }

@@ -371,7 +371,7 @@ a.b.c  A   192.0.2.3
 
     fn engine(settings: Settings) -> Engine<Table> {
         let file = master::parse_text(ZONE.as_bytes(), Path::new("zone"), Name::root()).unwrap();
-        let source = ZoneSource { apex: file.apex, records: file.records };
+        let source = ZoneSource::new(file.apex, &file.records);
         let steered = ["steer", "panic", "fail"].iter().zip(0..).map(|(label, record)| Steered {
             owner: format!("{label}.example.com.").parse().unwrap(),
             record: RecordId(record),

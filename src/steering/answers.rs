@@ -1,27 +1,25 @@
 //! Finished answers: what one bound target says to each class of clients, ready to copy.
 
 mod look;
+mod writer;
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 pub use look::{Look, Row};
+pub use writer::{Draft, Labels, Writer};
 
-use crate::steering::census::Outlet;
 use crate::steering::label::LabelId;
 use crate::steering::live::Slot;
-use crate::steering::model::{MemberData, Model, Target};
-use crate::steering::resolve::{Item, Resolved, Ring, Source};
+use crate::steering::resolve::Resolved;
 use crate::steering::served::{Answer, Client, Panic, Served, Spin};
 use crate::steering::spread::{self, Candidate};
-use crate::steering::standing::Standing;
 use crate::steering::table::{ClassTable, Groups};
-use crate::steering::way::{Reason, Way};
-use crate::wire::{Class, Type};
+use crate::steering::way::Reason;
+use crate::wire::Type;
 use crate::zone::RecordId;
 
 /// Distance between the first rotation counters of two records: odd, and near the golden section of
@@ -29,10 +27,10 @@ use crate::zone::RecordId;
 const ROTOR_STRIDE: u32 = 10_007;
 
 /// The answers now in force for one target at one TTL. Immutable.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Answers {
     /// Types with answers of their own.
-    types: Vec<Type>,
+    types: Arc<[Type]>,
     /// Whether there is a further column, for all other types: some pool has aliases.
     has_alias: bool,
     /// How many columns that is.
@@ -44,16 +42,21 @@ pub struct Answers {
     draws: Vec<(u32, u32)>,
     hashes: Vec<(Candidate, u32)>,
     splits: Vec<(u16, u32)>,
-    /// Ends of the records in `bytes`; the record of number `n` starts at the end of `n - 1`.
-    ends: Vec<u32>,
+    /// The record of number `n` starts at the end of `n - 1`.
+    records: Vec<Record>,
     bytes: Vec<u8>,
-    /// For each record, the way of an answer that begins with it: where its labels begin.
-    ways_of_records: Vec<u32>,
-    /// Where answers send clients, and why.
-    ways: Vec<Way>,
     /// For each way, what it is counted as, one after the other for each target that has these
     /// answers.
-    labels: Vec<LabelId>,
+    labels: SmallVec<[LabelId; 8]>,
+}
+
+/// A finished record.
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    /// Its end in the octets.
+    end: u32,
+    /// The way of an answer that begins with it: where its labels begin.
+    way: u32,
 }
 
 /// What one class gets for one type.
@@ -131,82 +134,7 @@ impl Outcome {
     }
 }
 
-/// Everything that [`Answers`] are made of.
-#[derive(Debug)]
-pub struct Draft<'a> {
-    /// Members are looked up here.
-    pub model: &'a Model,
-    /// One for each pool: hints that are down are left out.
-    pub standings: &'a [Standing],
-    /// Time to live in seconds.
-    pub ttl: u32,
-    /// Types with answers of their own.
-    pub types: &'a [Type],
-    /// Whether a further column stands for all other types.
-    pub has_alias: bool,
-    /// The class of every client; `None` for a target that does not look at the place.
-    pub place: Option<(Arc<ClassTable>, Arc<Groups>)>,
-    /// How many targets of records have these answers.
-    pub targets: usize,
-    /// A row for each class, a column for each type: outcome, whether first choices are up, and
-    /// whether nothing is.
-    pub cells: Vec<(Outcome, bool, Option<Panic>)>,
-}
-
 impl Answers {
-    /// Finishes a draft.
-    pub fn new(draft: Draft<'_>) -> Answers {
-        let columns = draft.types.len() + usize::from(draft.has_alias);
-        let mut answers = Answers {
-            types: draft.types.to_vec(),
-            has_alias: draft.has_alias,
-            columns,
-            place: draft.place,
-            cells: Vec::with_capacity(draft.cells.len()),
-            choices: Vec::new(),
-            draws: Vec::new(),
-            hashes: Vec::new(),
-            splits: Vec::new(),
-            ends: Vec::new(),
-            bytes: Vec::new(),
-            ways_of_records: Vec::new(),
-            ways: Vec::new(),
-            labels: Vec::new(),
-        };
-        let mut writer = Writer {
-            model: draft.model,
-            standings: draft.standings,
-            ttl: draft.ttl,
-            columns: columns as u32,
-            targets: draft.targets,
-            known: HashMap::default(),
-        };
-        // What a type has that nothing here answers comes first.
-        writer.way(&mut answers, Way::NO_DATA);
-        for (index, (outcome, is_first, panic)) in draft.cells.into_iter().enumerate() {
-            let is_hashed = match &outcome {
-                Outcome::Resolved(resolved) => resolved.is_hashed(),
-                Outcome::ServFail => false,
-            };
-            let column = (index % columns) as u32;
-            let nothing = if panic.is_some() { Way::FAILED } else { Way::NO_DATA };
-            let choice = writer.choice(&mut answers, outcome, column, nothing);
-            answers.cells.push(Cell { choice, is_first, is_hashed, panic });
-        }
-        answers
-    }
-
-    /// Says what answers are counted as: each way, for each of the targets that have them.
-    pub fn label(&mut self, targets: &[Target], mut label: impl FnMut(Target, Way) -> LabelId) {
-        let of_way = |way: &Way| targets.iter().map(|target| label(*target, *way)).collect();
-        self.labels = self.ways.iter().flat_map::<Vec<_>, _>(of_way).collect();
-        for choice in &mut self.choices {
-            if let Choice::Lone { way, label, .. } = choice {
-                *label = self.labels[*way as usize];
-            }
-        }
-    }
-
     /// The answer to `qtype` from `client` for a record and its slot.
     #[inline(always)]
     pub fn serve(
@@ -278,10 +206,10 @@ impl Answers {
                         _ => spin.turn(rotor.wrapping_add(own)) % count,
                     };
                     let from = first + turn;
-                    let start = if from == 0 { 0 } else { self.ends[from as usize - 1] };
-                    let bytes =
-                        &self.bytes[start as usize..self.ends[(from + take) as usize - 1] as usize];
-                    let way = self.ways_of_records[from as usize];
+                    let start = if from == 0 { 0 } else { self.records[from as usize - 1].end };
+                    let end = self.records[(from + take) as usize - 1].end;
+                    let bytes = &self.bytes[start as usize..end as usize];
+                    let way = self.records[from as usize].way;
                     if is_alias {
                         return (Answer::Alias { bytes, target: &bytes[RECORD_HEAD..] }, way);
                     }
@@ -338,155 +266,6 @@ fn hashed_scope(address: IpAddr) -> u8 {
 
 /// Octets of a record before its data: owner pointer, type, class, TTL, length.
 const RECORD_HEAD: usize = 12;
-
-struct Writer<'a> {
-    model: &'a Model,
-    standings: &'a [Standing],
-    ttl: u32,
-    columns: u32,
-    targets: usize,
-    /// The choices made so far, by column, outcome, and what it is when there is nothing.
-    known: HashMap<(u32, Outcome, Way), u32, RandomState>,
-}
-
-impl Writer<'_> {
-    fn choice(
-        &mut self,
-        answers: &mut Answers,
-        outcome: Outcome,
-        column: u32,
-        nothing: Way,
-    ) -> u32 {
-        let key = (column, outcome, nothing);
-        if let Some(known) = self.known.get(&key) {
-            return *known;
-        }
-        let choice = match &key.1 {
-            Outcome::ServFail => Choice::ServFail { way: self.way(answers, Way::FAILED) },
-            Outcome::Resolved(Resolved::NoData) => {
-                Choice::NoData { way: self.way(answers, nothing) }
-            }
-            Outcome::Resolved(Resolved::Ring(ring)) => self.ring(answers, ring, column),
-            Outcome::Resolved(Resolved::Draw(list)) => {
-                let mut sum = 0u32;
-                let mut branches = Vec::with_capacity(list.len());
-                for (weight, branch) in list {
-                    sum = sum.saturating_add(*weight);
-                    let branch = Outcome::Resolved(branch.clone());
-                    branches.push((sum, self.choice(answers, branch, column, nothing)));
-                }
-                let first = answers.draws.len() as u32;
-                answers.draws.extend(branches);
-                Choice::Draw { first, count: list.len() as u32 }
-            }
-            Outcome::Resolved(Resolved::Hash(list)) => {
-                let mut branches = Vec::with_capacity(list.len());
-                for (candidate, branch) in list {
-                    let branch = Outcome::Resolved(branch.clone());
-                    branches.push((*candidate, self.choice(answers, branch, column, nothing)));
-                }
-                let first = answers.hashes.len() as u32;
-                answers.hashes.extend(branches);
-                Choice::Hash { first, count: list.len() as u32 }
-            }
-            Outcome::Resolved(Resolved::Split(list)) => {
-                let mut parts = Vec::with_capacity(list.len());
-                for (bound, part) in list {
-                    let part = Outcome::Resolved(part.clone());
-                    parts.push((*bound, self.choice(answers, part, column, nothing)));
-                }
-                let first = answers.splits.len() as u32;
-                answers.splits.extend(parts);
-                Choice::Split { first, count: list.len() as u32 }
-            }
-        };
-        answers.choices.push(choice);
-        let number = answers.choices.len() as u32 - 1;
-        self.known.insert(key, number);
-        number
-    }
-
-    fn ring(&self, answers: &mut Answers, ring: &Ring, column: u32) -> Choice {
-        if let [item] = &ring.items[..]
-            && ring.take > 0
-        {
-            let start = answers.bytes.len() as u32;
-            let is_alias = self.record(&mut answers.bytes, *item);
-            let end = answers.bytes.len() as u32;
-            if !is_alias {
-                let way = self.way_of(answers, ring, *item);
-                // A ring that follows begins at the last end before it.
-                answers.ends.push(end);
-                answers.ways_of_records.push(way);
-                return Choice::Lone { start, end, way, label: LabelId::NONE };
-            }
-            answers.bytes.truncate(start as usize);
-        }
-        let first = answers.ends.len() as u32;
-        let mut is_alias = false;
-        let again = if ring.is_fixed { &[][..] } else { &ring.items };
-        for item in ring.items.iter().chain(again) {
-            is_alias |= self.record(&mut answers.bytes, *item);
-            answers.ends.push(answers.bytes.len() as u32);
-            let way = self.way_of(answers, ring, *item);
-            answers.ways_of_records.push(way);
-        }
-        let all = ring.items.len() as u32;
-        let count = if ring.is_fixed { 1 } else { all };
-        let take = (ring.take as u32).min(all);
-        let pools = self.model.pools.len() as u32;
-        let source = match ring.source {
-            Source::Pool(id) => id.0,
-            Source::Policy(id) => pools + id.0,
-            Source::AllDown => pools + self.model.policies.len() as u32,
-        };
-        Choice::Ring { first, count, take, rotor: source * self.columns + column, is_alias }
-    }
-
-    /// Where the labels begin of an answer of `ring` whose first record is `item`: clients take
-    /// the first.
-    fn way_of(&self, answers: &mut Answers, ring: &Ring, item: Item) -> u32 {
-        self.way(answers, Way { outlet: Outlet::of(item), reason: ring.reason })
-    }
-
-    /// Where the labels of a way begin.
-    fn way(&self, answers: &mut Answers, way: Way) -> u32 {
-        let known = answers.ways.iter().position(|known| *known == way);
-        let number = known.unwrap_or_else(|| {
-            answers.ways.push(way);
-            answers.labels.extend(std::iter::repeat_n(LabelId::NONE, self.targets));
-            answers.ways.len() - 1
-        });
-        (number * self.targets) as u32
-    }
-
-    /// Appends one record; true when it is an alias.
-    fn record(&self, bytes: &mut Vec<u8>, item: Item) -> bool {
-        let data = item.data(self.model, self.standings);
-        let rtype = data.rtype().unwrap_or(Type::CNAME);
-        let v4;
-        let v6;
-        let rdata: &[u8] = match &data {
-            MemberData::Address(IpAddr::V4(address)) => {
-                v4 = address.octets();
-                &v4
-            }
-            MemberData::Address(IpAddr::V6(address)) => {
-                v6 = address.octets();
-                &v6
-            }
-            MemberData::Alias(name) => name.as_wire(),
-            MemberData::Data { rdata, .. } => rdata,
-        };
-        bytes.extend_from_slice(&[0xc0, 0x0c]);
-        bytes.extend_from_slice(&rtype.0.to_be_bytes());
-        bytes.extend_from_slice(&Class::IN.0.to_be_bytes());
-        bytes.extend_from_slice(&self.ttl.to_be_bytes());
-        bytes.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
-        bytes.extend_from_slice(rdata);
-        matches!(data, MemberData::Alias(_))
-    }
-}
 
 impl Resolved {
     /// Whether the outcome depends on a hash of the client's network.

@@ -1,6 +1,8 @@
 //! Everything that one client may be told over many queries: each member that takes its turn, and
 //! each side of a draw. What is fixed for the client is one of them. And what a record says.
 
+use std::borrow::Cow;
+
 use crate::steering::hints;
 use crate::steering::model::{MemberData, Model};
 use crate::steering::resolve::{Item, Resolved};
@@ -52,20 +54,21 @@ impl Resolved {
 
 impl Item {
     /// What the record has in answers now: without hints that are down.
-    pub fn data(&self, model: &Model, standings: &[Standing]) -> MemberData {
+    pub fn data<'m>(&self, model: &'m Model, standings: &[Standing]) -> Cow<'m, MemberData> {
         let (id, index) = match self {
             Item::Member(id, index) => (*id, *index),
-            Item::Address(address) => return MemberData::Address(*address),
+            Item::Address(address) => return Cow::Owned(MemberData::Address(*address)),
         };
         let pool = model.pool(id);
         let member = &pool.members[index];
         match (&member.data, standings.get(id.0 as usize)) {
-            (MemberData::Data { rtype, rdata }, Some(standing)) => {
-                let left = hints::without_down(pool, standing, member);
-                let rdata = left.unwrap_or_else(|| rdata.clone());
-                MemberData::Data { rtype: *rtype, rdata }
+            (MemberData::Data { rtype, .. }, Some(standing)) => {
+                match hints::without_down(pool, standing, member) {
+                    Some(rdata) => Cow::Owned(MemberData::Data { rtype: *rtype, rdata }),
+                    None => Cow::Borrowed(&member.data),
+                }
             }
-            (data, _) => data.clone(),
+            (data, _) => Cow::Borrowed(data),
         }
     }
 

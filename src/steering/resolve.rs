@@ -13,7 +13,7 @@ use crate::steering::model::{Balance, MemberData, Model, PolicyId, PoolId, Sprea
 use crate::steering::plan::{Plan, PlanId, Plans, effective};
 use crate::steering::share::Share;
 use crate::steering::spread::{self, Candidate};
-use crate::steering::standing::{Offer, Resort, Standing};
+use crate::steering::standing::{Few, Offer, Resort, Standing};
 use crate::steering::way::Reason;
 use crate::wire::{Name, Type};
 
@@ -37,7 +37,7 @@ pub enum Resolved {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ring {
     /// At least one, each a different record.
-    pub items: Vec<Item>,
+    pub items: Few<Item>,
     /// 1 or more.
     pub take: usize,
     /// Whether it never turns: all of `items` stand in the answer, in their order.
@@ -380,7 +380,7 @@ impl View<'_> {
     }
 
     /// A ring of distinct records. An alias stands alone in an answer (RFC 2181 section 10.1).
-    fn ring(&self, items: Vec<Item>, take: usize, source: Source) -> Resolved {
+    fn ring(&self, items: Few<Item>, take: usize, source: Source) -> Resolved {
         match items.first() {
             None => Resolved::NoData,
             Some(first) => {
@@ -392,8 +392,8 @@ impl View<'_> {
     }
 
     /// Members that would give the same record count once: an RRset holds no two equal ones.
-    fn distinct(&self, items: impl IntoIterator<Item = Item>) -> Vec<Item> {
-        let mut kept: Vec<Item> = Vec::new();
+    fn distinct(&self, items: impl IntoIterator<Item = Item>) -> Few<Item> {
+        let mut kept: Few<Item> = Few::new();
         for item in items {
             if !kept.iter().any(|other| self.same_record(*other, item)) {
                 kept.push(item);
@@ -422,10 +422,10 @@ impl View<'_> {
 
     fn gather(&self, plan: PlanId, ask: Ask) -> Option<Gathered> {
         match self.plans.plan(plan) {
-            Plan::Nothing => Some(Gathered::Items(Vec::new())),
+            Plan::Nothing => Some(Gathered::Items(Few::new())),
             Plan::Pool(id) => match self.offer(*id, ask) {
                 Offer::Down => None,
-                Offer::NoData => Some(Gathered::Items(Vec::new())),
+                Offer::NoData => Some(Gathered::Items(Few::new())),
                 Offer::Members(members) => {
                     let members = self.standings[id.0 as usize].unwarned(members, ask.resort);
                     let items = members.into_iter().map(|index| Item::Member(*id, index));
@@ -472,7 +472,7 @@ impl View<'_> {
 /// it, so that a ring is all that is left under a draw.
 #[derive(Debug, Clone)]
 enum Gathered {
-    Items(Vec<Item>),
+    Items(Few<Item>),
     Draw(Vec<(u32, Gathered)>),
     Hash(Vec<(Candidate, Gathered)>),
 }

@@ -1,5 +1,7 @@
 //! Which pools and members may be given to clients, from verdicts and the operator's word.
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::health::{CheckId, Verdict};
 use crate::steering::model::{Member, MemberData, Pool, PoolState};
 use crate::steering::share::Share;
@@ -35,10 +37,10 @@ pub struct Standing {
     /// Whether there is nothing to give: its host names have no address yet.
     pub is_void: bool,
     /// For each member, whether its check leaves it up.
-    pub members: Vec<bool>,
+    pub members: SmallVec<[bool; 8]>,
     /// For each member, how much of its weight is left, in percent: less than 100 while it is
     /// warned of.
-    pub left: Vec<u8>,
+    pub left: SmallVec<[u8; 8]>,
 }
 
 /// What a pool has for one type.
@@ -49,8 +51,12 @@ pub enum Offer {
     /// It is up and has no member of the type.
     NoData,
     /// Indexes of the members that are up: at least one.
-    Members(Vec<usize>),
+    Members(Few<usize>),
 }
+
+/// A list that is seldom longer than two: the members that a pool has for one type. As long as it is
+/// not, it costs no allocation: ten thousand answers are worked out at once.
+pub type Few<T> = SmallVec<[T; 2]>;
 
 impl Standing {
     /// The standing of a pool that keeps all its clients; `state` is the operator's word in force for it.
@@ -62,7 +68,7 @@ impl Standing {
         let is_void = all == 0 && !pool.hosts.is_empty();
         let healthy = !is_void && (up >= pool.min_healthy || all == 0);
         let members = pool.members.iter().map(checked).collect();
-        let left = vec![100; pool.members.len()];
+        let left = smallvec![100; pool.members.len()];
         let (share, taken_by) = (Share::FULL, Reason::Drain);
         Standing { state, share, taken_by, healthy, is_void, members, left }
     }
@@ -104,7 +110,7 @@ impl Standing {
         if members.peek().is_none() {
             return Offer::NoData;
         }
-        let up: Vec<usize> = members.filter(|index| self.answers(*index, resort)).collect();
+        let up: Few<usize> = members.filter(|index| self.answers(*index, resort)).collect();
         if up.is_empty() { Offer::Down } else { Offer::Members(up) }
     }
 
@@ -143,10 +149,10 @@ impl Standing {
 
     /// Those of some members that stand in one answer together: the ones that are not warned of,
     /// or all where each is.
-    pub fn unwarned(&self, mut members: Vec<usize>, resort: Resort) -> Vec<usize> {
-        let is_fine = |index: &usize| self.left(*index, resort) == 100;
-        if members.iter().any(is_fine) {
-            members.retain(is_fine);
+    pub fn unwarned(&self, mut members: Few<usize>, resort: Resort) -> Few<usize> {
+        let is_fine = |index: usize| self.left(index, resort) == 100;
+        if members.iter().any(|index| is_fine(*index)) {
+            members.retain(|index| is_fine(*index));
         }
         members
     }
@@ -204,13 +210,13 @@ mod tests {
         let standing = with_down(&pool, PoolState::Auto, &[0]);
         assert_eq!(
             standing.offer(&pool, Resort::Healthy, Some(Type::A)),
-            Offer::Members(vec![1, 2])
+            Offer::Members(smallvec![1, 2])
         );
         let standing = with_down(&pool, PoolState::Auto, &[0, 1]);
         assert_eq!(standing.offer(&pool, Resort::Healthy, Some(Type::A)), Offer::Down);
         assert_eq!(
             standing.offer(&pool, Resort::Unchecked, Some(Type::A)),
-            Offer::Members(vec![0, 1, 2])
+            Offer::Members(smallvec![0, 1, 2])
         );
     }
 
@@ -236,11 +242,11 @@ mod tests {
         let left = |check: CheckId| if check.0 == 0 { 50 } else { 100 };
         let healthy = Resort::Healthy;
         let standing = with_down(&pool, PoolState::Auto, &[]).warned(&pool, left);
-        let all = Offer::Members(vec![0, 1]);
+        let all = Offer::Members(smallvec![0, 1]);
         assert_eq!(standing.offer(&pool, healthy, Some(Type::A)), all);
-        assert_eq!(standing.unwarned(vec![0, 1], healthy), [1]);
-        assert_eq!(standing.unwarned(vec![0], healthy), [0]);
-        assert_eq!(standing.unwarned(vec![0, 1], Resort::Unchecked), [0, 1]);
+        assert_eq!(standing.unwarned(smallvec![0, 1], healthy)[..], [1]);
+        assert_eq!(standing.unwarned(smallvec![0], healthy)[..], [0]);
+        assert_eq!(standing.unwarned(smallvec![0, 1], Resort::Unchecked)[..], [0, 1]);
         assert_eq!(standing.pool_left(&pool, healthy), 100);
         let alone = with_down(&pool, PoolState::Auto, &[1]).warned(&pool, left);
         assert_eq!(alone.pool_left(&pool, healthy), 50);
@@ -254,7 +260,7 @@ mod tests {
         let up_but_failing = with_down(&pool, PoolState::Up, &[0]);
         assert_eq!(
             up_but_failing.offer(&pool, Resort::Healthy, Some(Type::A)),
-            Offer::Members(vec![0])
+            Offer::Members(smallvec![0])
         );
         let taken_down = with_down(&pool, PoolState::Down, &[]);
         assert!(!taken_down.is_up(Resort::Unchecked));

@@ -8,11 +8,12 @@ use std::ops::Range;
 use crate::wire::{LowerName, Name, Type};
 
 use super::label::ZoneLabel;
+use super::pack::{Pack, Packed};
 use super::rrset::{Patch, Set, Target};
 use super::table::{NONE, Table};
 use super::template::{Template, TooLarge};
 use super::zones::{Node, ZoneEntry, Zones};
-use super::{BuildError, Record, Steered, ZoneSource};
+use super::{BuildError, Steered, ZoneSource};
 
 impl Zones {
     /// Builds the tables, or says everything that is wrong.
@@ -46,7 +47,8 @@ struct Builder {
     parents: Vec<u32>,
     names: Vec<u8>,
     cased: Vec<(u32, Name)>,
-    records: Vec<Record>,
+    /// The records of each zone.
+    packs: Vec<Pack>,
     /// The records by node and type, in the order of the files.
     entries: Vec<Entry>,
     sets: Vec<Set>,
@@ -63,7 +65,15 @@ struct Builder {
 struct Entry {
     node: u32,
     rtype: Type,
-    record: u32,
+    /// Which pack it is in, and where there.
+    pack: u32,
+    at: u32,
+}
+
+impl Entry {
+    fn of(self, packs: &[Pack]) -> Packed<'_> {
+        packs[self.pack as usize].at(self.at as usize)
+    }
 }
 
 /// No template: a zone without SOA is refused before anybody reads this.
@@ -88,7 +98,7 @@ impl Builder {
             parents: Vec::new(),
             names: Vec::new(),
             cased: Vec::new(),
-            records: Vec::new(),
+            packs: Vec::new(),
             entries: Vec::new(),
             sets: Vec::new(),
             octets: Vec::new(),
@@ -144,34 +154,38 @@ impl Builder {
 
     fn add_records(&mut self, sources: Vec<ZoneSource>) {
         for (zone, source) in sources.into_iter().enumerate() {
-            for record in source.records {
-                if let Some(node) = self.node_for(zone as u32, &source.apex, &record) {
-                    let labels = record.owner.as_wire().len() - source.apex.as_wire().len();
-                    if record.owner.as_wire()[..labels].iter().any(u8::is_ascii_uppercase) {
-                        self.cased.push((node, record.owner.clone()));
+            for record in source.records.iter() {
+                if let Some(node) = self.node_for(zone as u32, &source.apex, &record)
+                    && let Some(at) = self.index(record.at)
+                {
+                    let labels = record.owner.len() - source.apex.as_wire().len();
+                    if record.owner[..labels].iter().any(u8::is_ascii_uppercase) {
+                        self.cased.push((node, record.owner()));
                     }
-                    let index = self.records.len() as u32;
-                    self.entries.push(Entry { node, rtype: record.rtype, record: index });
-                    self.records.push(record);
+                    let (rtype, pack) = (record.rtype, zone as u32);
+                    self.entries.push(Entry { node, rtype, pack, at });
                 }
             }
+            self.packs.push(source.records);
         }
         self.entries.sort_unstable();
     }
 
     /// The node a zone's record goes to; `None` when the record is not to be served.
-    fn node_for(&mut self, zone: u32, apex: &Name, record: &Record) -> Option<u32> {
-        self.take(&record.owner);
+    fn node_for(&mut self, zone: u32, apex: &Name, record: &Packed<'_>) -> Option<u32> {
+        // It was a name when it was packed.
+        let _ = self.name.read(record.owner, 0);
         let closest = self.closest();
         let owner_zone = closest.map(|(closest, _)| self.nodes[closest as usize].zone);
         if owner_zone == Some(zone) {
             return Some(self.ensure());
         }
-        if !record.owner.is_within(apex) {
+        let owner = record.owner();
+        if !owner.is_within(apex) {
             self.errors.push(BuildError::RecordOutside {
-                owner: record.owner.clone(),
+                owner,
                 apex: apex.clone(),
-                site: record.site.clone(),
+                site: record.site(),
             });
             return None;
         }
@@ -247,8 +261,7 @@ impl Builder {
             let own = self.entries[from..].iter().take_while(|entry| entry.node == index);
             let mut last = None;
             for entry in own {
-                let (rtype, site) =
-                    (entry.rtype, || self.records[entry.record as usize].site.clone());
+                let (rtype, site) = (entry.rtype, || entry.of(&self.packs).site());
                 if last.replace(rtype) == Some(rtype) {
                     continue;
                 }
@@ -277,9 +290,7 @@ impl Builder {
             let ttl = match rtype {
                 // Signatures over different RRsets only look like an RRset (RFC 4034 section 3).
                 Type::RRSIG => None,
-                _ => {
-                    self.entries[at..end].iter().map(|e| self.records[e.record as usize].ttl).min()
-                }
+                _ => self.entries[at..end].iter().map(|entry| entry.of(&self.packs).ttl).min(),
             };
             if let Some(set) = self.make_set(at..end, ttl) {
                 let index = self.sets.len() as u32;
@@ -309,19 +320,19 @@ impl Builder {
         let mut written: Vec<&[u8]> = Vec::with_capacity(entries.len());
         let mut seen = std::collections::HashSet::new();
         for entry in entries {
-            let record = &self.records[entry.record as usize];
+            let record = entry.of(&self.packs);
             let new = match entries.len() {
                 1 => true,
-                2..=16 => !written.contains(&&*record.rdata),
-                _ => seen.insert(&*record.rdata),
+                2..=16 => !written.contains(&record.rdata),
+                _ => seen.insert(record.rdata),
             };
             if !new {
                 continue;
             }
-            written.push(&record.rdata);
+            written.push(record.rdata);
             let ttl = ttl.unwrap_or(record.ttl);
-            if self.template.push(rtype, ttl, &record.rdata, apex.as_wire()) == Err(TooLarge) {
-                self.errors.push(BuildError::SetTooLarge { owner: record.owner.clone(), rtype });
+            if self.template.push(rtype, ttl, record.rdata, apex.as_wire()) == Err(TooLarge) {
+                self.errors.push(BuildError::SetTooLarge { owner: record.owner(), rtype });
                 return None;
             }
         }
@@ -388,7 +399,7 @@ impl Builder {
                 self.errors.push(BuildError::NoSoa { apex: self.zones[zone].apex.clone() });
                 continue;
             };
-            let record = &self.records[soa.record as usize];
+            let record = soa.of(&self.packs);
             let minimum = record.rdata.last_chunk().map_or(0, |octets| u32::from_be_bytes(*octets));
             let ttl = record.ttl.min(minimum);
             if let Some(set) = self.make_set(from..from + 1, Some(ttl)) {

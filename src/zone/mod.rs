@@ -7,6 +7,7 @@ pub mod check;
 pub mod label;
 pub mod lookup;
 pub mod master;
+mod pack;
 pub mod rdata;
 pub mod record;
 pub mod rrset;

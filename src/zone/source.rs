@@ -2,6 +2,7 @@
 
 use crate::wire::{Name, Type};
 
+use super::pack::Pack;
 use super::{Record, RecordId, Site};
 
 /// A zone to serve.
@@ -9,8 +10,14 @@ use super::{Record, RecordId, Site};
 pub struct ZoneSource {
     /// Its name.
     pub apex: Name,
-    /// Its records, in any order.
-    pub records: Vec<Record>,
+    pub(super) records: Pack,
+}
+
+impl ZoneSource {
+    /// The zone `apex` with its records, in any order.
+    pub fn new(apex: Name, records: &[Record]) -> ZoneSource {
+        ZoneSource { apex, records: Pack::new(records) }
+    }
 }
 
 /// A name that steering answers for.

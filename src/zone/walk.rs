@@ -175,7 +175,7 @@ mod tests {
         let source = |text: &&str| {
             let file = master::parse_text(text.as_bytes(), Path::new("zone"), Name::root());
             let file = file.unwrap();
-            ZoneSource { apex: file.apex, records: file.records }
+            ZoneSource::new(file.apex, &file.records)
         };
         let steered = (0..).zip(steered).map(|(record, owner)| Steered {
             owner: owner.parse().unwrap(),

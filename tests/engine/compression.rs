@@ -4,7 +4,7 @@ use meridian::engine::Transport;
 use meridian::wire::Name;
 use proptest::prelude::*;
 
-use crate::support::bed::{Bed, name, query, source};
+use crate::support::bed::{Bed, file, name, query};
 
 /// A few labels, so that names share suffixes, in both cases.
 fn label() -> impl Strategy<Value = &'static str> {
@@ -61,7 +61,7 @@ proptest! {
         let octets = query(&format!("{asked} {rtype}")).to_vec().unwrap();
         let reply = Bed::new(&[&zone]).octets(&octets, Transport::Tcp).unwrap();
         let mut told = uncompressed(&reply);
-        let wanted = source(&zone).records.into_iter();
+        let wanted = file(&zone).records.into_iter();
         let mut wanted: Vec<Vec<u8>> = wanted
             .filter(|record| record.rtype == rtype.parse().unwrap())
             .map(|record| record.rdata.to_ascii_lowercase())

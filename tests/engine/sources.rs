@@ -3,7 +3,7 @@
 use meridian::wire::Type;
 use meridian::zone::{BuildError, RecordId, Steered, ZoneSource, Zones};
 
-use crate::support::bed::{Made, name, source};
+use crate::support::bed::{Made, file, name, source};
 
 const ZONE: &str = "\
 $ORIGIN example.com.
@@ -71,9 +71,10 @@ fn a_cname_stands_alone_from_either_side() {
 
 #[test]
 fn everything_that_is_wrong_is_said_at_once() {
-    let no_soa = ZoneSource { apex: name("example.org."), records: Vec::new() };
-    let mut stray = source(ZONE);
+    let no_soa = ZoneSource::new(name("example.org."), &[]);
+    let mut stray = file(ZONE);
     stray.records[4].owner = name("www.example.net.");
+    let stray = ZoneSource::new(stray.apex, &stray.records);
     let twice = |record| Steered {
         owner: name("new.example.com."),
         record: RecordId(record),

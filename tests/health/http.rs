@@ -201,6 +201,59 @@ async fn garbage_is_no_http() {
 }
 
 #[tokio::test]
+async fn lengths_that_contradict_each_other_are_no_http() {
+    for garbage in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok."[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok.\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ] {
+        let server = Server::start(Behaviour::Reply(garbage.into())).await;
+        let failure = failure(http(&server, exchange())).await;
+        assert!(matches!(failure, Failure::Protocol(_)), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_read_however_its_end_is_told() {
+    let alive = || Expect { body: Some("alive".into()), ..Expect::default() };
+    let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n\
+        3\r\nali\r\n2;why=not\r\nve\r\n0\r\nX-Trailer: a\r\n\r\n";
+    let length = b"HTTP/1.1 200 OK\nContent-Length: 5, 5\n\nalive";
+    for reply in [&chunks[..], length] {
+        // The connection stays open: the end is told by the response alone.
+        let server = Server::start(Behaviour::ReplyThenHang(reply.into())).await;
+        assert!(outcome(http(&server, expecting(alive()))).await.is_ok());
+    }
+    let close = Behaviour::Reply(b"HTTP/1.0 200 OK\r\n\r\nalive".into());
+    let server = Server::start(close).await;
+    assert!(outcome(http(&server, expecting(alive()))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_response_that_has_no_body_ends_with_its_head() {
+    let none = b"HTTP/1.1 204 No Content\r\n\r\n";
+    let server = Server::start(Behaviour::ReplyThenHang(none.into())).await;
+    assert!(outcome(http(&server, exchange())).await.is_ok());
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
+    server.now(Behaviour::ReplyThenHang(head.into()));
+    let request = Request::new("HEAD", "/health", None, []).unwrap();
+    let asked = Exchange { request, expect: Expect::default() };
+    assert!(outcome(http(&server, asked)).await.is_ok());
+}
+
+#[tokio::test]
+async fn informational_responses_and_trailers_without_end_are_given_up() {
+    let last = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    for (begin, flood) in [(&b""[..], &b"HTTP/1.1 103 Early\r\n\r\n"[..]), (last, b"X-A: b\r\n")] {
+        let flood = Behaviour::ReplyThenRepeat(begin.into(), flood.repeat(4096), Duration::ZERO);
+        let server = Server::start(flood).await;
+        let failure = failure(http(&server, exchange())).await;
+        assert!(matches!(failure, Failure::Protocol(_)), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_status_is_a_failure() {
     let server = Server::start(Behaviour::status(503, "no backend")).await;
     let failure = failure(http(&server, exchange())).await;

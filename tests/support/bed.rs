@@ -17,6 +17,7 @@ use meridian::engine::{
 use meridian::steering::label::LabelId;
 use meridian::steering::{Answer, Client, Panic, Served, Spin};
 use meridian::wire::{Name, Type};
+use meridian::zone::master::MasterFile;
 use meridian::zone::{self, RecordId, Steered, ZoneSource, Zones};
 
 /// An engine over some zones.
@@ -111,11 +112,16 @@ impl Steer for Table {
     }
 }
 
+/// What the text of a master file says.
+pub fn file(text: &str) -> MasterFile {
+    let file = zone::master::parse_text(text.as_bytes(), Path::new("test.zone"), Name::root());
+    file.unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
 /// A zone from the text of a master file.
 pub fn source(text: &str) -> ZoneSource {
-    let file = zone::master::parse_text(text.as_bytes(), Path::new("test.zone"), Name::root());
-    let file = file.unwrap_or_else(|errors| panic!("{errors:?}"));
-    ZoneSource { apex: file.apex, records: file.records }
+    let file = file(text);
+    ZoneSource::new(file.apex, &file.records)
 }
 
 pub fn name(text: &str) -> Name {

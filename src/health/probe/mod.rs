@@ -8,6 +8,7 @@ mod exec;
 mod fault;
 mod grpc;
 mod http;
+mod http1;
 mod judge;
 mod load;
 mod marks;

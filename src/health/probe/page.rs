@@ -9,8 +9,8 @@ use std::task::Poll;
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::client::conn::{http1, http2};
-use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::client::conn::http2;
+use hyper::header::{ACCEPT, HeaderMap, HeaderValue, USER_AGENT};
 use hyper::{Method, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use super::NotReady;
 use super::connect::{Secured, at_once};
 use super::fault::failure;
+use super::http1::Sent;
 use super::marks::Marks;
 use super::resolve::Lookup;
 use super::tls::Tls;
@@ -40,13 +41,13 @@ pub(super) struct Page {
     lookup: Lookup,
     secured: Option<Secured>,
     http2: Http2,
+    /// For HTTP/1.1.
+    sent: Sent,
+    // For HTTP/2.
     method: Method,
-    /// Path and query, as HTTP/1.1 has it.
-    path: Uri,
-    /// With scheme and host, as HTTP/2 has it.
+    /// With scheme and host.
     whole: Uri,
     headers: HeaderMap,
-    host: HeaderValue,
     body: Bytes,
 }
 
@@ -113,15 +114,16 @@ impl Page {
         let mut headers = request.headers.clone();
         headers.entry(USER_AGENT).or_insert(AGENT);
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let host = host.parse().map_err(|_| wrong())?;
+        let body = request.body.as_bytes();
         Ok(Page {
             lookup,
             secured,
             http2: request.http2,
+            sent: Sent::new(&request.method, &request.path, &host, &headers, body),
             method: request.method.clone(),
-            path: request.path.parse().map_err(|_| wrong())?,
             whole: text.parse().map_err(|_| wrong())?,
             headers,
-            host: host.parse().map_err(|_| wrong())?,
             body: request.body.clone().into(),
         })
     }
@@ -168,30 +170,28 @@ impl Page {
         marks: &Marks,
         judge: impl FnOnce(u16, &HeaderMap) -> Result<bool, Failure>,
     ) -> Result<Response, Failure> {
-        let failed = |e: hyper::Error| failure(&e, marks.stage());
-        let request = self.request(is_http2);
-        let stream = TokioIo::new(stream);
         if is_http2 {
-            let handshake = Box::pin(http2::handshake(TokioExecutor::new(), stream)).await;
-            let (mut sender, connection) = handshake.map_err(failed)?;
-            let sent = async { sender.send_request(request).await };
-            Box::pin(beside(connection, receive(sent, marks, judge))).await
+            Box::pin(self.talk_http2(stream, marks, judge)).await
         } else {
-            let (mut sender, connection) = http1::handshake(stream).await.map_err(failed)?;
-            let sent = async { sender.send_request(request).await };
-            beside(connection, receive(sent, marks, judge)).await
+            self.sent.exchange(stream, marks, judge).await
         }
     }
 
-    fn request(&self, is_http2: bool) -> hyper::Request<Full<Bytes>> {
+    async fn talk_http2(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        marks: &Marks,
+        judge: impl FnOnce(u16, &HeaderMap) -> Result<bool, Failure>,
+    ) -> Result<Response, Failure> {
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+        let failed = |e: hyper::Error| failure(&e, marks.stage());
+        let (mut sender, connection) = handshake.map_err(failed)?;
         let mut request = hyper::Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = if is_http2 { self.whole.clone() } else { self.path.clone() };
+        *request.uri_mut() = self.whole.clone();
         *request.headers_mut() = self.headers.clone();
-        if !is_http2 {
-            request.headers_mut().insert(HOST, self.host.clone());
-        }
-        request
+        let sent = async { sender.send_request(request).await };
+        beside(connection, receive(sent, marks, judge)).await
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn build(
     let mut complete = true;
     let files = &config.server.zones;
     for (file, read) in files.iter().zip(read_all(files, origin, &steered)) {
-        let (apex, checked) = match read {
+        let Read { source, errors, warnings } = match read {
             Ok(read) => read,
             Err(diagnostics) => {
                 found.extend(diagnostics.into_iter().map(|problem| problem.shown(&mut texts)));
@@ -39,11 +39,11 @@ pub(super) fn build(
                 continue;
             }
         };
-        complete &= checked.errors.is_empty();
+        complete &= errors.is_empty();
         let fallback = &file.path;
-        found.extend(checked.errors.iter().map(|finding| texts.finding(finding, fallback, false)));
-        found.extend(checked.warnings.iter().map(|finding| texts.finding(finding, fallback, true)));
-        sources.push(ZoneSource { apex, records: checked.records });
+        found.extend(errors.iter().map(|finding| texts.finding(finding, fallback, false)));
+        found.extend(warnings.iter().map(|finding| texts.finding(finding, fallback, true)));
+        sources.push(source);
     }
     let model = model.as_ref()?;
     if !complete {
@@ -85,18 +85,27 @@ impl Problem {
 }
 
 /// A zone that was read and checked by itself.
-type Read = Result<(Name, Checked), Vec<Problem>>;
+struct Read {
+    source: ZoneSource,
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+}
 
 /// Reads and checks all files, on all cores; the results are in the order of the files.
-fn read_all(files: &[FilePath], origin: Origin<'_>, steered: &HashSet<Name>) -> Vec<Read> {
+fn read_all(
+    files: &[FilePath],
+    origin: Origin<'_>,
+    steered: &HashSet<Name>,
+) -> Vec<Result<Read, Vec<Problem>>> {
     let read = |file| {
         let MasterFile { apex, records } = parse(file, origin)?;
-        let checked = check::check(&apex, records, steered);
-        Ok((apex, checked))
+        let Checked { records, errors, warnings, .. } = check::check(&apex, records, steered);
+        // Packed here, so that the next zone is read in the memory of this one.
+        Ok(Read { source: ZoneSource::new(apex, &records), errors, warnings })
     };
     let next = AtomicUsize::new(0);
     let some = || {
-        let mut done: Vec<(usize, Read)> = Vec::new();
+        let mut done = Vec::new();
         loop {
             // Relaxed: the number is all that is shared.
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -107,7 +116,7 @@ fn read_all(files: &[FilePath], origin: Origin<'_>, steered: &HashSet<Name>) -> 
         }
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
-    let mut done: Vec<(usize, Read)> = thread::scope(|scope| {
+    let mut done: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(some)).collect();
         let done = threads.into_iter().map(|thread| match thread.join() {
             Ok(done) => done,

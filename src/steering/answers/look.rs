@@ -101,8 +101,8 @@ impl Answers {
             Choice::Lone { start, end, .. } => add(&self.bytes[start as usize..end as usize]),
             Choice::Ring { first, count, take, .. } => {
                 for number in range(first, count.max(take)) {
-                    let start = if number == 0 { 0 } else { self.ends[number - 1] };
-                    add(&self.bytes[start as usize..self.ends[number] as usize]);
+                    let start = if number == 0 { 0 } else { self.records[number - 1].end };
+                    add(&self.bytes[start as usize..self.records[number].end as usize]);
                 }
             }
             Choice::Draw { first, count } => {

@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::thread;
 
 use super::Control;
-use crate::steering::answers::{Answers, Draft, Outcome};
+use crate::steering::answers::{Answers, Draft, Outcome, Writer};
 use crate::steering::census::{self, Outlet};
-use crate::steering::model::OnAllDown;
+use crate::steering::explore::Explorers;
+use crate::steering::label::LabelId;
+use crate::steering::model::{OnAllDown, Target};
 use crate::steering::plan::PlanId;
 use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
 use crate::steering::served::Panic;
-use crate::steering::standing::Resort;
+use crate::steering::share::Share;
+use crate::steering::standing::{Few, Resort};
 use crate::steering::table::Groups;
-use crate::steering::way::Reason;
+use crate::steering::way::{Reason, Way};
 use crate::wire::Type;
 use crate::zone::RecordId;
 
@@ -27,7 +30,7 @@ impl Control {
     /// stands in where nothing is up.
     pub fn outcomes(&self, record: RecordId) -> Vec<(Outcome, Option<Panic>)> {
         let number = self.steering.slots[record.0 as usize].answers as usize;
-        let bounds = self.bounds().remove(&number).unwrap_or_default();
+        let bounds = self.bounds(number);
         let binding = &self.steering.bindings[number];
         let rtype = binding.columns().next().flatten();
         let columns = binding.columns().count();
@@ -61,11 +64,11 @@ impl Control {
 
     /// The answers of some bindings, in their order, on all cores when they are many.
     pub(super) fn work_out(&self, numbers: &[usize]) -> Vec<Found> {
-        let bounds = self.bounds();
-        let one = |number: &usize| {
-            self.answers(*number, bounds.get(number).map_or(&[], |bounds| &bounds[..]))
+        let one_by_one = |numbers: &[usize]| -> Vec<Found> {
+            let model = &self.steering.model;
+            let mut writer = Writer::new(model, &self.standings, &self.labels);
+            numbers.iter().map(|number| self.answers(*number, &mut writer)).collect()
         };
-        let one_by_one = |numbers: &[usize]| numbers.iter().map(one).collect();
         if numbers.len() < MANY {
             return one_by_one(numbers);
         }
@@ -73,11 +76,9 @@ impl Control {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let (own, others) = numbers.split_at(numbers.len().div_ceil(threads));
         thread::scope(|scope| {
-            let others: Vec<_> = others
-                .chunks(own.len())
-                .map(|chunk| scope.spawn(|| -> Vec<Found> { one_by_one(chunk) }))
-                .collect();
-            let mut found: Vec<Found> = one_by_one(own);
+            let others: Vec<_> =
+                others.chunks(own.len()).map(|chunk| scope.spawn(|| one_by_one(chunk))).collect();
+            let mut found = one_by_one(own);
             for thread in others {
                 match thread.join() {
                     Ok(others) => found.extend(others),
@@ -88,25 +89,15 @@ impl Control {
         })
     }
 
-    /// By binding, the bounds of the shares of pools that keep a part of their clients, and of the
-    /// parts that explore.
-    fn bounds(&self) -> HashMap<usize, Vec<u16>> {
-        let mut bounds: HashMap<usize, Vec<u16>> = HashMap::new();
-        for (standing, bindings) in self.standings.iter().zip(&self.steering.bindings_of_pool) {
-            if !standing.share.is_full() {
-                for number in bindings {
-                    bounds.entry(*number).or_default().push(standing.share.bound());
-                }
-            }
-        }
+    /// The bounds of the shares of pools under a binding that keep a part of their clients, and of
+    /// the parts that explore.
+    fn bounds(&self, number: usize) -> Vec<u16> {
+        let binding = &self.steering.bindings[number];
+        let shares = binding.pools.iter().map(|pool| self.standing(*pool).share);
+        let kept = shares.filter(|share| !share.is_full()).map(Share::bound);
         let view = self.view();
-        for (policy, numbers) in &self.steering.exploring {
-            let Some(explorers) = view.explorers(*policy) else { continue };
-            for number in numbers {
-                bounds.entry(*number).or_default().extend(explorers.bounds());
-            }
-        }
-        bounds
+        let explorers = binding.exploring.iter().filter_map(|policy| view.explorers(*policy));
+        kept.chain(explorers.flat_map(Explorers::bounds)).collect()
     }
 
     /// Works out anew which neighbouring clients share a first choice, for some targets.
@@ -162,51 +153,56 @@ impl Control {
         }
     }
 
-    /// The answers of one binding; `bounds` are those of the shares under it.
-    fn answers(&self, number: usize, bounds: &[u16]) -> Found {
+    /// The answers of one binding.
+    fn answers(&self, number: usize, writer: &mut Writer<'_>) -> Found {
         let steering = &*self.steering;
-        let view = self.view();
+        let (view, bounds) = (self.view(), self.bounds(number));
         let binding = &steering.bindings[number];
         let target = &steering.compiled.targets[binding.target];
-        let mut cells = Vec::with_capacity(target.classes.len() * binding.types.len());
+        let (ttl, _) = self.cut(number);
+        writer.begin(Draft {
+            ttl,
+            types: &binding.types,
+            has_alias: binding.has_alias,
+            targets: &binding.targets,
+        });
         let mut panics = false;
         let mut known = Vec::new();
         let mut expected = Vec::new();
         for plan in &target.classes {
             for rtype in binding.columns() {
+                let cell = writer.cells();
                 let is_first = view.is_first_up(*plan, rtype);
-                let (outcome, panic) = self.decide(number, cells.len(), *plan, rtype, bounds);
+                let (outcome, panic) = self.decide(number, cell, *plan, rtype, &bounds);
                 if let (OnAllDown::LastKnown, None, Outcome::Resolved(resolved)) =
                     (&binding.on_all_down, panic, &outcome)
                 {
-                    known.push((cells.len(), resolved.clone()));
+                    known.push((cell, resolved.clone()));
                 }
-                if target.table.is_none() && cells.is_empty() {
+                if target.table.is_none() && cell == 0 {
                     expected = census::outlets(&outcome).into_iter().collect();
                 }
                 panics |= panic.is_some();
-                cells.push((outcome, is_first, panic));
+                writer.cell(outcome, is_first, panic);
             }
         }
         let place = target.table.clone().zip(self.groups[binding.target].clone());
-        let (ttl, _) = self.cut(number);
-        let answers = Answers::new(Draft {
-            model: &steering.model,
-            standings: &self.standings,
+        Found {
+            answers: Arc::new(writer.finish(place)),
+            labels: writer.fresh(),
             ttl,
-            types: &binding.types,
-            has_alias: binding.has_alias,
-            place,
-            targets: binding.targets.len(),
-            cells,
-        });
-        Found { answers, ttl, panic: panics, last_known: known, expected }
+            panic: panics,
+            last_known: known,
+            expected,
+        }
     }
 }
 
 /// What was worked out for one binding.
 pub(super) struct Found {
-    pub(super) answers: Answers,
+    pub(super) answers: Arc<Answers>,
+    /// What they are counted as, as far as it was not known.
+    pub(super) labels: Vec<((Target, Way), LabelId)>,
     /// Their time to live in seconds.
     pub(super) ttl: u32,
     /// Whether nothing is up for some clients.
@@ -245,7 +241,7 @@ fn all_down(
             let wanted = addresses.iter().filter(|address| {
                 rtype == Some(if address.is_ipv4() { Type::A } else { Type::AAAA })
             });
-            let items: Vec<Item> = wanted.map(|address| Item::Address(*address)).collect();
+            let items: Few<Item> = wanted.map(|address| Item::Address(*address)).collect();
             if items.is_empty() {
                 Resolved::NoData
             } else {

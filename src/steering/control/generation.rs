@@ -26,11 +26,11 @@ pub struct Steering {
     pub(super) slots: Arc<[Slot]>,
     /// For each pool, the bindings that lead to it.
     pub(super) bindings_of_pool: Vec<Vec<usize>>,
-    pub(super) pools_of_check: HashMap<CheckId, Vec<PoolId>>,
+    pub(super) pools_of_check: HashMap<CheckId, Vec<PoolId>, RandomState>,
     /// For each pool, the longest time to live of the answers that lead to it.
     pub(super) ttl_of_pool: Vec<Duration>,
-    /// The policies that explore, with the bindings that lead to them.
-    pub(super) exploring: Vec<(PolicyId, Vec<usize>)>,
+    /// The bindings that lead to policies that explore.
+    pub(super) exploring: Vec<usize>,
 }
 
 /// A target with what a record adds to it. Records that add the same share it, and so do targets
@@ -43,8 +43,12 @@ pub(super) struct Binding {
     pub(super) ttl: u32,
     pub(super) ttl_min: Option<u32>,
     pub(super) on_all_down: OnAllDown,
-    pub(super) types: Vec<Type>,
+    pub(super) types: Arc<[Type]>,
     pub(super) has_alias: bool,
+    /// The pools that it leads to, each once.
+    pub(super) pools: Vec<PoolId>,
+    /// The policies under it that explore.
+    pub(super) exploring: Vec<PolicyId>,
     /// The targets of its records, each once.
     pub(super) targets: Vec<Target>,
     pub(super) records: Vec<RecordId>,
@@ -97,28 +101,22 @@ impl Steering {
         let mut bindings_of_pool = vec![Vec::new(); model.pools.len()];
         let mut ttl_of_pool = vec![Duration::ZERO; model.pools.len()];
         for (number, binding) in bindings.iter().enumerate() {
-            for pool in model.pools_under(compiled.targets[binding.target].target) {
+            for pool in &binding.pools {
                 bindings_of_pool[pool.0 as usize].push(number);
                 let ttl = &mut ttl_of_pool[pool.0 as usize];
                 *ttl = (*ttl).max(Duration::from_secs(binding.ttl.into()));
             }
         }
-        let mut pools_of_check: HashMap<CheckId, Vec<PoolId>> = HashMap::new();
+        let mut pools_of_check = HashMap::<CheckId, Vec<PoolId>, RandomState>::default();
         for (index, pool) in (0..).zip(&model.pools) {
             for check in pool.members.iter().filter_map(|member| member.check) {
                 pools_of_check.entry(check).or_default().push(PoolId(index));
             }
         }
-        let leads_to = |id: PolicyId| {
-            let target = |binding: &Binding| compiled.targets[binding.target].target;
-            let leads = |binding| model.policies_under(target(binding)).contains(&id);
-            let numbered = bindings.iter().enumerate();
-            numbered.filter(|(_, binding)| leads(binding)).map(|(number, _)| number).collect()
-        };
-        let policies = (0..).map(PolicyId).zip(&model.policies);
-        let exploring = policies
-            .filter(|(_, policy)| policy.explore() > Share::NONE)
-            .map(|(id, _)| (id, leads_to(id)))
+        let numbered = bindings.iter().enumerate();
+        let exploring = numbered
+            .filter(|(_, binding)| !binding.exploring.is_empty())
+            .map(|(number, _)| number)
             .collect();
         Steering {
             slots: slots.into(),
@@ -136,13 +134,19 @@ impl Steering {
 impl Binding {
     fn new(model: &Model, compiled: &Compiled, record: &Record) -> Binding {
         let (types, has_alias) = model.record_types(record);
+        let target = compiled.number(record.target);
+        let first = compiled.targets[target].target;
+        let mut exploring = model.policies_under(first);
+        exploring.retain(|id| model.policy(*id).explore() > Share::NONE);
         Binding {
-            target: compiled.number(record.target),
+            target,
             ttl: record.ttl,
             ttl_min: record.ttl_min,
             on_all_down: record.on_all_down.clone(),
-            types,
+            types: types.into(),
             has_alias,
+            pools: model.pools_under(first),
+            exploring,
             targets: Vec::new(),
             records: Vec::new(),
         }

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
+use smallvec::smallvec;
+
 use super::safety::{Falls, Held, Safety};
 use super::{Change, Control, Override};
 use crate::steering::model::{Pool, PoolId, PoolState};
@@ -83,7 +85,7 @@ fn all_up(standing: &Standing) -> Standing {
         share: Share::FULL,
         taken_by: standing.taken_by,
         healthy: true,
-        members: vec![true; standing.members.len()],
+        members: smallvec![true; standing.members.len()],
         left: standing.left.clone(),
         is_void: standing.is_void,
     }
@@ -258,9 +260,7 @@ impl Control {
         };
         self.steering.bindings_of_pool[pool.0 as usize].iter().find_map(|number| {
             let binding = &self.steering.bindings[*number];
-            let target = self.steering.compiled.targets[binding.target].target;
-            let under = self.steering.model.pools_under(target);
-            let left = under.iter().filter(|other| is_used(other)).count();
+            let left = binding.pools.iter().filter(|other| is_used(other)).count();
             let record = &self.steering.model.records[binding.records[0].0 as usize];
             let record = record.owner.to_string();
             (left < least).then_some(Held::NeverBelow { least, left, record })

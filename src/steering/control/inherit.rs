@@ -16,7 +16,7 @@ use crate::steering::model::{Model, OnAllDown, PolicyId, PoolId};
 use crate::steering::plan::{Plan, PlanId, Plans};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::share::Share;
-use crate::steering::standing::Resort;
+use crate::steering::standing::{Few, Resort};
 use crate::wire::{Name, Type};
 
 /// Where a last known answer stands: the target's name, what the class prefers, the type.
@@ -204,7 +204,7 @@ impl<'a> Pools<'a> {
         Some(match resolved {
             Resolved::NoData => Resolved::NoData,
             Resolved::Ring(Ring { items, take, is_fixed, source, reason }) => {
-                let items: Vec<Item> = items.iter().filter_map(|item| self.item(*item)).collect();
+                let items: Few<Item> = items.iter().filter_map(|item| self.item(*item)).collect();
                 if items.is_empty() {
                     return None;
                 }

@@ -125,11 +125,9 @@ impl Control {
                 && self.standing(*other).share.is_full()
                 && self.load(*other).is_none_or(|load| load < AIM)
         };
-        self.steering.bindings_of_pool[pool.0 as usize].iter().any(|number| {
-            let target =
-                self.steering.compiled.targets[self.steering.bindings[*number].target].target;
-            self.steering.model.pools_under(target).iter().any(has_room)
-        })
+        self.steering.bindings_of_pool[pool.0 as usize]
+            .iter()
+            .any(|number| self.steering.bindings[*number].pools.iter().any(has_room))
     }
 }
 

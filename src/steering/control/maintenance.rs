@@ -132,7 +132,8 @@ impl Control {
         for (pool, window) in windows {
             by_pool[pool.0 as usize].push(window.clone());
         }
-        self.transitions.windows = by_pool;
+        // Every answer asks for them.
+        self.transitions.windows = if windows.is_empty() { Vec::new() } else { by_pool };
         self.transitions.now = self.transitions.now.max(now);
         for pool in (0..self.steering.model.pools.len() as u32).map(PoolId) {
             self.restand(pool);

@@ -10,10 +10,11 @@ mod inherit;
 mod load;
 mod maintenance;
 mod safety;
+mod touched;
 mod transition;
 mod ttl;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -27,15 +28,16 @@ pub use ttl::Cut;
 
 use answers::Found;
 use guard::Guard;
+use touched::Touched;
 use transition::Transitions;
 use ttl::Ends;
 
 use crate::health::{CheckId, Verdict};
+use crate::steering::answers::Labels;
 use crate::steering::census::Outlet;
 use crate::steering::choice::{Choice, Ratings};
 use crate::steering::compile::choosing_nodes;
 use crate::steering::explore::Hour;
-use crate::steering::label::LabelId;
 use crate::steering::live::Live;
 use crate::steering::model::{PolicyId, PoolId, Target};
 use crate::steering::plan::PlanId;
@@ -43,7 +45,6 @@ use crate::steering::resolve::{Resolved, View};
 use crate::steering::share::Share;
 use crate::steering::standing::{Resort, Standing};
 use crate::steering::table::Groups;
-use crate::steering::way::Way;
 use crate::zone::RecordId;
 
 /// Something an operator wants to hear of.
@@ -110,10 +111,11 @@ impl Cause {
 #[derive(Debug, Clone)]
 pub struct Control {
     steering: Arc<Steering>,
-    verdicts: HashMap<CheckId, Verdict>,
-    /// What is left of the weight of members that are warned of, in percent.
-    left: HashMap<CheckId, u8>,
-    check_ms: HashMap<CheckId, f64>,
+    verdicts: HashMap<CheckId, Verdict, RandomState>,
+    /// What is left of the weight of members that are warned of, in percent; of the others, nothing
+    /// is in it.
+    left: HashMap<CheckId, u8, RandomState>,
+    check_ms: HashMap<CheckId, f64, RandomState>,
     transitions: Transitions,
     ends: Ends,
     /// By binding, the time to live of its answers in seconds.
@@ -133,10 +135,10 @@ pub struct Control {
     expected: Vec<Vec<(Outlet, f64)>>,
     /// One for each compiled target that has a table.
     groups: Vec<Option<Arc<Groups>>>,
-    touched: BTreeSet<usize>,
+    touched: Touched,
     changes: Vec<Change>,
     /// What answers are counted as, as far as it was asked for.
-    labels: HashMap<(Target, Way), LabelId, RandomState>,
+    labels: Labels,
     live: Live,
 }
 
@@ -168,8 +170,8 @@ impl Control {
         let pools = steering.model.pools.len();
         let mut control = Control {
             verdicts: verdicts.into_iter().collect(),
-            left: HashMap::new(),
-            check_ms: HashMap::new(),
+            left: HashMap::default(),
+            check_ms: HashMap::default(),
             transitions: Transitions::new(),
             ends: Ends::default(),
             ttls: vec![0; steering.bindings.len()],
@@ -182,9 +184,9 @@ impl Control {
             panics: vec![false; steering.bindings.len()],
             expected: vec![Vec::new(); steering.bindings.len()],
             groups: Vec::new(),
-            touched: (0..steering.bindings.len()).collect(),
+            touched: Touched::all(steering.bindings.len()),
             changes: Vec::new(),
-            labels: HashMap::default(),
+            labels: Labels::default(),
             live: Live { slots: steering.slots.clone(), answers: Vec::new() },
             steering,
         };
@@ -253,7 +255,11 @@ impl Control {
     /// Takes what is left of the weight of a check's members, in percent: 100 when they are not
     /// warned of.
     pub fn set_left(&mut self, check: CheckId, left: u8) {
-        if self.left.insert(check, left).unwrap_or(100) != left {
+        let before = match left {
+            100 => self.left.remove(&check),
+            _ => self.left.insert(check, left),
+        };
+        if before.unwrap_or(100) != left {
             for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
                 self.restand(*pool);
             }
@@ -281,8 +287,7 @@ impl Control {
     pub fn explore(&mut self, now: SystemTime) {
         let hour = Some(Hour::of(now));
         if std::mem::replace(&mut self.hour, hour) != hour {
-            let exploring = self.steering.exploring.iter();
-            self.touched.extend(exploring.flat_map(|(_, bindings)| bindings));
+            self.touched.extend(&self.steering.exploring);
         }
     }
 
@@ -344,16 +349,11 @@ impl Control {
         if !self.touched.is_empty() {
             self.move_choices(|choice, ratings, up| choice.settle(ratings, up));
         }
-        let steering = self.steering.clone();
-        let touched: Vec<usize> = std::mem::take(&mut self.touched).into_iter().collect();
+        let touched = self.touched.take();
         for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
-            let Found { mut answers, ttl, panic, last_known, expected } = found;
+            let Found { answers, labels, ttl, panic, last_known, expected } = found;
             self.expected[number] = expected;
-            answers.label(&steering.bindings[number].targets, |target, way| {
-                let new = || LabelId::of(&steering.model, target, way);
-                *self.labels.entry((target, way)).or_insert_with(new)
-            });
-            let answers = Arc::new(answers);
+            self.labels.extend(labels);
             self.ttls[number] = ttl;
             for (cell, resolved) in last_known {
                 self.last_known.insert((number, cell), resolved);
@@ -387,8 +387,11 @@ impl Control {
         self.choices.extend(moved);
         let steering = self.steering.clone();
         let dynamic = |number: usize| steering.compiled.targets[number].is_dynamic;
-        self.touched
-            .extend((0..steering.bindings.len()).filter(|n| dynamic(steering.bindings[*n].target)));
+        for (number, binding) in steering.bindings.iter().enumerate() {
+            if dynamic(binding.target) {
+                self.touched.insert(number);
+            }
+        }
         if first_moved {
             self.regroup(dynamic);
         }

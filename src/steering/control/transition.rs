@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
+use foldhash::fast::RandomState;
+
 use super::load::Loads;
 use super::maintenance::{Phase, Window};
 use super::{Cause, Change, Control};
@@ -73,7 +75,7 @@ pub(super) struct Transitions {
     pub(super) now: SystemTime,
     pub(super) overrides: HashMap<PoolId, Override>,
     /// Pools that came back up, since when; `None`: since the next tick.
-    pub(super) ramps: HashMap<PoolId, Option<SystemTime>>,
+    pub(super) ramps: HashMap<PoolId, Option<SystemTime>, RandomState>,
     pub(super) loads: Loads,
     /// Planned maintenance, by pool; empty where there is none at all.
     pub(super) windows: Vec<Vec<Window>>,
@@ -87,7 +89,7 @@ impl Transitions {
         Transitions {
             now: SystemTime::UNIX_EPOCH,
             overrides: HashMap::new(),
-            ramps: HashMap::new(),
+            ramps: HashMap::default(),
             loads: Loads::default(),
             windows: Vec::new(),
         }
@@ -289,10 +291,7 @@ impl Control {
         let binding = steering.bindings_of_pool[pool.0 as usize]
             .iter()
             .map(|number| &steering.bindings[*number])
-            .find(|binding| {
-                let target = steering.compiled.targets[binding.target].target;
-                !steering.model.pools_under(target).iter().any(stays)
-            })?;
+            .find(|binding| !binding.pools.iter().any(stays))?;
         let record = &steering.model.records[binding.records[0].0 as usize];
         let pool = steering.model.pool(pool).name.clone();
         Some(LastTarget { pool, record: record.owner.to_string() })
@@ -304,7 +303,8 @@ impl Control {
         let (share, taken_by) = self.transitions.share(id, state, pool.ramp);
         let left = |check| self.left.get(&check).copied().unwrap_or(100);
         let standing = Standing::of(pool, state, |check| self.verdict(check));
-        Standing { share, taken_by, ..standing.warned(pool, left) }
+        let standing = if self.left.is_empty() { standing } else { standing.warned(pool, left) };
+        Standing { share, taken_by, ..standing }
     }
 
     /// What else leaves a pool in `state` a share while it ramps up; `None` when it does not.

@@ -103,13 +103,12 @@ impl Control {
                 least = (seconds, Some(cut()));
             }
         };
-        let is_planned = !self.transitions.windows.iter().all(Vec::is_empty);
+        let is_planned = !self.transitions.windows.is_empty();
         if !is_planned && self.ends.changes.is_empty() && self.ends.fresh_until.is_empty() {
             return least;
         }
         let model = &self.steering.model;
-        let target = self.steering.compiled.targets[binding.target].target;
-        for id in model.pools_under(target) {
+        for id in binding.pools.iter().copied() {
             for window in self.transitions.windows_of(id) {
                 end(window.ttl(binding.ttl, self.transitions.now), &|| Cut::Maintenance(id));
             }

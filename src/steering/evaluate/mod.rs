@@ -16,7 +16,7 @@ use crate::steering::answers::Outcome;
 use crate::steering::model::{Kind, Model, OnAllDown, Policy, PolicyId, Record, Target};
 use crate::steering::resolve::{Item, Resolved, Ring, Source, View};
 use crate::steering::spread;
-use crate::steering::standing::Resort;
+use crate::steering::standing::{Few, Resort};
 use crate::steering::trace::{Considered, Fate, Trace};
 use crate::steering::way::Reason;
 use crate::wire::Type;
@@ -112,7 +112,7 @@ pub fn evaluate(
         OnAllDown::ServFail => done(Outcome::ServFail, Resort::Healthy, Some("servfail"), trace),
         OnAllDown::Addresses(addresses) => {
             let of_type = addresses.iter().filter(|a| address_type(**a) == asker.rtype);
-            let items: Vec<Item> = of_type.map(|a| Item::Address(*a)).collect();
+            let items: Few<Item> = of_type.map(|a| Item::Address(*a)).collect();
             let take = items.len();
             let resolved = match take {
                 0 => Resolved::NoData,

@@ -4,7 +4,7 @@ use super::{Found, Walk};
 use crate::steering::model::{Balance, Pool, PoolId, Spread};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::spread::{self, Candidate};
-use crate::steering::standing::{Offer, Resort};
+use crate::steering::standing::{Few, Offer, Resort};
 use crate::steering::trace::{MemberTrace, Trace, state_word};
 use crate::steering::way::Reason;
 use crate::wire::Type;
@@ -112,7 +112,7 @@ pub(super) fn by_share(spread: Spread, mut branches: Vec<(Candidate, Resolved)>)
 }
 
 /// `left` is what is left of each member's weight, in percent.
-fn pool_answer(pool: &Pool, id: PoolId, members: Vec<usize>, left: &[u8]) -> Resolved {
+fn pool_answer(pool: &Pool, id: PoolId, members: Few<usize>, left: &[u8]) -> Resolved {
     let spread = match pool.balance {
         Balance::RoundRobin => return all_of(pool, id, members),
         Balance::Weighted => Spread::Query,
@@ -126,7 +126,7 @@ fn pool_answer(pool: &Pool, id: PoolId, members: Vec<usize>, left: &[u8]) -> Res
     let mut branches = Vec::new();
     for place in 0..drawn.len() {
         let (first, weight) = drawn[place];
-        let mut order: Vec<usize> = drawn.iter().map(|(index, _)| *index).collect();
+        let mut order: Few<usize> = drawn.iter().map(|(index, _)| *index).collect();
         order.rotate_left(place);
         let seed = spread::seed(pool.members[first].name.as_bytes());
         branches.push((Candidate { seed, weight: weight.max(1) }, row(pool, id, order)));
@@ -135,7 +135,7 @@ fn pool_answer(pool: &Pool, id: PoolId, members: Vec<usize>, left: &[u8]) -> Res
 }
 
 /// Members in this order, as many as the pool's answers hold.
-fn row(pool: &Pool, id: PoolId, order: Vec<usize>) -> Resolved {
+fn row(pool: &Pool, id: PoolId, order: Few<usize>) -> Resolved {
     match all_of(pool, id, order) {
         Resolved::Ring(mut ring) => {
             ring.items.truncate(ring.take);
@@ -147,8 +147,8 @@ fn row(pool: &Pool, id: PoolId, order: Vec<usize>) -> Resolved {
 }
 
 /// Some members of a pool in one answer, equal records once.
-pub(super) fn all_of(pool: &Pool, id: PoolId, members: Vec<usize>) -> Resolved {
-    let mut items: Vec<Item> = Vec::new();
+pub(super) fn all_of(pool: &Pool, id: PoolId, members: Few<usize>) -> Resolved {
+    let mut items: Few<Item> = Few::new();
     let mut data = Vec::new();
     for index in members {
         if !data.contains(&&pool.members[index].data) {

@@ -236,7 +236,7 @@ pub(crate) fn server_of_every_type() -> (Server, Vec<String>) {
         .collect();
     let questions: Vec<String> =
         records.iter().map(|record| format!("{} {}", record.owner, record.rtype)).collect();
-    let source = ZoneSource { apex: read.apex, records };
+    let source = ZoneSource::new(read.apex, &records);
     let zones = Zones::build(vec![source], Vec::new()).unwrap();
     let snapshot = Snapshot { zones, settings: Settings::default(), ..Snapshot::default() };
     let bed = Bed::with(snapshot, Vec::new());
