@@ -110,7 +110,7 @@ fn a_pool_that_fails_stays_in_the_answers_when_too_few_would_be_left() {
     let told = Change::Held { pool: PoolId(2), held: Some(held) };
     assert_eq!(second(&mut control, 2), [told]);
     let standing = control.standing(PoolId(2));
-    assert!(standing.is_up(Resort::Healthy) && standing.members == [true]);
+    assert!(standing.is_up(Resort::Healthy) && standing.members[..] == [true]);
 
     // It leaves when another one is back.
     control.set_verdict(CheckId(1), Verdict::Up);
