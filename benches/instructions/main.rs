@@ -2,7 +2,7 @@
 //! two, by callgrind, with a limit for each.
 //!
 //! ```text
-//! cargo install gungraun-runner@0.20.0   # as the crate in Cargo.lock; and valgrind
+//! cargo install gungraun-runner0.20.0   # as the crate in Cargo.lock; and valgrind
 //! benches/instructions/run
 //! ```
 //!
@@ -30,15 +30,15 @@ use tokio::runtime::Runtime;
 use scenarios::{Bed, QUERIES, Scenario};
 
 #[library_benchmark]
-#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(299))]
-#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(446))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(491))]
-#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(541))]
-#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(490))]
-#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(883))]
-#[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(879))]
-#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2246))]
-#[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(301))]
+#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(271))]
+#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(425))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(468))]
+#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(523))]
+#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(468))]
+#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(887))]
+#[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(880))]
+#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2099))]
+#[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(272))]
 fn respond(mut bed: Bed) -> Bed {
     bed.respond_to_all();
     bed
@@ -48,8 +48,8 @@ fn respond(mut bed: Bed) -> Bed {
 // does once, mostly clearing its memory, is 16 instructions for each of `QUERIES`; asking all of them
 // several times makes that 4.
 #[library_benchmark]
-#[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(474))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(667))]
+#[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(380))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(588))]
 fn worker(served: Served) -> Bed {
     served.ask_and_stop()
 }
