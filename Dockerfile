@@ -29,6 +29,9 @@ CMD ["serve", "--config", "/etc/meridian/config/meridian.toml", "--listen", "0.0
 
 FROM ${BUILDER_IMAGE} AS build
 WORKDIR /src
+# What the loader adds to addresses takes 1.3 MB less so. The C library that reads it, 2.36 or later, is
+# in the image.
+ENV RUSTFLAGS="-C link-arg=-Wl,-z,pack-relative-relocs"
 # The dependencies first, around an empty program: this layer lasts until the lock file changes.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src \
