@@ -54,8 +54,8 @@ pub(super) fn write(health: &Health, answers: &Answers, out: &mut String) {
         out,
         "meridian_zone_responses_total",
         "counter",
-        "Answers by the zone of the name asked for and response code, over all transports; those of \
-         more than a thousand zones are of the zone `other`.",
+        "Answers by the zone of the name asked for and response code, over all transports; zones \
+         behind the first thousand are counted together as `other`.",
     );
     for (zone, rcode, count) in &answers.zones {
         zones.sample(&[("zone", zone), ("rcode", rcode)], count);

@@ -207,9 +207,13 @@ impl Batch {
                     used += length;
                 }
             } else {
+                if self.packet_information {
+                    header.msg_hdr.msg_controllen = CONTROL as _;
+                }
                 discard();
             }
-            // The kernel wrote the length it used; it must see the room again.
+            // The kernel wrote the lengths it used; it must see the room again. That of control
+            // messages was given back with the datagram, or just now.
             header.msg_hdr.msg_namelen = size_of::<Peer>() as socklen_t;
         }
     }
@@ -263,7 +267,7 @@ impl Batch {
             ends.local = local(header);
             // SAFETY: `queued` is under BATCH, as in `queue`, and nothing borrows the header.
             unsafe { leave_from(header, &raw mut (*memory).replies[self.queued].msg_hdr) };
-            // As with the other length.
+            // The kernel must see the room again; nobody looks at what it wrote any more.
             header.msg_controllen = CONTROL as _;
         }
         Some(Datagram { octets, peer: &ends.peer, local: &ends.local })
@@ -562,5 +566,11 @@ impl Batch {
         // SAFETY: the kernel is done with the batch; the port stands at the same place for both
         // families.
         unsafe { (*self.memory.as_ptr()).peers[0].v4.sin_port = 0 };
+    }
+
+    /// Room for the control messages of the first datagram.
+    fn first_control_room(&self) -> usize {
+        // SAFETY: the kernel is done with the batch.
+        unsafe { (*self.memory.as_ptr()).received[0].msg_hdr.msg_controllen as usize }
     }
 }

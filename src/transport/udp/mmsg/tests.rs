@@ -100,6 +100,23 @@ fn datagrams_from_port_0_are_discarded() {
 }
 
 #[test]
+fn there_is_room_for_control_messages_behind_each_datagram_a_discarded_one_too() {
+    for is_discarded in [false, true] {
+        let (server, client, mut batch) = pair("0.0.0.0:0", true);
+        client.send(b"x").unwrap();
+        batch.receive(&server).unwrap();
+        assert!(batch.first_control_room() < CONTROL, "the kernel says what it used");
+        if is_discarded {
+            batch.forget_first_port();
+        }
+        let mut discarded = 0;
+        batch.reply(|_, _| None, || discarded += 1);
+        assert_eq!(discarded, usize::from(is_discarded));
+        assert_eq!(batch.first_control_room(), CONTROL);
+    }
+}
+
+#[test]
 fn replies_are_compacted_when_some_datagrams_get_none() {
     let (server, client, mut batch) = pair("127.0.0.1:0", false);
     for number in 0..BATCH as u8 {
