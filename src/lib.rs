@@ -13,7 +13,7 @@
 //!
 //! The modules stand in layers; each imports only from those below it (`tests/layering.rs`):
 //! `cli`, `server`, `admin` and `transport`, `engine`, `zone` and `steering`, `geo` and `health`,
-//! `wire`, `config` and `state`.
+//! `wire`, `config`, `numbers` and `state`.
 
 pub mod cli;
 pub mod server;
@@ -32,4 +32,5 @@ pub mod health;
 pub mod wire;
 
 pub mod config;
+pub mod numbers;
 pub mod state;

@@ -23,7 +23,7 @@ fn height(layer: &str) -> Option<u8> {
         "geo" | "health" => 3,
         "wire" => 2,
         "config" => 1,
-        "state" => 0,
+        "numbers" | "state" => 0,
         _ => return None,
     })
 }

@@ -4,11 +4,9 @@
 //! or down: who counts needs to know nothing of generations, and the same policy, pool and reason
 //! go on being the same count.
 
-use std::collections::HashMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use foldhash::fast::RandomState;
-
+use crate::numbers::Numbers;
 use crate::steering::model::{Model, Target};
 use crate::steering::way::Way;
 
@@ -34,10 +32,7 @@ pub struct Label {
 
 impl LabelId {
     /// That of what is not steered.
-    pub const NONE: LabelId = LabelId(0);
-
-    /// That of all labels that came when there were no numbers left.
-    const OTHER: LabelId = LabelId(1);
+    pub const NONE: LabelId = LabelId(Numbers::<Label>::NONE);
 
     /// Below [`LABELS`].
     #[inline(always)]
@@ -57,68 +52,26 @@ impl LabelId {
             pool: way.outlet.name(model).to_owned(),
             reason: way.reason.as_str(),
         };
-        // Nothing is half done when a thread dies here.
-        KNOWN.lock().unwrap_or_else(PoisonError::into_inner).number(label)
+        LabelId(numbers().number(label))
     }
 }
 
 /// Every label so far; the index is its number. The first is that of what is not steered.
 pub fn known() -> Vec<Label> {
-    KNOWN.lock().unwrap_or_else(PoisonError::into_inner).list.clone()
+    numbers().list().to_vec()
 }
 
-static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(|| Mutex::new(Known::new(LABELS)));
+static KNOWN: LazyLock<Mutex<Numbers<Label>>> = LazyLock::new(|| {
+    let alike = |word: &'static str| Label {
+        policy: word.to_owned(),
+        kind: word,
+        pool: word.to_owned(),
+        reason: word,
+    };
+    Mutex::new(Numbers::new(alike(""), alike("other"), LABELS))
+});
 
-struct Known {
-    numbers: HashMap<Label, LabelId, RandomState>,
-    list: Vec<Label>,
-    most: usize,
-}
-
-impl Known {
-    fn new(most: usize) -> Known {
-        let alike = |word: &'static str| Label {
-            policy: word.to_owned(),
-            kind: word,
-            pool: word.to_owned(),
-            reason: word,
-        };
-        // In the order of `LabelId::NONE` and `LabelId::OTHER`.
-        Known { numbers: HashMap::default(), list: vec![alike(""), alike("other")], most }
-    }
-
-    fn number(&mut self, label: Label) -> LabelId {
-        if let Some(number) = self.numbers.get(&label) {
-            return *number;
-        }
-        if self.list.len() == self.most {
-            return LabelId::OTHER;
-        }
-        let number = LabelId(self.list.len() as u16); // less than LABELS
-        self.list.push(label.clone());
-        self.numbers.insert(label, number);
-        number
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn label(pool: &str) -> Label {
-        Label { policy: "p".into(), kind: "geo", pool: pool.into(), reason: "failover" }
-    }
-
-    #[test]
-    fn equal_labels_are_one_and_those_that_find_no_room_are_counted_together() {
-        let mut known = Known::new(4);
-        let (a, b) = (known.number(label("a")), known.number(label("b")));
-        assert_eq!([a.number(), b.number()], [2, 3]);
-        assert_eq!(known.number(label("a")), a);
-        assert_eq!(known.number(label("c")), LabelId::OTHER);
-        assert_eq!(known.number(label("d")), LabelId::OTHER);
-        assert_eq!(known.number(label("b")), b);
-        assert_eq!(known.list[usize::from(LabelId::OTHER.number())].pool, "other");
-        assert_eq!(known.list.len(), 4);
-    }
+fn numbers() -> MutexGuard<'static, Numbers<Label>> {
+    // Nothing is half done when a thread dies here.
+    KNOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
