@@ -48,8 +48,8 @@ fn respond(mut bed: Bed) -> Bed {
 // does once, mostly clearing its memory, is 16 instructions for each of `QUERIES`; asking all of them
 // several times makes that 4.
 #[library_benchmark]
-#[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(380))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(588))]
+#[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(381))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(589))]
 fn worker(served: Served) -> Bed {
     served.ask_and_stop()
 }
