@@ -568,9 +568,9 @@ impl Batch {
         unsafe { (*self.memory.as_ptr()).peers[0].v4.sin_port = 0 };
     }
 
-    /// Room for the control messages of the first datagram.
-    fn first_control_room(&self) -> usize {
+    /// Whether all the room for control messages is there behind the first datagram.
+    fn has_first_control_room(&self) -> bool {
         // SAFETY: the kernel is done with the batch.
-        unsafe { (*self.memory.as_ptr()).received[0].msg_hdr.msg_controllen as usize }
+        unsafe { (*self.memory.as_ptr()).received[0].msg_hdr.msg_controllen == CONTROL as _ }
     }
 }

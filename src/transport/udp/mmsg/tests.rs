@@ -105,14 +105,14 @@ fn there_is_room_for_control_messages_behind_each_datagram_a_discarded_one_too()
         let (server, client, mut batch) = pair("0.0.0.0:0", true);
         client.send(b"x").unwrap();
         batch.receive(&server).unwrap();
-        assert!(batch.first_control_room() < CONTROL, "the kernel says what it used");
+        assert!(!batch.has_first_control_room(), "the kernel says what it used");
         if is_discarded {
             batch.forget_first_port();
         }
         let mut discarded = 0;
         batch.reply(|_, _| None, || discarded += 1);
         assert_eq!(discarded, usize::from(is_discarded));
-        assert_eq!(batch.first_control_room(), CONTROL);
+        assert!(batch.has_first_control_room());
     }
 }
 
