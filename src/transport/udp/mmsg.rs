@@ -568,9 +568,9 @@ impl Batch {
         unsafe { (*self.memory.as_ptr()).peers[0].v4.sin_port = 0 };
     }
 
-    /// Whether all the room for control messages is there behind the first datagram.
-    fn has_first_control_room(&self) -> bool {
+    /// Room for the control messages of the first datagram. Its type differs between C libraries.
+    fn first_control_room(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         // SAFETY: the kernel is done with the batch.
-        unsafe { (*self.memory.as_ptr()).received[0].msg_hdr.msg_controllen == CONTROL as _ }
+        unsafe { (*self.memory.as_ptr()).received[0].msg_hdr.msg_controllen }
     }
 }
