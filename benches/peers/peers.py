@@ -157,3 +157,8 @@ def ask(port, name, client=None, wait=0.5):
     """Asks once; the reply, or nothing."""
     reply = ask_udp(port, query(name, client), wait)
     return reply if reply[2:3] and reply[2] & 0x80 else b""
+
+
+def says(port, name, address):
+    """Whether a server says now that the name has this address."""
+    return ask(port, name).find(bytes(map(int, address.split(".")))) > 0

@@ -7,12 +7,10 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 pub use look::{Look, Row};
-pub use writer::{Draft, Labels, Writer};
+pub use writer::{Draft, Writer};
 
-use crate::steering::label::LabelId;
+use crate::steering::label::{LabelId, LabelList};
 use crate::steering::live::Slot;
 use crate::steering::resolve::Resolved;
 use crate::steering::served::{Answer, Client, Panic, Served, Spin};
@@ -38,22 +36,23 @@ pub struct Answers {
     place: Option<(Arc<ClassTable>, Arc<Groups>)>,
     /// A row for each class, a column for each type.
     cells: Vec<Cell>,
-    choices: Vec<Choice>,
-    draws: Vec<(u32, u32)>,
-    hashes: Vec<(Candidate, u32)>,
-    splits: Vec<(u16, u32)>,
-    /// The record of number `n` starts at the end of `n - 1`.
+    draws: Vec<(u32, Choice)>,
+    hashes: Vec<(Candidate, Choice)>,
+    splits: Vec<(u16, Choice)>,
+    /// Those of rings.
     records: Vec<Record>,
     bytes: Vec<u8>,
     /// For each way, what it is counted as, one after the other for each target that has these
     /// answers.
-    labels: SmallVec<[LabelId; 8]>,
+    labels: LabelList,
 }
 
-/// A finished record.
+/// A finished record of a ring.
 #[derive(Debug, Clone, Copy)]
 struct Record {
-    /// Its end in the octets.
+    /// Where it begins in the octets.
+    start: u32,
+    /// Where it ends.
     end: u32,
     /// The way of an answer that begins with it: where its labels begin.
     way: u32,
@@ -62,8 +61,7 @@ struct Record {
 /// What one class gets for one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
-    /// Index of the choice.
-    choice: u32,
+    choice: Choice,
     /// The first choices are up: the scope is that of the first choice, else that of the order.
     pub is_first: bool,
     /// The answer depends on a hash of the client's network.
@@ -71,7 +69,9 @@ pub struct Cell {
     panic: Option<Panic>,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// What is answered. In the cell itself: a query finds a lone record one step sooner, and a flip
+/// has a list less to allocate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
     /// `way` is where the labels of its way begin, here and below.
     NoData {
@@ -166,13 +166,13 @@ impl Answers {
         };
         let scope = if cell.is_hashed { scope_of_hash(scope, client) } else { scope };
         // Said as a whole, so that nobody asks again what it is that is answered.
-        if let Choice::Lone { start, end, label, .. } = self.choices[cell.choice as usize]
+        if let Choice::Lone { start, end, label, .. } = cell.choice
             && slot.target == 0
             && cell.panic.is_none()
         {
             return Served { answer: self.lone(start, end), scope, panic: None, label };
         }
-        let (answer, way) = self.answer(cell.choice, (client, record, slot), spin);
+        let (answer, way) = self.answer(&cell.choice, (client, record, slot), spin);
         let label = self.labels[(way + slot.target) as usize];
         Served { answer, scope, panic: cell.panic, label }
     }
@@ -186,17 +186,17 @@ impl Answers {
     // The client goes together with the slot: alone, it would be written to memory for those too
     // that have no need of this.
     #[inline(never)]
-    fn answer(
-        &self,
-        mut choice: u32,
+    fn answer<'a>(
+        &'a self,
+        mut choice: &'a Choice,
         (client, record, slot): (Client, RecordId, &Slot),
         spin: &mut Spin,
-    ) -> (Answer<'_>, u32) {
+    ) -> (Answer<'a>, u32) {
         let Slot { seed, .. } = *slot;
         // Counters of different records lie apart; where they meet, rings turn together.
         let rotor = record.0.wrapping_mul(ROTOR_STRIDE);
         loop {
-            match self.choices[choice as usize] {
+            match *choice {
                 Choice::NoData { way } => return (Answer::NoData, way),
                 Choice::ServFail { way } => return (Answer::ServFail, way),
                 Choice::Lone { start, end, way, .. } => return (self.lone(start, end), way),
@@ -206,10 +206,9 @@ impl Answers {
                         _ => spin.turn(rotor.wrapping_add(own)) % count,
                     };
                     let from = first + turn;
-                    let start = if from == 0 { 0 } else { self.records[from as usize - 1].end };
+                    let Record { start, way, .. } = self.records[from as usize];
                     let end = self.records[(from + take) as usize - 1].end;
                     let bytes = &self.bytes[start as usize..end as usize];
-                    let way = self.records[from as usize].way;
                     if is_alias {
                         return (Answer::Alias { bytes, target: &bytes[RECORD_HEAD..] }, way);
                     }
@@ -219,7 +218,7 @@ impl Answers {
                     let branches = &self.draws[first as usize..(first + count) as usize];
                     let total = branches[branches.len() - 1].0;
                     let point = spin.random.below(total);
-                    choice = branches[branches.partition_point(|(sum, _)| *sum <= point)].1;
+                    choice = &branches[branches.partition_point(|(sum, _)| *sum <= point)].1;
                 }
                 Choice::Hash { first, count } => {
                     choice = self.hashed(first as usize..(first + count) as usize, client, seed);
@@ -234,17 +233,17 @@ impl Answers {
     // Both work with hashes, which would take registers from the answers that need none.
 
     #[inline(never)]
-    fn hashed(&self, branches: Range<usize>, client: Client, seed: u64) -> u32 {
+    fn hashed(&self, branches: Range<usize>, client: Client, seed: u64) -> &Choice {
         let branches = &self.hashes[branches];
         let key = spread::client_key(client.address);
         let candidates = branches.iter().map(|(candidate, _)| *candidate);
-        branches[spread::rendezvous(seed, key, candidates)].1
+        &branches[spread::rendezvous(seed, key, candidates)].1
     }
 
     #[inline(never)]
-    fn split(&self, parts: Range<usize>, client: Client, seed: u64) -> u32 {
+    fn split(&self, parts: Range<usize>, client: Client, seed: u64) -> &Choice {
         let portion = spread::portion(seed, spread::client_key(client.address));
-        part(&self.splits[parts], portion).1
+        &part(&self.splits[parts], portion).1
     }
 }
 

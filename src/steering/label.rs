@@ -6,6 +6,8 @@
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use smallvec::SmallVec;
+
 use crate::numbers::Numbers;
 use crate::steering::model::{Model, Target};
 use crate::steering::way::Way;
@@ -53,6 +55,40 @@ impl LabelId {
             reason: way.reason.as_str(),
         };
         LabelId(numbers().number(label))
+    }
+}
+
+/// What the answers of some targets are counted as, as far as it was asked for: it grows, and what is
+/// in it stays where it is.
+#[derive(Debug, Clone, Default)]
+pub struct Labels {
+    ways: SmallVec<[Way; 4]>,
+    list: LabelList,
+}
+
+/// For each way a label for each target, the targets one after the other. Without an allocation for
+/// one target that sends clients few ways: ten thousand of them are worked out at once.
+pub type LabelList = SmallVec<[LabelId; 8]>;
+
+impl Labels {
+    /// Where those of a way begin in the list, when it is in it, for so many targets.
+    pub fn find(&self, way: Way, targets: usize) -> Option<u32> {
+        let number = self.ways.iter().position(|known| *known == way)?;
+        Some((number * targets) as u32)
+    }
+
+    /// Adds a way that is not in it yet; returns where it begins. The targets are the same every
+    /// time.
+    pub fn add(&mut self, way: Way, model: &Model, targets: &[Target]) -> u32 {
+        let begin = self.list.len() as u32;
+        self.ways.push(way);
+        self.list.extend(targets.iter().map(|target| LabelId::of(model, *target, way)));
+        begin
+    }
+
+    /// All of them.
+    pub fn list(&self) -> &[LabelId] {
+        &self.list
     }
 }
 

@@ -25,6 +25,7 @@ pub mod fixed;
 pub mod hints;
 pub mod label;
 pub mod latency;
+pub mod lead;
 pub mod live;
 pub mod load;
 pub mod matching;

@@ -292,7 +292,7 @@ impl View<'_> {
     }
 
     /// Why what a plan prefers does not answer, when it does not.
-    fn why_not(&self, plan: PlanId) -> Reason {
+    pub(super) fn why_not(&self, plan: PlanId) -> Reason {
         match self.plans.plan(plan) {
             Plan::Pool(id) => self.standings[id.0 as usize].why_not(),
             Plan::Nothing => Reason::NoData,
@@ -328,7 +328,7 @@ impl View<'_> {
         standing.offer(self.model.pool(id), ask.resort, ask.rtype)
     }
 
-    fn resolve_pool(&self, id: PoolId, ask: Ask) -> Option<Resolved> {
+    pub(super) fn resolve_pool(&self, id: PoolId, ask: Ask) -> Option<Resolved> {
         let pool = self.model.pool(id);
         let members = match self.offer(id, ask) {
             Offer::Down => return None,

@@ -75,6 +75,14 @@ class Process:
         found = [re.search(r"^VmRSS:\s+(\d+) kB", text, re.M) for text in texts]
         return sum(int(one[1]) * 1024 for one in found if one)
 
+    def cpu(self):
+        """Seconds of processor time that all its processes have taken so far."""
+        ticks = 0
+        for pid in self.pids():
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def pids(self):
         """The process and all that come from it."""
         parents = {}

@@ -75,7 +75,7 @@ impl Answers {
             is_failure: false,
             records: Vec::new(),
         };
-        let Some(cell) = number.map(|number| self.cells[number]) else { return look };
+        let Some(cell) = number.map(|number| &self.cells[number]) else { return look };
         (look.is_first, look.is_hashed, look.panic) = (cell.is_first, cell.is_hashed, cell.panic);
         if let Some(row) = row {
             let scope = if cell.is_first { row.group_scope } else { row.class_scope };
@@ -84,30 +84,35 @@ impl Answers {
         if cell.is_hashed {
             look.scope = look.scope.max(hashed_scope(address) + client.offset);
         }
-        look.is_failure = matches!(self.choices[cell.choice as usize], Choice::ServFail { .. });
-        self.records(cell.choice, client, seed, &mut look.records);
+        look.is_failure = matches!(cell.choice, Choice::ServFail { .. });
+        self.records(&cell.choice, client, seed, &mut look.records);
         look
     }
 
-    fn records<'a>(&'a self, choice: u32, client: Client, seed: u64, found: &mut Vec<&'a [u8]>) {
+    fn records<'a>(
+        &'a self,
+        choice: &Choice,
+        client: Client,
+        seed: u64,
+        found: &mut Vec<&'a [u8]>,
+    ) {
         let range = |first: u32, count: u32| first as usize..(first + count) as usize;
         let mut add = |record: &'a [u8]| {
             if !found.contains(&record) {
                 found.push(record);
             }
         };
-        match self.choices[choice as usize] {
+        match *choice {
             Choice::NoData { .. } | Choice::ServFail { .. } => {}
             Choice::Lone { start, end, .. } => add(&self.bytes[start as usize..end as usize]),
             Choice::Ring { first, count, take, .. } => {
-                for number in range(first, count.max(take)) {
-                    let start = if number == 0 { 0 } else { self.records[number - 1].end };
-                    add(&self.bytes[start as usize..self.records[number].end as usize]);
+                for record in &self.records[range(first, count.max(take))] {
+                    add(&self.bytes[record.start as usize..record.end as usize]);
                 }
             }
             Choice::Draw { first, count } => {
                 for (_, branch) in &self.draws[range(first, count)] {
-                    self.records(*branch, client, seed, found);
+                    self.records(branch, client, seed, found);
                 }
             }
             Choice::Hash { first, count } => {

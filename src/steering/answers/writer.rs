@@ -1,5 +1,6 @@
 //! Finishing answers: from what is resolved for each class to octets that can be copied.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,7 +9,8 @@ use foldhash::fast::RandomState;
 
 use super::{Answers, Cell, Choice, Outcome, Record};
 use crate::steering::census::Outlet;
-use crate::steering::label::LabelId;
+use crate::steering::label::{LabelList, Labels};
+use crate::steering::lead::Lead;
 use crate::steering::model::{MemberData, Model, Target};
 use crate::steering::resolve::{Item, Resolved, Ring, Source};
 use crate::steering::served::Panic;
@@ -16,9 +18,6 @@ use crate::steering::standing::Standing;
 use crate::steering::table::{ClassTable, Groups};
 use crate::steering::way::Way;
 use crate::wire::{Class, Type};
-
-/// What answers are counted as, by target and way.
-pub type Labels = HashMap<(Target, Way), LabelId, RandomState>;
 
 /// What [`Answers`] are made of, beside their cells.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +30,8 @@ pub struct Draft<'a> {
     pub has_alias: bool,
     /// The targets of records that have these answers.
     pub targets: &'a [Target],
+    /// What those before them were counted as.
+    pub labels: &'a Labels,
 }
 
 /// Writes answers, one after the other, in working memory that it keeps: what it hands out is
@@ -41,44 +42,45 @@ pub struct Writer<'a> {
     model: &'a Model,
     /// One for each pool: hints that are down are left out.
     standings: &'a [Standing],
-    /// What answers are counted as, as far as it was asked for before.
-    labels: &'a Labels,
-    /// The others.
-    fresh: Vec<((Target, Way), LabelId)>,
     ttl: u32,
-    targets: Vec<Target>,
+    targets: &'a [Target],
+    /// What they are counted as, with what is new.
+    labels: Cow<'a, Labels>,
+    /// The column of the next cell.
+    column: u32,
     /// Those in the making.
     answers: Answers,
-    /// Where they send clients, and why.
-    ways: Vec<Way>,
     /// The choices made so far, by column, outcome, and what it is when there is nothing.
-    known: HashMap<(u32, Outcome, Way), u32, RandomState>,
+    known: HashMap<(u32, Outcome, Way), Choice, RandomState>,
+    /// The cells made so far of which the lead is known, by column.
+    leads: HashMap<(u32, Lead), Cell, RandomState>,
 }
 
 impl<'a> Writer<'a> {
     /// Writes answers of these pools as they stand.
-    pub fn new(model: &'a Model, standings: &'a [Standing], labels: &'a Labels) -> Writer<'a> {
+    pub fn new(model: &'a Model, standings: &'a [Standing]) -> Writer<'a> {
         Writer {
             model,
             standings,
-            labels,
-            fresh: Vec::new(),
             ttl: 0,
-            targets: Vec::new(),
+            targets: &[],
+            labels: Cow::Owned(Labels::default()),
+            column: 0,
             answers: Answers::default(),
-            ways: Vec::new(),
             known: HashMap::default(),
+            leads: HashMap::default(),
         }
     }
 
     /// Begins with answers that have no cells yet.
-    pub fn begin(&mut self, draft: Draft<'_>) {
-        let Draft { ttl, types, has_alias, targets } = draft;
+    pub fn begin(&mut self, draft: Draft<'a>) {
+        let Draft { ttl, types, has_alias, targets, labels } = draft;
         self.ttl = ttl;
-        self.targets.clear();
-        self.targets.extend_from_slice(targets);
+        self.targets = targets;
+        self.labels = Cow::Borrowed(labels);
+        self.column = 0;
         self.known.clear();
-        self.ways.clear();
+        self.leads.clear();
         self.answers.clear();
         self.answers.types = types.clone();
         self.answers.has_alias = has_alias;
@@ -99,24 +101,51 @@ impl<'a> Writer<'a> {
             Outcome::Resolved(resolved) => resolved.is_hashed(),
             Outcome::ServFail => false,
         };
-        let column = (self.cells() % self.answers.columns) as u32;
         let nothing = if panic.is_some() { Way::FAILED } else { Way::NO_DATA };
-        let choice = self.choice(outcome, column, nothing);
-        self.answers.cells.push(Cell { choice, is_first, is_hashed, panic });
+        let choice = self.choice(outcome, self.column, nothing);
+        self.add(Cell { choice, is_first, is_hashed, panic });
+    }
+
+    /// Adds a cell that a pool answers alone. `resolve` says what, when there is no such cell yet.
+    pub fn lead(&mut self, lead: Lead, resolve: impl FnOnce() -> Resolved) {
+        let key = (self.column, lead);
+        let known = self.leads.get(&key).copied();
+        let cell = known.unwrap_or_else(|| {
+            let resolved = resolve();
+            let is_hashed = resolved.is_hashed();
+            let choice = match resolved {
+                // In all likelihood new.
+                Resolved::Ring(ring) => self.ring(&ring, self.column),
+                _ => self.choice(Outcome::Resolved(resolved), self.column, Way::NO_DATA),
+            };
+            let cell = Cell { choice, is_first: lead.instead.is_none(), is_hashed, panic: None };
+            self.leads.insert(key, cell);
+            cell
+        });
+        self.add(cell);
+    }
+
+    fn add(&mut self, cell: Cell) {
+        self.answers.cells.push(cell);
+        self.column = (self.column + 1) % self.answers.columns as u32;
     }
 
     /// Hands the answers out. `place` is the class of every client; `None` for a target that does
     /// not look at the place.
     pub fn finish(&mut self, place: Option<(Arc<ClassTable>, Arc<Groups>)>) -> Answers {
-        Answers { place, ..self.answers.clone() }
+        let labels = LabelList::from_slice(self.labels.list());
+        Answers { place, labels, ..self.answers.clone() }
     }
 
-    /// What it asked for that was not known yet, since the last call.
-    pub fn fresh(&mut self) -> Vec<((Target, Way), LabelId)> {
-        std::mem::take(&mut self.fresh)
+    /// What the answers in hand are counted as, where that is more than the draft says.
+    pub fn more_labels(&mut self) -> Option<Labels> {
+        match std::mem::replace(&mut self.labels, Cow::Owned(Labels::default())) {
+            Cow::Owned(labels) => Some(labels),
+            Cow::Borrowed(_) => None,
+        }
     }
 
-    fn choice(&mut self, outcome: Outcome, column: u32, nothing: Way) -> u32 {
+    fn choice(&mut self, outcome: Outcome, column: u32, nothing: Way) -> Choice {
         let key = (column, outcome, nothing);
         if let Some(known) = self.known.get(&key) {
             return *known;
@@ -158,34 +187,24 @@ impl<'a> Writer<'a> {
                 Choice::Split { first, count: list.len() as u32 }
             }
         };
-        self.answers.choices.push(choice);
-        let number = self.answers.choices.len() as u32 - 1;
-        self.known.insert(key, number);
-        number
+        self.known.insert(key, choice);
+        choice
     }
 
     fn ring(&mut self, ring: &Ring, column: u32) -> Choice {
         if let [item] = &ring.items[..]
             && ring.take > 0
+            && item.alias(self.model).is_none()
         {
-            let start = self.answers.bytes.len() as u32;
-            let is_alias = self.record(*item);
-            let end = self.answers.bytes.len() as u32;
-            if !is_alias {
-                let way = self.way_of(ring, *item);
-                // A ring that follows begins at the last end before it.
-                self.answers.records.push(Record { end, way });
-                return Choice::Lone { start, end, way, label: self.answers.labels[way as usize] };
-            }
-            self.answers.bytes.truncate(start as usize);
+            let Record { start, end, way } = self.record(ring, *item);
+            return Choice::Lone { start, end, way, label: self.labels.list()[way as usize] };
         }
         let first = self.answers.records.len() as u32;
-        let mut is_alias = false;
+        let is_alias = ring.items.iter().any(|item| item.alias(self.model).is_some());
         let again = if ring.is_fixed { &[][..] } else { &ring.items };
         for item in ring.items.iter().chain(again) {
-            is_alias |= self.record(*item);
-            let (end, way) = (self.answers.bytes.len() as u32, self.way_of(ring, *item));
-            self.answers.records.push(Record { end, way });
+            let record = self.record(ring, *item);
+            self.answers.records.push(record);
         }
         let all = ring.items.len() as u32;
         let count = if ring.is_fixed { 1 } else { all };
@@ -205,33 +224,16 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Where the labels begin of an answer of `ring` whose first record is `item`: clients take
-    /// the first.
-    fn way_of(&mut self, ring: &Ring, item: Item) -> u32 {
-        self.way(Way { outlet: Outlet::of(item), reason: ring.reason })
-    }
-
     /// Where the labels of a way begin.
     fn way(&mut self, way: Way) -> u32 {
-        if let Some(known) = self.ways.iter().position(|known| *known == way) {
-            return (known * self.targets.len()) as u32;
-        }
-        self.ways.push(way);
-        let begin = self.answers.labels.len() as u32;
-        for target in &self.targets {
-            let key = (*target, way);
-            let label = self.labels.get(&key).copied().unwrap_or_else(|| {
-                let label = LabelId::of(self.model, *target, way);
-                self.fresh.push((key, label));
-                label
-            });
-            self.answers.labels.push(label);
-        }
-        begin
+        let known = self.labels.find(way, self.targets.len());
+        known.unwrap_or_else(|| self.labels.to_mut().add(way, self.model, self.targets))
     }
 
-    /// Appends one record; true when it is an alias.
-    fn record(&mut self, item: Item) -> bool {
+    /// Writes one record of a ring. Its way is that of answers that begin with it: clients take the
+    /// first.
+    fn record(&mut self, ring: &Ring, item: Item) -> Record {
+        let way = self.way(Way { outlet: Outlet::of(item), reason: ring.reason });
         let data = item.data(self.model, self.standings);
         let rtype = data.rtype().unwrap_or(Type::CNAME);
         let v4;
@@ -249,13 +251,14 @@ impl<'a> Writer<'a> {
             MemberData::Data { rdata, .. } => rdata,
         };
         let bytes = &mut self.answers.bytes;
+        let start = bytes.len() as u32;
         bytes.extend_from_slice(&[0xc0, 0x0c]);
         bytes.extend_from_slice(&rtype.0.to_be_bytes());
         bytes.extend_from_slice(&Class::IN.0.to_be_bytes());
         bytes.extend_from_slice(&self.ttl.to_be_bytes());
         bytes.extend_from_slice(&(rdata.len() as u16).to_be_bytes());
         bytes.extend_from_slice(rdata);
-        matches!(*data, MemberData::Alias(_))
+        Record { start, end: bytes.len() as u32, way }
     }
 }
 
@@ -263,12 +266,10 @@ impl Answers {
     /// Takes everything out, and keeps the memory.
     fn clear(&mut self) {
         self.cells.clear();
-        self.choices.clear();
         self.draws.clear();
         self.hashes.clear();
         self.splits.clear();
         self.records.clear();
         self.bytes.clear();
-        self.labels.clear();
     }
 }

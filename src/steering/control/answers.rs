@@ -9,15 +9,15 @@ use super::Control;
 use crate::steering::answers::{Answers, Draft, Outcome, Writer};
 use crate::steering::census::{self, Outlet};
 use crate::steering::explore::Explorers;
-use crate::steering::label::LabelId;
-use crate::steering::model::{OnAllDown, Target};
+use crate::steering::label::Labels;
+use crate::steering::model::OnAllDown;
 use crate::steering::plan::PlanId;
 use crate::steering::resolve::{Ask, Item, Resolved, Ring, Source, View};
 use crate::steering::served::Panic;
 use crate::steering::share::Share;
 use crate::steering::standing::{Few, Resort};
 use crate::steering::table::Groups;
-use crate::steering::way::{Reason, Way};
+use crate::steering::way::Reason;
 use crate::wire::Type;
 use crate::zone::RecordId;
 
@@ -66,7 +66,7 @@ impl Control {
     pub(super) fn work_out(&self, numbers: &[usize]) -> Vec<Found> {
         let one_by_one = |numbers: &[usize]| -> Vec<Found> {
             let model = &self.steering.model;
-            let mut writer = Writer::new(model, &self.standings, &self.labels);
+            let mut writer = Writer::new(model, &self.standings);
             numbers.iter().map(|number| self.answers(*number, &mut writer)).collect()
         };
         if numbers.len() < MANY {
@@ -154,7 +154,7 @@ impl Control {
     }
 
     /// The answers of one binding.
-    fn answers(&self, number: usize, writer: &mut Writer<'_>) -> Found {
+    fn answers<'a>(&'a self, number: usize, writer: &mut Writer<'a>) -> Found {
         let steering = &*self.steering;
         let (view, bounds) = (self.view(), self.bounds(number));
         let binding = &steering.bindings[number];
@@ -165,12 +165,22 @@ impl Control {
             types: &binding.types,
             has_alias: binding.has_alias,
             targets: &binding.targets,
+            labels: &self.labels[number],
         });
+        // Of the others, what each cell comes to is remembered, or where the one class is sent.
+        let has_leads = bounds.is_empty()
+            && binding.on_all_down != OnAllDown::LastKnown
+            && target.table.is_some();
         let mut panics = false;
         let mut known = Vec::new();
         let mut expected = Vec::new();
         for plan in &target.classes {
             for rtype in binding.columns() {
+                let lead = if has_leads { view.lead(*plan, rtype) } else { None };
+                if let Some(lead) = lead {
+                    writer.lead(lead, || view.led(lead, rtype));
+                    continue;
+                }
                 let cell = writer.cells();
                 let is_first = view.is_first_up(*plan, rtype);
                 let (outcome, panic) = self.decide(number, cell, *plan, rtype, &bounds);
@@ -187,9 +197,10 @@ impl Control {
             }
         }
         let place = target.table.clone().zip(self.groups[binding.target].clone());
+        let answers = Arc::new(writer.finish(place));
         Found {
-            answers: Arc::new(writer.finish(place)),
-            labels: writer.fresh(),
+            answers,
+            labels: writer.more_labels(),
             ttl,
             panic: panics,
             last_known: known,
@@ -201,8 +212,8 @@ impl Control {
 /// What was worked out for one binding.
 pub(super) struct Found {
     pub(super) answers: Arc<Answers>,
-    /// What they are counted as, as far as it was not known.
-    pub(super) labels: Vec<((Target, Way), LabelId)>,
+    /// What they are counted as, where more is known of it than before.
+    pub(super) labels: Option<Labels>,
     /// Their time to live in seconds.
     pub(super) ttl: u32,
     /// Whether nothing is up for some clients.

@@ -33,11 +33,11 @@ use transition::Transitions;
 use ttl::Ends;
 
 use crate::health::{CheckId, Verdict};
-use crate::steering::answers::Labels;
 use crate::steering::census::Outlet;
 use crate::steering::choice::{Choice, Ratings};
 use crate::steering::compile::choosing_nodes;
 use crate::steering::explore::Hour;
+use crate::steering::label::Labels;
 use crate::steering::live::Live;
 use crate::steering::model::{PolicyId, PoolId, Target};
 use crate::steering::plan::PlanId;
@@ -137,8 +137,8 @@ pub struct Control {
     groups: Vec<Option<Arc<Groups>>>,
     touched: Touched,
     changes: Vec<Change>,
-    /// What answers are counted as, as far as it was asked for.
-    labels: Labels,
+    /// By binding, what its answers are counted as.
+    labels: Vec<Labels>,
     live: Live,
 }
 
@@ -186,7 +186,7 @@ impl Control {
             groups: Vec::new(),
             touched: Touched::all(steering.bindings.len()),
             changes: Vec::new(),
-            labels: Labels::default(),
+            labels: vec![Labels::default(); steering.bindings.len()],
             live: Live { slots: steering.slots.clone(), answers: Vec::new() },
             steering,
         };
@@ -353,7 +353,9 @@ impl Control {
         for (number, found) in touched.iter().copied().zip(self.work_out(&touched)) {
             let Found { answers, labels, ttl, panic, last_known, expected } = found;
             self.expected[number] = expected;
-            self.labels.extend(labels);
+            if let Some(labels) = labels {
+                self.labels[number] = labels;
+            }
             self.ttls[number] = ttl;
             for (cell, resolved) in last_known {
                 self.last_known.insert((number, cell), resolved);
