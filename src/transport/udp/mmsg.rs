@@ -20,6 +20,10 @@ use std::slice;
 use libc::{c_int, c_long, cmsghdr, in_pktinfo, in6_pktinfo, iovec, mmsghdr, msghdr, socklen_t};
 
 /// Datagrams received and answered by one pair of system calls, at most.
+///
+/// Under full load the answer of a bare reflector takes 5.15 µs of CPU time with batches of 1, 4.84
+/// with 2, 4.71 with 4, the same within 1 % with 8, 16, 32 and 64 (4.55 to 4.58), and 4.62 with 128.
+/// A query that comes alone takes the same with 2 to 128. `docs/performance.md` has the comparison.
 pub const BATCH: usize = 32;
 
 /// Room for one reply in octets: no answer over UDP is longer. It passes every path whole, and
@@ -157,6 +161,8 @@ impl Batch {
     ///
     /// Errors are the kernel's: `WouldBlock` when the socket's receive timeout ran out,
     /// `Interrupted` by a signal.
+    // It waits in the call itself: with `poll` before it a query that comes alone would take 0.73 µs
+    // more (15 %), and under load nothing would be gained.
     pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         let memory = self.memory.as_ptr();
         (self.received, self.queued) = (0, 0);
@@ -523,6 +529,9 @@ unsafe fn call(
 
 /// Asks the kernel to say with each datagram which address it was sent to (RFC 3542 section 6;
 /// `ip(7)`).
+///
+/// For wildcards alone: with it an answer takes 0.11 µs more of CPU time over IPv4 (2.6 %) and 0.36
+/// over IPv6 (8 %) than on a socket for the address, which needs none of it.
 pub fn want_packet_information(socket: &impl AsRawFd, address: IpAddr) -> io::Result<()> {
     match address {
         IpAddr::V4(_) => set(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
@@ -533,8 +542,14 @@ pub fn want_packet_information(socket: &impl AsRawFd, address: IpAddr) -> io::Re
 /// Makes a socket deaf to path MTU news.
 ///
 /// A forged "fragmentation needed" would make the kernel send answers in small fragments, and
-/// the second fragment is where a cache is poisoned. IPv6 routers never fragment, so there an
-/// answer over the minimum MTU is fragmented at that size, which passes everywhere.
+/// the second fragment is where a cache is poisoned: so it does over IPv4 as the system has it (WANT)
+/// and with DONT, and with DO it sends no answer. Over IPv6 one fits the minimum MTU, whatever is
+/// forged; `IPV6_MTU` says so again.
+///
+/// With PROBE it goes by no such message, but believes it for the sockets of others. With OMIT and
+/// INTERFACE it does not, and with OMIT an answer leaves even by an interface that is too narrow for
+/// it. Cost does not decide: against OMIT an answer takes 1.4 % more CPU time over IPv4 with WANT and
+/// 2.2 % less with PROBE; over IPv6 1.6 % more, and the same. `docs/performance.md` has it all.
 pub fn ignore_path_mtu(socket: &impl AsRawFd, address: IpAddr) -> io::Result<()> {
     let fd = socket.as_raw_fd();
     match address {
