@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
     );
     let shared = [(1, 1), (10_000, 1), (10_000, 100), (10_000, 10_000)].map(|(n, p)| (n, p, 1));
     for (names, policies, sets) in
-        [shared.as_slice(), &[(1_000, 1_000, 1_000), (10_000, 10_000, 10_000)]].concat()
+        [shared.as_slice(), &[(10_000, 1_000, 1_000), (10_000, 10_000, 10_000)]].concat()
     {
         let (mut times, cpu) = measure(&generation(names, policies, sets))?;
         times.sort();
