@@ -49,7 +49,12 @@ impl Turn {
 fn main() -> anyhow::Result<()> {
     println!(
         "{:<12} {:>14} {:>14} {:>24} {:>14} {:>14} {:>24}",
-        "", "1: ns/answer", "2: ns/answer", "ratio (least to most)", "1: answers/s", "2: answers/s",
+        "",
+        "1: ns/answer",
+        "2: ns/answer",
+        "ratio (least to most)",
+        "1: answers/s",
+        "2: answers/s",
         "ratio (least to most)"
     );
     for scenario in [Scenario::Static, Scenario::GeoBySubnet] {

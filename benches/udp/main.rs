@@ -6,10 +6,11 @@
 //! ```
 //!
 //! A thread on one core receives datagrams, sets QR and sends them back; a load generator (that of
-//! `benches/load`) is on another, or the thread asks itself, one query at a time. Each way has its turn in each round, and each round begins with
-//! another, so that what else the machine does meets all of them. What counts is the CPU time of the
-//! reflector's thread for each answer, on that thread's own clock; on loopback the time to deliver a
-//! reply is in it. The ratio is to the way that is marked with a star, in the same round.
+//! `benches/load`) is on another, or the thread asks itself, one query at a time. Each way has its
+//! turn in each round, and each round begins with another, so that what else the machine does meets
+//! all of them. What counts is the CPU time of the reflector's thread for each answer, on that
+//! thread's own clock; on loopback the time to deliver a reply is in it. The ratio is to the way that
+//! is marked with a star, in the same round.
 //!
 //! Most ways are the server's own loop, [`Batch`](meridian::transport::udp::mmsg::Batch), on a socket
 //! with other options. Batches of other sizes go through the `nix` crate: it prepares every header
