@@ -2,6 +2,12 @@
 //!
 //! Holds node numbers and a piece of each name's hash; the names themselves stand with the
 //! nodes. Knows nothing of zones.
+//!
+//! `benches/tables` holds it against others. Among a million names that exist a lookup takes 142 ns,
+//! or 178 where it waits for the one before it, and 49 octets a name; `HashMap` with foldhash takes
+//! 130 or 343, and 100 octets; `hashbrown` over the same names 215 or 281, and 43; a qp-trie 1,689.
+//! It is kept for these. For names that do not exist it loses, with 88 ns to 40 and 50. All figures
+//! are in docs/performance.md, "Tables compared".
 
 use std::hash::{BuildHasher, RandomState};
 
