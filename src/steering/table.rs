@@ -23,23 +23,33 @@ pub struct ClassTable {
     v6: Family<u128>,
 }
 
-/// One family's ranges under a root.
-///
-/// Of what `benches/tables` holds against it the simplest that keeps an answer to an IPv4 client
-/// within its 600 instructions: class and scope take 53 to 76, and 206 to 233 without the root. A
-/// poptrie takes 35 to 44, and where lookups wait for each other 78 ns in place of 117 among a
-/// million ranges; but it knows no ends, and needs leaves of its own for each kind of scope. For
-/// IPv6 the root is no help, 299 to 314 instructions. All figures are in docs/performance.md,
-/// "Tables compared".
+/// One family's ranges under roots.
 #[derive(Debug)]
 struct Family<A> {
     /// From each first address to the next one's; the first is [`Address::MIN`].
     ranges: Vec<Range<A>>,
-    /// The range at which each value of the leading bits starts: narrows the search.
-    root: Vec<u32>,
-    /// How far an address is shifted down to index `root`.
-    shift: u8,
+    /// How many leading bits of an address tell its root.
+    bits: u8,
+    /// One for each value of these bits.
+    roots: Vec<Root>,
+    /// Of one root after the other, and one more at the end.
+    blocks: Vec<Block>,
 }
+
+/// Addresses with the same leading bits: divided in as many blocks as there are ranges among them,
+/// or a few more, so that a lookup finds its range without a search or nearly so. The ranges of IPv6
+/// are all in few places.
+#[derive(Debug, Clone, Copy)]
+struct Root {
+    /// The first of its blocks.
+    first: u32,
+    /// How many further bits tell a block.
+    bits: u8,
+}
+
+/// The range of a block's first address, twice; and one more where another begins inside.
+#[derive(Debug, Clone, Copy)]
+struct Block(u32);
 
 /// Where a range begins, and its class: side by side, because a lookup in a large table takes as
 /// long as its cache misses, and so finds the class and both ends of a range in one or two lines.
@@ -169,12 +179,19 @@ impl ClassTable {
     }
 }
 
-/// Most leading bits the root indexes: 65,536 entries, 256 KiB.
-const ROOT_BITS: u8 = 16;
+/// Most leading bits that tell a root: 4,096 of them, 32 KiB.
+const ROOT_BITS: u8 = 12;
 
-/// An address whose leading bits can index a root.
+/// Most further bits that tell a block.
+const BLOCK_BITS: u8 = 20;
+
+/// An address whose leading bits can tell a root and a block.
 trait Indexed: Address {
-    fn leading(self, shift: u8) -> usize;
+    /// The first 64 bits, or all and zeros behind.
+    fn top(self) -> u64;
+
+    /// The first address with these.
+    fn of_top(top: u64) -> Self;
 
     /// The length of the widest prefix around the address that begins at or after `first` and ends
     /// before `next`.
@@ -182,9 +199,13 @@ trait Indexed: Address {
 }
 
 impl Indexed for u32 {
-    #[inline]
-    fn leading(self, shift: u8) -> usize {
-        (u64::from(self) >> shift) as usize
+    #[inline(always)]
+    fn top(self) -> u64 {
+        u64::from(self) << 32
+    }
+
+    fn of_top(top: u64) -> u32 {
+        (top >> 32) as u32
     }
 
     #[inline(always)]
@@ -201,9 +222,13 @@ impl Indexed for u32 {
 }
 
 impl Indexed for u128 {
-    #[inline]
-    fn leading(self, shift: u8) -> usize {
-        ((self >> 64) as u64).checked_shr(u32::from(shift) - 64).unwrap_or(0) as usize
+    #[inline(always)]
+    fn top(self) -> u64 {
+        (self >> 64) as u64
+    }
+
+    fn of_top(top: u64) -> u128 {
+        u128::from(top) << 64
     }
 
     #[inline]
@@ -214,23 +239,51 @@ impl Indexed for u128 {
     }
 }
 
+/// The number that the first `bits` of `top` are: 0 to 63 of them.
+#[inline(always)]
+fn leading(top: u64, bits: u8) -> usize {
+    (top >> 1 >> (63 - bits)) as usize
+}
+
+/// `number` as the first `bits`, and zeros behind.
+fn aligned(number: u64, bits: u8) -> u64 {
+    number << 1 << (63 - bits)
+}
+
+/// The last address with the first `bits` of `top`.
+fn last_of<A: Indexed>(top: u64, bits: u8) -> A {
+    A::of_top(top).prefix(bits).1
+}
+
 impl<A: Indexed> Family<A> {
     fn new(map: &RangeMap<A, u32>) -> Family<A> {
         let ranges: Vec<Range<A>> =
             map.iter().map(|range| Range { first: range.first, class: *range.value }).collect();
-        // About as many entries as ranges: a small table needs no large root.
+        // About as many roots as ranges: a small table needs no more.
         let bits = ranges.len().ilog2().min(u32::from(ROOT_BITS)) as u8;
-        let shift = A::BITS - bits;
-        let mut root = Vec::with_capacity((1 << bits) + 1);
+        let mut family = Family { ranges, bits, roots: Vec::new(), blocks: Vec::new() };
         let mut range = 0;
-        for leading in 0..1usize << bits {
-            while ranges.get(range + 1).is_some_and(|next| next.first.leading(shift) < leading) {
-                range += 1;
+        for root in 0..1 << bits {
+            let top = aligned(root, bits);
+            let inside = family.begin_until(range, last_of(top, bits)) - range;
+            // So many that most have no more than one.
+            let more = if inside == 0 { 0 } else { inside.ilog2() as u8 + 1 };
+            let more = more.min(BLOCK_BITS).min(A::BITS - bits);
+            family.roots.push(Root { first: family.blocks.len() as u32, bits: more });
+            for block in 0..1 << more {
+                let first = top | aligned(block, more) >> bits;
+                range = family.begin_until(range, A::of_top(first));
+                let last = family.begin_until(range, last_of(first, bits + more));
+                family.blocks.push(Block((range as u32) << 1 | u32::from(last > range)));
             }
-            root.push(range as u32);
         }
-        root.push(ranges.len() as u32 - 1);
-        Family { ranges, root, shift }
+        family.blocks.push(Block((family.ranges.len() as u32 - 1) << 1));
+        family
+    }
+
+    /// The last range that begins at `until` or before, counted on from `range`, which does.
+    fn begin_until(&self, range: usize, until: A) -> usize {
+        range + self.ranges[range + 1..].iter().take_while(|next| next.first <= until).count()
     }
 
     fn classes(&self) -> RangeMap<A, u32> {
@@ -249,19 +302,21 @@ impl<A: Indexed> Family<A> {
 
     #[inline(always)]
     fn find(&self, address: A) -> Place {
-        let leading = address.leading(self.shift);
-        // The last range that starts before the addresses of this leading value, and the last that
-        // starts among them.
-        // Asked for in this order, one comparison tells that there are both.
-        let last = self.root[leading + 1] as usize;
-        let low = self.root[leading] as usize;
-        let range = if low == last { low } else { self.search(address, low, last) };
+        let top = address.top();
+        let root = self.roots[leading(top, self.bits)];
+        let at = root.first as usize + leading(top << self.bits, root.bits);
+        let block = self.blocks[at].0;
+        let range = match block & 1 {
+            0 => block as usize >> 1,
+            _ => self.search(address, at),
+        };
         Place { class: self.ranges[range].class, range }
     }
 
-    /// The range of an address that is in one of `low` to `last`.
+    /// The range of an address in a block in which one begins.
     #[inline(never)]
-    fn search(&self, address: A, low: usize, last: usize) -> usize {
+    fn search(&self, address: A, block: usize) -> usize {
+        let [low, last] = [block, block + 1].map(|block| self.blocks[block].0 as usize >> 1);
         low + self.ranges[low..=last].partition_point(|range| range.first <= address) - 1
     }
 
@@ -343,6 +398,56 @@ mod tests {
                 let same = |at| class_at(at) / 2 == class_at(probe) / 2;
                 prop_assert_eq!(table.group_scope(&groups, address, place), brute_force_scope(probe & 0xff00_0000, same, 1 << 24));
             }
+        }
+    }
+
+    /// Many narrow prefixes near each other, as many as want blocks of their own, and addresses in
+    /// and beside them: both are drawn from the same few places.
+    fn crowded<A: Address + 'static>(
+        address: fn(u8, u64) -> A,
+    ) -> impl Strategy<Value = (Vec<(A, u8, u32)>, Vec<A>)> {
+        let near = move |(place, low): (u8, u64)| address(place, low);
+        let places = (0u8..3, 0u64..1 << 16);
+        let lengths = (A::BITS / 2)..=A::BITS;
+        let prefixes = prop::collection::vec((places.clone(), lengths, 0u32..4), 0..200);
+        (prefixes, prop::collection::vec(places, 1..100)).prop_map(move |(prefixes, probes)| {
+            let prefixes =
+                prefixes.into_iter().map(|(at, length, class)| (near(at), length, class));
+            (prefixes.collect(), probes.into_iter().map(near).collect())
+        })
+    }
+
+    fn agrees<A: Indexed>(map: &RangeMap<A, u32>, probes: &[A]) -> Result<(), TestCaseError> {
+        let family = Family::new(map);
+        let edges = map.iter().flat_map(|range| [range.first, range.last]);
+        for address in edges.chain(probes.iter().copied()) {
+            let (place, range) = (family.find(address), map.find(address));
+            prop_assert_eq!(place.class, *range.value);
+            prop_assert_eq!(family.row(place), (range.first, range.last));
+            let is_inside = |length: &u8| {
+                let (first, last) = address.prefix(*length);
+                first >= range.first && last <= range.last
+            };
+            let widest = (0..=A::BITS).find(is_inside);
+            prop_assert_eq!(Some(family.scope(address, place)), widest);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn narrow_ranges_of_ipv4_are_found(
+            (prefixes, probes) in crowded(|place, low| u32::from(place) << 30 | (low as u32) << 4),
+        ) {
+            agrees(&RangeMap::from_prefixes(0, prefixes), &probes)?;
+        }
+
+        #[test]
+        fn narrow_ranges_of_ipv6_are_found(
+            (prefixes, probes) in
+                crowded(|place, low| u128::from(place) << 125 | u128::from(low) << 60),
+        ) {
+            agrees(&RangeMap::from_prefixes(0, prefixes), &probes)?;
         }
     }
 
