@@ -23,33 +23,45 @@ pub struct ClassTable {
     v6: Family<u128>,
 }
 
-/// One family's ranges under roots.
+/// One family's ranges, and the way to the one around an address.
 #[derive(Debug)]
 struct Family<A> {
     /// From each first address to the next one's; the first is [`Address::MIN`].
     ranges: Vec<Range<A>>,
-    /// How many leading bits of an address tell its root.
-    bits: u8,
-    /// One for each value of these bits.
-    roots: Vec<Root>,
-    /// Of one root after the other, and one more at the end.
+    /// First one for each value of the leading bits, then those of each node in a row.
     blocks: Vec<Block>,
+    /// How far the first 64 bits of an address are shifted down to number the first of them.
+    shift: u8,
+    nodes: Vec<Node>,
 }
 
-/// Addresses with the same leading bits: divided in as many blocks as there are ranges among them,
-/// or a few more, so that a lookup finds its range without a search or nearly so. The ranges of IPv6
-/// are all in few places.
+/// A crowded block, divided in about as many as ranges begin inside: where there are many, a step
+/// tells many bits.
 #[derive(Debug, Clone, Copy)]
-struct Root {
+struct Node {
     /// The first of its blocks.
     first: u32,
-    /// How many further bits tell a block.
-    bits: u8,
+    /// The bits that tell a block, once shifted down.
+    mask: u32,
+    /// How far the first 64 bits of an address are shifted down.
+    shift: u8,
 }
 
-/// The range of a block's first address, twice; and one more where another begins inside.
-#[derive(Debug, Clone, Copy)]
+/// What is in a block, in the two lowest bits, and a number.
+#[derive(Debug, Clone, Copy, Default)]
 struct Block(u32);
+
+/// The range that the block lies in, and no other begins inside.
+const WHOLE: u32 = 0;
+/// The range of its first address; up to [`FEW`] begin inside.
+const PARTED: u32 = 1;
+/// The same where many begin that the first 64 bits do not tell apart.
+const CROWDED: u32 = 2;
+/// A node.
+const NODE: u32 = 3;
+
+/// So many ranges are looked at one by one.
+const FEW: usize = 4;
 
 /// Where a range begins, and its class: side by side, because a lookup in a large table takes as
 /// long as its cache misses, and so finds the class and both ends of a range in one or two lines.
@@ -179,13 +191,13 @@ impl ClassTable {
     }
 }
 
-/// Most leading bits that tell a root: 4,096 of them, 32 KiB.
-const ROOT_BITS: u8 = 12;
+/// Most leading bits that tell a first block: 65,536 of them, 256 KiB.
+const LEADING_BITS: u8 = 16;
 
-/// Most further bits that tell a block.
-const BLOCK_BITS: u8 = 20;
+/// Bits that tell blocks apart, at most.
+const TOLD: u8 = 64;
 
-/// An address whose leading bits can tell a root and a block.
+/// An address whose leading bits tell blocks.
 trait Indexed: Address {
     /// The first 64 bits, or all and zeros behind.
     fn top(self) -> u64;
@@ -239,17 +251,6 @@ impl Indexed for u128 {
     }
 }
 
-/// The number that the first `bits` of `top` are: 0 to 63 of them.
-#[inline(always)]
-fn leading(top: u64, bits: u8) -> usize {
-    (top >> 1 >> (63 - bits)) as usize
-}
-
-/// `number` as the first `bits`, and zeros behind.
-fn aligned(number: u64, bits: u8) -> u64 {
-    number << 1 << (63 - bits)
-}
-
 /// The last address with the first `bits` of `top`.
 fn last_of<A: Indexed>(top: u64, bits: u8) -> A {
     A::of_top(top).prefix(bits).1
@@ -259,26 +260,41 @@ impl<A: Indexed> Family<A> {
     fn new(map: &RangeMap<A, u32>) -> Family<A> {
         let ranges: Vec<Range<A>> =
             map.iter().map(|range| Range { first: range.first, class: *range.value }).collect();
-        // About as many roots as ranges: a small table needs no more.
-        let bits = ranges.len().ilog2().min(u32::from(ROOT_BITS)) as u8;
-        let mut family = Family { ranges, bits, roots: Vec::new(), blocks: Vec::new() };
-        let mut range = 0;
-        for root in 0..1 << bits {
-            let top = aligned(root, bits);
-            let inside = family.begin_until(range, last_of(top, bits)) - range;
-            // So many that most have no more than one.
-            let more = if inside == 0 { 0 } else { inside.ilog2() as u8 + 1 };
-            let more = more.min(BLOCK_BITS).min(A::BITS - bits);
-            family.roots.push(Root { first: family.blocks.len() as u32, bits: more });
-            for block in 0..1 << more {
-                let first = top | aligned(block, more) >> bits;
-                range = family.begin_until(range, A::of_top(first));
-                let last = family.begin_until(range, last_of(first, bits + more));
-                family.blocks.push(Block((range as u32) << 1 | u32::from(last > range)));
-            }
-        }
-        family.blocks.push(Block((family.ranges.len() as u32 - 1) << 1));
+        // About as many as ranges: a small table needs no more.
+        let bits = (ranges.len().ilog2() as u8).clamp(1, LEADING_BITS);
+        let mut family =
+            Family { ranges, blocks: Vec::new(), shift: TOLD - bits, nodes: Vec::new() };
+        family.divide(0, 0, bits, 0);
         family
+    }
+
+    /// Divides the addresses with the first `bits` of `top` by so many `more`; `range` is that of the
+    /// first of them, or one before. Returns the first of the blocks.
+    fn divide(&mut self, top: u64, bits: u8, more: u8, mut range: usize) -> usize {
+        let first = self.blocks.len();
+        self.blocks.resize(first + (1 << more), Block(WHOLE));
+        let bits = bits + more;
+        for number in 0..1 << more {
+            let top = top | (number as u64) << (TOLD - bits);
+            range = self.begin_until(range, A::of_top(top));
+            let inside = self.begin_until(range, last_of(top, bits)) - range;
+            let (what, at) = match inside {
+                0 => (WHOLE, range),
+                1..=FEW => (PARTED, range),
+                _ if bits == A::BITS.min(TOLD) => (CROWDED, range),
+                _ => (NODE, self.node(top, bits, inside, range)),
+            };
+            self.blocks[first + number] = Block((at as u32) << 2 | what);
+        }
+        first
+    }
+
+    /// A node for the addresses with the first `bits` of `top`, among which so many ranges begin.
+    fn node(&mut self, top: u64, bits: u8, inside: usize, range: usize) -> usize {
+        let more = (inside.ilog2() as u8).min(A::BITS.min(TOLD) - bits);
+        let first = self.divide(top, bits, more, range) as u32;
+        self.nodes.push(Node { first, mask: (1 << more) - 1, shift: TOLD - bits - more });
+        self.nodes.len() - 1
     }
 
     /// The last range that begins at `until` or before, counted on from `range`, which does.
@@ -303,21 +319,32 @@ impl<A: Indexed> Family<A> {
     #[inline(always)]
     fn find(&self, address: A) -> Place {
         let top = address.top();
-        let root = self.roots[leading(top, self.bits)];
-        let at = root.first as usize + leading(top << self.bits, root.bits);
-        let block = self.blocks[at].0;
-        let range = match block & 1 {
-            0 => block as usize >> 1,
-            _ => self.search(address, at),
+        let mut at = (top >> self.shift) as usize;
+        let range = loop {
+            let block = self.blocks[at].0;
+            let number = block as usize >> 2;
+            match block & 3 {
+                WHOLE => break number,
+                NODE => {
+                    let node = &self.nodes[number];
+                    at = (node.first + ((top >> node.shift) as u32 & node.mask)) as usize;
+                }
+                what => break self.search(address, what, number),
+            }
         };
         Place { class: self.ranges[range].class, range }
     }
 
-    /// The range of an address in a block in which one begins.
+    /// The range of an address in a block in which others begin; `range` is that of its first.
     #[inline(never)]
-    fn search(&self, address: A, block: usize) -> usize {
-        let [low, last] = [block, block + 1].map(|block| self.blocks[block].0 as usize >> 1);
-        low + self.ranges[low..=last].partition_point(|range| range.first <= address) - 1
+    fn search(&self, address: A, what: u32, range: usize) -> usize {
+        let begins = |next: &Range<A>| next.first <= address;
+        let others = &self.ranges[range + 1..];
+        range
+            + match what {
+                PARTED => others.iter().take_while(|next| begins(next)).count(),
+                _ => others.partition_point(begins),
+            }
     }
 
     #[inline(always)]
