@@ -30,14 +30,14 @@ use tokio::runtime::Runtime;
 use scenarios::{Bed, QUERIES, Scenario};
 
 #[library_benchmark]
-#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(271))]
-#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(425))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(468))]
-#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(523))]
-#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(468))]
-#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(887))]
+#[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(270))]
+#[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(420))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(464))]
+#[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(517))]
+#[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(463))]
+#[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(885))]
 #[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(880))]
-#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2099))]
+#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2091))]
 #[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(272))]
 fn respond(mut bed: Bed) -> Bed {
     bed.respond_to_all();
@@ -49,7 +49,7 @@ fn respond(mut bed: Bed) -> Bed {
 // several times makes that 4.
 #[library_benchmark]
 #[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(381))]
-#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(589))]
+#[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(586))]
 fn worker(served: Served) -> Bed {
     served.ask_and_stop()
 }

@@ -183,7 +183,7 @@ where
     });
 
     let scoped = [
-        Candidate::new("ranges under a root (ours): class, length", table_memory, |address: A| {
+        Candidate::new("blocks over ranges (ours): class, length", table_memory, |address: A| {
             let place = table.find(address.ip());
             both(place.class, table.class_scope(address.ip(), place))
         }),
@@ -204,7 +204,7 @@ where
     ];
     let count = scoped.len();
     let plain = [
-        Candidate::new("ranges under a root (ours): class", table_memory, |address: A| {
+        Candidate::new("blocks over ranges (ours): class", table_memory, |address: A| {
             table.find(address.ip()).class
         }),
         Candidate::new("poptrie, root of 16: class", pop16_memory, |address| pop16.find(address)),
