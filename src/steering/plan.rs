@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use crate::steering::model::{PolicyId, PoolId, Spread};
 
@@ -21,7 +22,7 @@ pub enum Plan {
     /// A deliberate NODATA.
     Nothing,
     /// The first that is up.
-    First(Vec<PlanId>),
+    First(Order),
     /// The members of the first that are up.
     Merge {
         /// The policy that joins them.
@@ -51,6 +52,10 @@ pub enum Plan {
     },
 }
 
+/// An order of preference. As long as it is short it stands with its plan: when ten thousand answers
+/// are worked out at once, each list elsewhere is one more place to fetch.
+pub type Order = SmallVec<[PlanId; 4]>;
+
 /// The network part in milliseconds to each pool of a candidate, `None` where unknown.
 pub type Paths = Vec<(PoolId, Option<u16>)>;
 
@@ -77,7 +82,7 @@ impl Plans {
     /// of it, what was named before is not named again, nothing stands behind a deliberate
     /// NODATA, and a list of one is that one.
     pub fn add_first(&mut self, targets: impl IntoIterator<Item = PlanId>) -> PlanId {
-        let mut list: Vec<PlanId> = Vec::new();
+        let mut list = Order::new();
         'targets: for target in targets {
             let inner = match self.plan(target) {
                 Plan::First(inner) => &inner[..],

@@ -21,8 +21,8 @@ use crate::steering::way::Reason;
 use crate::wire::Type;
 use crate::zone::RecordId;
 
-/// Answers that are worked out by more than one thread, at least: starting it takes as long as a
-/// few dozen of them.
+/// What is worked out by more than one thread, at least: starting it takes as long as a few dozen
+/// answers, or a few hundred standings.
 const MANY: usize = 512;
 
 impl Control {
@@ -64,28 +64,9 @@ impl Control {
 
     /// The answers of some bindings, in their order, on all cores when they are many.
     pub(super) fn work_out(&self, numbers: &[usize]) -> Vec<Found> {
-        let one_by_one = |numbers: &[usize]| -> Vec<Found> {
-            let model = &self.steering.model;
-            let mut writer = Writer::new(model, &self.standings);
+        each(numbers, |numbers| {
+            let mut writer = Writer::new(&self.steering.model, &self.standings);
             numbers.iter().map(|number| self.answers(*number, &mut writer)).collect()
-        };
-        if numbers.len() < MANY {
-            return one_by_one(numbers);
-        }
-        // Asking reads files of the system: longer than a few answers take.
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let (own, others) = numbers.split_at(numbers.len().div_ceil(threads));
-        thread::scope(|scope| {
-            let others: Vec<_> =
-                others.chunks(own.len()).map(|chunk| scope.spawn(|| one_by_one(chunk))).collect();
-            let mut found = one_by_one(own);
-            for thread in others {
-                match thread.join() {
-                    Ok(others) => found.extend(others),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            found
         })
     }
 
@@ -223,6 +204,29 @@ pub(super) struct Found {
     /// The share of answers to the first type that leads to each outlet; empty where they look at
     /// the client's place.
     pub(super) expected: Vec<(Outlet, f64)>,
+}
+
+/// What `work` makes of each of some numbers, in their order, on all cores when they are many.
+pub(super) fn each<T: Send>(numbers: &[usize], work: impl Fn(&[usize]) -> Vec<T> + Sync) -> Vec<T> {
+    if numbers.len() < MANY {
+        return work(numbers);
+    }
+    // Asking reads files of the system: longer than a few answers take.
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let (own, others) = numbers.split_at(numbers.len().div_ceil(threads));
+    thread::scope(|scope| {
+        let work = &work;
+        let others: Vec<_> =
+            others.chunks(own.len()).map(|chunk| scope.spawn(move || work(chunk))).collect();
+        let mut found = work(own);
+        for thread in others {
+            match thread.join() {
+                Ok(others) => found.extend(others),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        found
+    })
 }
 
 /// What `on_all_down` makes of a plan under which nothing is up.

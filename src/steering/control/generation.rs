@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use smallvec::SmallVec;
 
 use crate::health::CheckId;
 use crate::steering::compile::{Compiled, World};
@@ -12,6 +13,7 @@ use crate::steering::live::Slot;
 use crate::steering::model::{Model, OnAllDown, PolicyId, Pool, PoolId, Record, Target};
 use crate::steering::share::Share;
 use crate::steering::spread;
+use crate::steering::standing::Few;
 use crate::wire::Type;
 use crate::zone::RecordId;
 
@@ -25,7 +27,7 @@ pub struct Steering {
     pub(super) bindings: Vec<Binding>,
     pub(super) slots: Arc<[Slot]>,
     /// For each pool, the bindings that lead to it.
-    pub(super) bindings_of_pool: Vec<Vec<usize>>,
+    pub(super) bindings_of_pool: Vec<Few<usize>>,
     pub(super) pools_of_check: HashMap<CheckId, Vec<PoolId>, RandomState>,
     /// For each pool, the longest time to live of the answers that lead to it.
     pub(super) ttl_of_pool: Vec<Duration>,
@@ -46,11 +48,11 @@ pub(super) struct Binding {
     pub(super) types: Arc<[Type]>,
     pub(super) has_alias: bool,
     /// The pools that it leads to, each once.
-    pub(super) pools: Vec<PoolId>,
+    pub(super) pools: SmallVec<[PoolId; 4]>,
     /// The policies under it that explore.
     pub(super) exploring: Vec<PolicyId>,
     /// The targets of its records, each once.
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Few<Target>,
     pub(super) records: Vec<RecordId>,
 }
 
@@ -98,7 +100,7 @@ impl Steering {
             });
             slots.push(Slot { answers: number as u32, target, seed });
         }
-        let mut bindings_of_pool = vec![Vec::new(); model.pools.len()];
+        let mut bindings_of_pool = vec![Few::new(); model.pools.len()];
         let mut ttl_of_pool = vec![Duration::ZERO; model.pools.len()];
         for (number, binding) in bindings.iter().enumerate() {
             for pool in &binding.pools {
@@ -145,9 +147,9 @@ impl Binding {
             on_all_down: record.on_all_down.clone(),
             types: types.into(),
             has_alias,
-            pools: model.pools_under(first),
+            pools: model.pools_under(first).into(),
             exploring,
-            targets: Vec::new(),
+            targets: Few::new(),
             records: Vec::new(),
         }
     }

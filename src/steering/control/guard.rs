@@ -100,6 +100,7 @@ impl Control {
     /// not brought up; what the operator's word or a maintenance alone keeps out is held like any
     /// other change.
     pub fn set_safety(&mut self, safety: Safety, now: SystemTime) {
+        self.restand_stale();
         if !safety.is_any() {
             if let Some(guard) = self.guard.take() {
                 for (id, ward) in (0..).map(PoolId).zip(guard.wards) {
@@ -148,6 +149,7 @@ impl Control {
     /// Grants what is wanted, as far as the rules let it; call after changes, and at a steady pace
     /// while [`Control::is_moving`], before [`Control::settle`].
     pub fn guard(&mut self, now: SystemTime) {
+        self.restand_stale();
         let Some(mut guard) = self.guard.take() else { return };
         if std::mem::take(&mut guard.is_due) || guard.is_moving() {
             let pools = (0..guard.wards.len() as u32).map(PoolId);

@@ -135,6 +135,9 @@ pub struct Control {
     expected: Vec<Vec<(Outlet, f64)>>,
     /// One for each compiled target that has a table.
     groups: Vec<Option<Arc<Groups>>>,
+    /// Pools whose checks say another thing than their standing does.
+    stale: Touched,
+    /// Bindings whose answers may have become otherwise.
     touched: Touched,
     changes: Vec<Change>,
     /// By binding, what its answers are counted as.
@@ -184,6 +187,7 @@ impl Control {
             panics: vec![false; steering.bindings.len()],
             expected: vec![Vec::new(); steering.bindings.len()],
             groups: Vec::new(),
+            stale: Touched::none(pools),
             touched: Touched::all(steering.bindings.len()),
             changes: Vec::new(),
             labels: vec![Labels::default(); steering.bindings.len()],
@@ -225,7 +229,7 @@ impl Control {
         &self.live
     }
 
-    /// The state of a pool.
+    /// The state of a pool, as of the last [`Control::settle`] or [`Control::guard`].
     pub fn standing(&self, pool: PoolId) -> &Standing {
         &self.standings[pool.0 as usize]
     }
@@ -246,9 +250,7 @@ impl Control {
     /// Takes a check's verdict.
     pub fn set_verdict(&mut self, check: CheckId, verdict: Verdict) {
         if self.verdicts.insert(check, verdict) != Some(verdict) {
-            for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
-                self.restand(*pool);
-            }
+            self.mark_stale(check);
         }
     }
 
@@ -260,10 +262,14 @@ impl Control {
             _ => self.left.insert(check, left),
         };
         if before.unwrap_or(100) != left {
-            for pool in self.steering.clone().pools_of_check.get(&check).into_iter().flatten() {
-                self.restand(*pool);
-            }
+            self.mark_stale(check);
         }
+    }
+
+    /// The pools of a check are looked at once, however many of their checks have news.
+    fn mark_stale(&mut self, check: CheckId) {
+        let pools = self.steering.pools_of_check.get(&check).into_iter().flatten();
+        pools.for_each(|pool| self.stale.insert(pool.0 as usize));
     }
 
     /// Takes what a check's target needs to answer, in milliseconds beyond the network.
@@ -279,6 +285,7 @@ impl Control {
     /// One evaluation of all choices of latency and load policies; call at a steady pace, then
     /// [`Control::settle`].
     pub fn evaluate_choices(&mut self) {
+        self.restand_stale();
         self.move_choices(|choice, ratings, up| choice.next(ratings, up));
     }
 
@@ -294,12 +301,13 @@ impl Control {
     /// Whether something changed since the last [`Control::settle`].
     pub fn has_unsettled(&self) -> bool {
         let is_due = self.guard.as_ref().is_some_and(Guard::is_due);
-        is_due || !self.touched.is_empty() || !self.changes.is_empty()
+        is_due || !self.stale.is_empty() || !self.touched.is_empty() || !self.changes.is_empty()
     }
 
     /// Works out the answers that changes since the last call have touched. Returns what an
     /// operator wants to hear of; the first time also what was so at the start.
     pub fn settle(&mut self) -> Vec<Change> {
+        self.restand_stale();
         self.resolve_touched();
         std::mem::take(&mut self.changes)
     }

@@ -1,6 +1,6 @@
-//! Touched: which bindings' answers are to be worked out.
+//! Touched: what is to be looked at anew, bindings or pools.
 
-/// Bindings by number, each once.
+/// Some of them by number, each once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Touched {
     list: Vec<usize>,
@@ -9,9 +9,14 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    /// All of `count` bindings.
+    /// All of `count`.
     pub(super) fn all(count: usize) -> Touched {
         Touched { list: (0..count).collect(), marks: vec![true; count] }
+    }
+
+    /// None of `count`.
+    pub(super) fn none(count: usize) -> Touched {
+        Touched { list: Vec::new(), marks: vec![false; count] }
     }
 
     pub(super) fn is_empty(&self) -> bool {

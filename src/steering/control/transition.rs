@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use foldhash::fast::RandomState;
 
+use super::answers::each;
 use super::load::Loads;
 use super::maintenance::{Phase, Window};
 use super::{Cause, Change, Control};
@@ -162,6 +163,7 @@ impl Control {
         over: Duration,
         now: SystemTime,
     ) -> Result<(), LastTarget> {
+        self.restand_stale();
         match self.last_target(pool) {
             Some(last) => Err(last),
             None => {
@@ -174,6 +176,7 @@ impl Control {
     /// As [`Control::drain`], even the last pool that is up. Its clients stay with it as long as
     /// nothing else is up: a drained pool is better than none.
     pub fn drain_anyway(&mut self, pool: PoolId, over: Duration, now: SystemTime) {
+        self.restand_stale();
         self.transitions.now = now;
         let from = self.kept(pool);
         self.take_up(pool, Override::Draining(Slope { from, since: now, over }));
@@ -183,6 +186,7 @@ impl Control {
     /// Takes the operator's word back: over a time, the share rises from what it is to all
     /// clients, as far as the file and the checks let it.
     pub fn restore(&mut self, pool: PoolId, over: Duration, now: SystemTime) {
+        self.restand_stale();
         self.transitions.now = now;
         let from = self.kept(pool);
         self.take_up(pool, Override::Restoring(Slope { from, since: now, over }));
@@ -213,6 +217,7 @@ impl Control {
     /// Moves shares to where they are at `now`; call at a steady pace while
     /// [`Control::is_moving`], then [`Control::settle`].
     pub fn tick(&mut self, now: SystemTime) {
+        self.restand_stale();
         let planned = self.in_maintenance(self.transitions.now, now);
         self.transitions.now = now;
         let transitions = &mut self.transitions;
@@ -319,10 +324,28 @@ impl Control {
         self.standings = pools.map(|pool| self.standing_of(pool)).collect();
     }
 
-    /// Works out the standing of a pool anew; what comes back up by its checks begins its ramp.
-    /// Where there are safety rules, [`Control::guard`] puts it in force.
+    /// Works out the standings of pools whose checks had news.
+    pub(super) fn restand_stale(&mut self) {
+        if self.stale.is_empty() {
+            return;
+        }
+        let pools = self.stale.take();
+        let standings = each(&pools, |pools| {
+            pools.iter().map(|pool| self.standing_of(PoolId(*pool as u32))).collect()
+        });
+        for (pool, standing) in pools.into_iter().zip(standings) {
+            self.restand_as(PoolId(pool as u32), standing);
+        }
+    }
+
+    /// Works out the standing of a pool anew.
     pub(super) fn restand(&mut self, id: PoolId) {
-        let mut standing = self.standing_of(id);
+        self.restand_as(id, self.standing_of(id));
+    }
+
+    /// Lets a pool stand as it was worked out; what comes back up by its checks begins its ramp.
+    /// Where there are safety rules, [`Control::guard`] puts it in force.
+    fn restand_as(&mut self, id: PoolId, mut standing: Standing) {
         let was_healthy = self.wanted(id).healthy;
         let ramp = self.steering.model.pool(id).ramp;
         if !standing.healthy {
