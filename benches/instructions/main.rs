@@ -37,7 +37,7 @@ use scenarios::{Bed, QUERIES, Scenario};
 #[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(463))]
 #[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(885))]
 #[bench::wildcard(args = (Scenario::Wildcard), setup = Bed::new, config = counted(880))]
-#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2091))]
+#[bench::referral(args = (Scenario::Referral), setup = Bed::new, config = counted(2188))]
 #[bench::many_names(args = (Scenario::ManyNames), setup = Bed::new, config = counted(272))]
 fn respond(mut bed: Bed) -> Bed {
     bed.respond_to_all();
