@@ -1,7 +1,7 @@
 //! Ways to receive and send datagrams, each as a bare reflector: what an answer costs with it.
 //!
 //! ```text
-//! cargo bench --bench udp -- all                     # about ten minutes
+//! cargo bench --bench udp -- all                     # about twelve minutes
 //! cargo bench --bench udp -- batches --rounds 50
 //! ```
 //!

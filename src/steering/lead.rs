@@ -39,7 +39,7 @@ impl View<'_> {
         None
     }
 
-    /// What a lead answers.
+    /// What a lead answers: what its plan comes to, without the way there.
     pub fn led(&self, lead: Lead, rtype: Option<Type>) -> Resolved {
         let ask = Ask { rtype, resort: Resort::Healthy, portion: 0 };
         // It is offered, or it would not lead.

@@ -46,8 +46,6 @@ pub struct Writer<'a> {
     targets: &'a [Target],
     /// What they are counted as, with what is new.
     labels: Cow<'a, Labels>,
-    /// The column of the next cell.
-    column: u32,
     /// Those in the making.
     answers: Answers,
     /// The choices made so far, by column, outcome, and what it is when there is nothing.
@@ -65,7 +63,6 @@ impl<'a> Writer<'a> {
             ttl: 0,
             targets: &[],
             labels: Cow::Owned(Labels::default()),
-            column: 0,
             answers: Answers::default(),
             known: HashMap::default(),
             leads: HashMap::default(),
@@ -78,7 +75,6 @@ impl<'a> Writer<'a> {
         self.ttl = ttl;
         self.targets = targets;
         self.labels = Cow::Borrowed(labels);
-        self.column = 0;
         self.known.clear();
         self.leads.clear();
         self.answers.clear();
@@ -94,55 +90,51 @@ impl<'a> Writer<'a> {
         self.answers.cells.len()
     }
 
-    /// Adds a cell; there is a row for each class, and in it a column for each type. `is_first`
-    /// says whether first choices are up, and `panic` whether nothing is.
-    pub fn cell(&mut self, outcome: Outcome, is_first: bool, panic: Option<Panic>) {
+    /// Adds a cell; there is a row for each class, and in it a column for each type, all in turn:
+    /// `column` is that of this one. `is_first` says whether first choices are up, and `panic`
+    /// whether nothing is.
+    pub fn cell(&mut self, column: u32, outcome: Outcome, is_first: bool, panic: Option<Panic>) {
         let is_hashed = match &outcome {
             Outcome::Resolved(resolved) => resolved.is_hashed(),
             Outcome::ServFail => false,
         };
         let nothing = if panic.is_some() { Way::FAILED } else { Way::NO_DATA };
-        let choice = self.choice(outcome, self.column, nothing);
-        self.add(Cell { choice, is_first, is_hashed, panic });
+        let choice = self.choice(outcome, column, nothing);
+        self.answers.cells.push(Cell { choice, is_first, is_hashed, panic });
     }
 
-    /// Adds a cell that a pool answers alone. `resolve` says what, when there is no such cell yet.
-    pub fn lead(&mut self, lead: Lead, resolve: impl FnOnce() -> Resolved) {
-        let key = (self.column, lead);
-        let known = self.leads.get(&key).copied();
+    /// Adds a cell that a pool answers alone, in the same way. `resolve` says what, when the column
+    /// has no cell with this lead yet.
+    pub fn lead(&mut self, column: u32, lead: Lead, resolve: impl FnOnce() -> Resolved) {
+        let known = self.leads.get(&(column, lead)).copied();
         let cell = known.unwrap_or_else(|| {
             let resolved = resolve();
             let is_hashed = resolved.is_hashed();
             let choice = match resolved {
-                // In all likelihood new.
-                Resolved::Ring(ring) => self.ring(&ring, self.column),
-                _ => self.choice(Outcome::Resolved(resolved), self.column, Way::NO_DATA),
+                // In all likelihood new, since this lead is.
+                Resolved::Ring(ring) => self.ring(&ring, column),
+                _ => self.choice(Outcome::Resolved(resolved), column, Way::NO_DATA),
             };
             let cell = Cell { choice, is_first: lead.instead.is_none(), is_hashed, panic: None };
-            self.leads.insert(key, cell);
+            self.leads.insert((column, lead), cell);
             cell
         });
-        self.add(cell);
-    }
-
-    fn add(&mut self, cell: Cell) {
         self.answers.cells.push(cell);
-        self.column = (self.column + 1) % self.answers.columns as u32;
     }
 
-    /// Hands the answers out. `place` is the class of every client; `None` for a target that does
-    /// not look at the place.
-    pub fn finish(&mut self, place: Option<(Arc<ClassTable>, Arc<Groups>)>) -> Answers {
+    /// Hands the answers out, and what they are counted as where that is more than the draft says.
+    /// `place` is the class of every client; `None` for a target that does not look at the place.
+    pub fn finish(
+        &mut self,
+        place: Option<(Arc<ClassTable>, Arc<Groups>)>,
+    ) -> (Answers, Option<Labels>) {
         let labels = LabelList::from_slice(self.labels.list());
-        Answers { place, labels, ..self.answers.clone() }
-    }
-
-    /// What the answers in hand are counted as, where that is more than the draft says.
-    pub fn more_labels(&mut self) -> Option<Labels> {
-        match std::mem::replace(&mut self.labels, Cow::Owned(Labels::default())) {
+        let answers = Answers { place, labels, ..self.answers.clone() };
+        let more = match std::mem::replace(&mut self.labels, Cow::Owned(Labels::default())) {
             Cow::Owned(labels) => Some(labels),
             Cow::Borrowed(_) => None,
-        }
+        };
+        (answers, more)
     }
 
     fn choice(&mut self, outcome: Outcome, column: u32, nothing: Way) -> Choice {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::thread;
 
 use super::Control;
+use super::cores::on_all_cores;
 use crate::steering::answers::{Answers, Draft, Outcome, Writer};
 use crate::steering::census::{self, Outlet};
 use crate::steering::explore::Explorers;
@@ -20,10 +20,6 @@ use crate::steering::table::Groups;
 use crate::steering::way::Reason;
 use crate::wire::Type;
 use crate::zone::RecordId;
-
-/// What is worked out by more than one thread, at least: starting it takes as long as a few dozen
-/// answers, or a few hundred standings.
-const MANY: usize = 512;
 
 impl Control {
     /// What each class of a record's clients is answered now for the first of its types, and what
@@ -64,7 +60,7 @@ impl Control {
 
     /// The answers of some bindings, in their order, on all cores when they are many.
     pub(super) fn work_out(&self, numbers: &[usize]) -> Vec<Found> {
-        each(numbers, |numbers| {
+        on_all_cores(numbers, |numbers| {
             let mut writer = Writer::new(&self.steering.model, &self.standings);
             numbers.iter().map(|number| self.answers(*number, &mut writer)).collect()
         })
@@ -156,10 +152,10 @@ impl Control {
         let mut known = Vec::new();
         let mut expected = Vec::new();
         for plan in &target.classes {
-            for rtype in binding.columns() {
+            for (column, rtype) in (0..).zip(binding.columns()) {
                 let lead = if has_leads { view.lead(*plan, rtype) } else { None };
                 if let Some(lead) = lead {
-                    writer.lead(lead, || view.led(lead, rtype));
+                    writer.lead(column, lead, || view.led(lead, rtype));
                     continue;
                 }
                 let cell = writer.cells();
@@ -174,14 +170,14 @@ impl Control {
                     expected = census::outlets(&outcome).into_iter().collect();
                 }
                 panics |= panic.is_some();
-                writer.cell(outcome, is_first, panic);
+                writer.cell(column, outcome, is_first, panic);
             }
         }
         let place = target.table.clone().zip(self.groups[binding.target].clone());
-        let answers = Arc::new(writer.finish(place));
+        let (answers, labels) = writer.finish(place);
         Found {
-            answers,
-            labels: writer.more_labels(),
+            answers: Arc::new(answers),
+            labels,
             ttl,
             panic: panics,
             last_known: known,
@@ -204,29 +200,6 @@ pub(super) struct Found {
     /// The share of answers to the first type that leads to each outlet; empty where they look at
     /// the client's place.
     pub(super) expected: Vec<(Outlet, f64)>,
-}
-
-/// What `work` makes of each of some numbers, in their order, on all cores when they are many.
-pub(super) fn each<T: Send>(numbers: &[usize], work: impl Fn(&[usize]) -> Vec<T> + Sync) -> Vec<T> {
-    if numbers.len() < MANY {
-        return work(numbers);
-    }
-    // Asking reads files of the system: longer than a few answers take.
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let (own, others) = numbers.split_at(numbers.len().div_ceil(threads));
-    thread::scope(|scope| {
-        let work = &work;
-        let others: Vec<_> =
-            others.chunks(own.len()).map(|chunk| scope.spawn(move || work(chunk))).collect();
-        let mut found = work(own);
-        for thread in others {
-            match thread.join() {
-                Ok(others) => found.extend(others),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        found
-    })
 }
 
 /// What `on_all_down` makes of a plan under which nothing is up.

@@ -4,6 +4,7 @@
 //! publishes what it made.
 
 mod answers;
+mod cores;
 mod generation;
 mod guard;
 mod inherit;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use foldhash::fast::RandomState;
 
-use super::answers::each;
+use super::cores::on_all_cores;
 use super::load::Loads;
 use super::maintenance::{Phase, Window};
 use super::{Cause, Change, Control};
@@ -330,7 +330,7 @@ impl Control {
             return;
         }
         let pools = self.stale.take();
-        let standings = each(&pools, |pools| {
+        let standings = on_all_cores(&pools, |pools| {
             pools.iter().map(|pool| self.standing_of(PoolId(*pool as u32))).collect()
         });
         for (pool, standing) in pools.into_iter().zip(standings) {
