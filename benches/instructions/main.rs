@@ -1,14 +1,14 @@
 //! Instructions of `Engine::respond` for each scenario, and of the whole loop of a UDP worker for
-//! two, by callgrind, with a limit for each.
+//! three, by callgrind, with a limit for each.
 //!
 //! ```text
-//! cargo install gungraun-runner0.20.0   # as the crate in Cargo.lock; and valgrind
+//! cargo install gungraun-runner@0.20.0  # as the crate in Cargo.lock; and valgrind
 //! benches/instructions/run
 //! ```
 //!
-//! Printed are totals over 10,000 queries, of a worker over 40,000. The counts below were made with rustc 1.95.0 on x86-64,
-//! in the profile of `run`; a change of compiler needs new ones. Whoever makes a scenario cheaper
-//! writes down the new count, or what was won can be lost again unnoticed.
+//! Printed are totals over 10,000 queries, of a worker over 40,000. The counts below were made with
+//! rustc 1.95.0 on x86-64, in the profile of `run`; a change of compiler needs new ones. Whoever makes
+//! a scenario cheaper writes down the new count, or what was won can be lost again unnoticed.
 #![allow(missing_docs, reason = "gungraun's macros make public items")]
 
 #[path = "../scenarios/mod.rs"]
@@ -33,6 +33,7 @@ use scenarios::{Bed, QUERIES, Scenario};
 #[bench::static_a(args = (Scenario::Static), setup = Bed::new, config = counted(270))]
 #[bench::geo_by_source(args = (Scenario::GeoBySource), setup = Bed::new, config = counted(420))]
 #[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Bed::new, config = counted(464))]
+#[bench::geo_by_subnet6(args = (Scenario::GeoBySubnet6), setup = Bed::new, config = counted(515))]
 #[bench::weighted(args = (Scenario::Weighted), setup = Bed::new, config = counted(517))]
 #[bench::failover(args = (Scenario::Failover), setup = Bed::new, config = counted(463))]
 #[bench::nxdomain(args = (Scenario::NxDomain), setup = Bed::new, config = counted(885))]
@@ -50,6 +51,7 @@ fn respond(mut bed: Bed) -> Bed {
 #[library_benchmark]
 #[bench::static_a(args = (Scenario::Static), setup = Served::new, config = in_worker(381))]
 #[bench::geo_by_subnet(args = (Scenario::GeoBySubnet), setup = Served::new, config = in_worker(586))]
+#[bench::geo_by_subnet6(args = (Scenario::GeoBySubnet6), setup = Served::new, config = in_worker(638))]
 fn worker(served: Served) -> Bed {
     served.ask_and_stop()
 }
@@ -82,7 +84,8 @@ impl Served {
         Served { bed, running, runtime }
     }
 
-    /// Asks everything several times, each query after the reply to the last one: each is a batch of its own.
+    /// Asks everything several times, each query after the reply to the last one: each is a batch of
+    /// its own.
     fn ask_and_stop(self) -> Bed {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("some port is free");
         socket.connect(self.running.addresses()[0]).expect("it is on this machine");

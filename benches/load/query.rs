@@ -1,7 +1,7 @@
 //! The queries of a run: made before it, the same for every server.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -93,6 +93,6 @@ fn query(
         wire = random.child(&wire);
         ensure!(wire.len() <= 255, "no room for a random label in front of {name}");
     }
-    let opt = Opt { dnssec: asked.dnssec, subnet: client.zip(asked.ecs) };
+    let opt = Opt { dnssec: asked.dnssec, subnet: client.map(IpAddr::V4).zip(asked.ecs) };
     Ok(message::query(&wire, qtype, (!asked.plain).then_some(opt)))
 }

@@ -1,6 +1,6 @@
 //! Queries as octets, and the random numbers that vary them: the same in every run.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use meridian::wire::Type;
 
@@ -9,8 +9,8 @@ use meridian::wire::Type;
 pub(crate) struct Opt {
     /// The DO bit.
     pub(crate) dnssec: bool,
-    /// EDNS Client Subnet: an address and how many of its bits are told, 1 to 32.
-    pub(crate) subnet: Option<(Ipv4Addr, u8)>,
+    /// EDNS Client Subnet: an address and how many of its bits are told, from 1 to all.
+    pub(crate) subnet: Option<(IpAddr, u8)>,
 }
 
 /// A query with id 0 for a name in wire form; without `opt` it has no EDNS.
@@ -30,11 +30,18 @@ pub(crate) fn query(name: &[u8], qtype: Type, opt: Option<Opt>) -> Vec<u8> {
         None => message.extend_from_slice(&[0, 0]),
         Some((client, length)) => {
             // RFC 7871 section 6: only the octets the length needs, host bits cleared.
-            let address = client.to_bits() & (u32::MAX << (32 - u32::from(length)));
-            let octets = &address.to_be_bytes()[..usize::from(length.div_ceil(8))];
+            let (family, mut octets) = match client {
+                IpAddr::V4(address) => (1, address.octets().to_vec()),
+                IpAddr::V6(address) => (2, address.octets().to_vec()),
+            };
+            octets.truncate(usize::from(length.div_ceil(8)));
+            let beyond = 8 * octets.len() - usize::from(length);
+            if let Some(last) = octets.last_mut() {
+                *last &= 0xff << beyond;
+            }
             let size = 4 + octets.len() as u8;
-            message.extend_from_slice(&[0, size + 4, 0, 8, 0, size, 0, 1, length, 0]);
-            message.extend_from_slice(octets);
+            message.extend_from_slice(&[0, size + 4, 0, 8, 0, size, 0, family, length, 0]);
+            message.extend_from_slice(&octets);
         }
     }
     message

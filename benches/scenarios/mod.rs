@@ -10,7 +10,7 @@ pub(crate) mod message;
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use meridian::config::{self, Memory};
@@ -44,6 +44,8 @@ pub(crate) enum Scenario {
     GeoBySource,
     /// A geo policy with failover; the client is in EDNS Client Subnet, as a /24.
     GeoBySubnet,
+    /// The same with a client of IPv6, as a /56.
+    GeoBySubnet6,
     /// A policy of three weights.
     Weighted,
     /// As [`Scenario::GeoBySubnet`], with one pool of three down.
@@ -127,10 +129,11 @@ const APEX: &str = "$TTL 300\n\
 impl Scenario {
     /// All of them, in the order of every table.
     #[allow(dead_code, reason = "who names each has no use for it")]
-    pub(crate) const ALL: [Scenario; 9] = [
+    pub(crate) const ALL: [Scenario; 10] = [
         Scenario::Static,
         Scenario::GeoBySource,
         Scenario::GeoBySubnet,
+        Scenario::GeoBySubnet6,
         Scenario::Weighted,
         Scenario::Failover,
         Scenario::NxDomain,
@@ -158,9 +161,10 @@ impl Scenario {
                     (random.next() % NAMES, Ipv4Addr::from(random.next() as u32));
                 let name = match self {
                     Scenario::Static => from(format!("static{number}.example.com.")),
-                    Scenario::GeoBySource | Scenario::GeoBySubnet | Scenario::Failover => {
-                        from(format!("geo{number}.example.com."))
-                    }
+                    Scenario::GeoBySource
+                    | Scenario::GeoBySubnet
+                    | Scenario::GeoBySubnet6
+                    | Scenario::Failover => from(format!("geo{number}.example.com.")),
                     Scenario::Weighted => from(format!("weighted{number}.example.com.")),
                     Scenario::NxDomain => random.child(&from("example.com.".to_owned())),
                     Scenario::Wildcard => random.child(&from(format!("wild{number}.example.com."))),
@@ -170,8 +174,12 @@ impl Scenario {
                         from(format!("h{}.zone{zone}.example.", random.next() % MANY_NAMES))
                     }
                 };
-                let subnet = matches!(self, Scenario::GeoBySubnet | Scenario::Failover);
-                let opt = Opt { dnssec: false, subnet: subnet.then_some((client, 24)) };
+                let subnet = match self {
+                    Scenario::GeoBySubnet | Scenario::Failover => Some((IpAddr::V4(client), 24)),
+                    Scenario::GeoBySubnet6 => Some((IpAddr::V6(in_use(random.next())), 56)),
+                    _ => None,
+                };
+                let opt = Opt { dnssec: false, subnet };
                 let source =
                     if self == Scenario::GeoBySource { client } else { Ipv4Addr::LOCALHOST };
                 Query {
@@ -295,6 +303,13 @@ fn engine(scenario: Scenario) -> Engine {
     let mut control = Control::new(generation.steering, verdicts);
     control.settle();
     Engine { snapshot: generation.snapshot, live: Arc::new(control.live().clone()) }
+}
+
+/// A client of IPv6, from where the registries assign addresses: all others are one large range.
+fn in_use(random: u64) -> Ipv6Addr {
+    const ASSIGNED: [u16; 5] = [0x2400, 0x2600, 0x2800, 0x2a00, 0x2c00]; // a /12 each
+    let registry = u64::from(ASSIGNED[(random % 5) as usize]) << 48;
+    Ipv6Addr::from_bits(u128::from(registry | random >> 12) << 64)
 }
 
 /// A count of the header, which stands at `offset`.

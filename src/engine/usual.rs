@@ -109,17 +109,16 @@ pub(super) fn reply<S: Steer>(
                 let Some(length) = length else { break 'usual };
                 return Reply::Message(length);
             }
-            // IPv4 on a way that knows it, which is half the work.
+            // Each family on a way that knows it, which is half the work.
             Sight::Steered(record, zone) if query.has_usual_type() => {
-                return match client_v4(&query, request) {
-                    Some(client) => {
-                        let place = (record, zone);
-                        steered(engine, place, client.into(), query, *request, scratch, out)
-                    }
-                    None => {
-                        steered_elsewhere(engine, (record, zone), (query, *request), scratch, out)
-                    }
-                };
+                if let Some(client) = client_v4(&query, request) {
+                    let client = Client::new(client.into());
+                    return steered(engine, (record, zone), client, query, *request, scratch, out);
+                }
+                if let Some(client) = query.subnet_v6().and_then(Client::of_v6) {
+                    return steered(engine, (record, zone), client, query, *request, scratch, out);
+                }
+                return steered_elsewhere(engine, (record, zone), (query, *request), scratch, out);
             }
             sight => return seldom(engine, sight, (query, *request), scratch, out),
         }
@@ -130,8 +129,10 @@ pub(super) fn reply<S: Steer>(
 /// The address that steering goes by, if it is one of IPv4.
 #[inline(always)]
 fn client_v4(query: &Usual<'_>, request: &Request<'_>) -> Option<Ipv4Addr> {
+    if query.has_subnet() {
+        return query.subnet_v4();
+    }
     match request.client.ip() {
-        _ if query.has_subnet() => query.subnet_v4(),
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
     }
@@ -194,13 +195,13 @@ fn say(found: Found<'_>, query: Usual<'_>, settings: &Settings, out: &mut Room) 
 fn steered<S: Steer>(
     engine: &Engine<S>,
     (record, zone): (RecordId, Zone<'_>),
-    client: IpAddr,
+    client: Client,
     query: Usual<'_>,
     request: Request<'_>,
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
-    let served = engine.live.serve(record, query.qtype, Client::new(client), &mut scratch.spin);
+    let served = engine.live.serve(record, query.qtype, client, &mut scratch.spin);
     if let Served { answer: Answer::Records { bytes, count }, panic: None, scope, label } = served
         && let Some(room) = out.first_chunk_mut::<{ 2 * REPLY }>()
     {
@@ -221,7 +222,7 @@ fn steered<S: Steer>(
 }
 
 /// The same where a steered record is found less often, at an apex, at a wildcard; and for clients
-/// of IPv6.
+/// of IPv6 that ask themselves, or have an address of IPv4 inside.
 #[inline(never)]
 fn steered_elsewhere<S: Steer>(
     engine: &Engine<S>,
@@ -230,7 +231,7 @@ fn steered_elsewhere<S: Steer>(
     scratch: &mut Scratch,
     out: &mut [u8],
 ) -> Reply {
-    let client = query.subnet().unwrap_or_else(|| request.client.ip());
+    let client = Client::new(query.subnet().unwrap_or_else(|| request.client.ip()));
     steered(engine, place, client, query, request, scratch, out)
 }
 
@@ -350,7 +351,7 @@ old    DNAME new
 a.b.c  A   192.0.2.3
 ";
 
-    /// Answers of each kind, the same each time; the scope tells the client.
+    /// Answers of each kind, the same each time; the scope tells clients apart.
     #[derive(Debug)]
     struct Table;
 
@@ -358,7 +359,14 @@ a.b.c  A   192.0.2.3
 
     impl Steer for Table {
         fn serve(&self, record: RecordId, qtype: Type, client: Client, _: &mut Spin) -> Served<'_> {
-            let scope = if client.address.is_ipv4() { 22 } else { 45 };
+            let fold = |octets: &[u8]| {
+                octets.iter().fold(0, |fold: u8, octet| fold.rotate_left(3) ^ octet)
+            };
+            let scope = match client.address {
+                IpAddr::V4(address) => fold(&address.octets()) % 32,
+                IpAddr::V6(address) => fold(&address.octets()) % 128,
+            };
+            let scope = scope + client.offset;
             let panic = (record.0 == 1).then_some(Panic::Substitute);
             let answer = match (record.0, qtype) {
                 (2, _) => Answer::ServFail,
@@ -421,7 +429,11 @@ a.b.c  A   192.0.2.3
                 b"\0\x08\0\x05\0\x01\x07\0\xc0",
                 b"\0\x08\0\x05\0\x01\x08\x08\xc0",
                 b"\0\x08\0\x04\0\x01\0\0",
-                b"\0\x08\0\x0b\0\x02\x38\0\x20\x01\x0d\xb8\0\0\0",
+                b"\0\x08\0\x0b\0\x02\x38\0\x20\x01\x0d\xb8\x0a\x0b\x0c",
+                b"\0\x08\0\x0c\0\x02\x40\0\x20\x01\x0d\xb8\x0a\x0b\x0c\x0d",
+                b"\0\x08\0\x0d\0\x02\x48\0\x20\x01\x0d\xb8\x0a\x0b\x0c\x0d\x0e",
+                b"\0\x08\0\x0a\0\x02\x30\0\x20\x02\xc0\0\x02\x21",
+                b"\0\x08\0\x06\0\x02\x0d\0\x20\x08",
                 b"\0\x03\0\0",
             ]),
             ecs_enabled in any::<bool>(),

@@ -21,6 +21,7 @@ pub fn unwrap(address: IpAddr) -> Unwrapped {
     }
 }
 
+#[inline(always)]
 fn unwrap_v6(outer: Ipv6Addr) -> Unwrapped {
     let bits = outer.to_bits();
     if bits >> 32 == 0xffff || bits >> 32 == 0x0064_ff9b_0000_0000_0000_0000 {

@@ -1,6 +1,6 @@
 //! What goes into a look-up of a steered answer, and what comes out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::geo;
 use crate::steering::label::LabelId;
@@ -21,6 +21,14 @@ impl Client {
     pub fn new(address: IpAddr) -> Client {
         let unwrapped = geo::unwrap(address);
         Client { address: unwrapped.address, offset: unwrapped.offset }
+    }
+
+    /// The same for what comes as an address of IPv6; `None` if it has one of IPv4 inside.
+    #[inline(always)]
+    pub fn of_v6(address: Ipv6Addr) -> Option<Client> {
+        let client = Client::new(address.into());
+        // Built anew, for the compiler to know its family and its offset.
+        client.address.is_ipv6().then_some(Client { address: address.into(), offset: 0 })
     }
 }
 

@@ -250,12 +250,29 @@ impl Indexed for u128 {
         u128::from(top) << 64
     }
 
-    #[inline]
+    #[inline(always)]
     fn widest(self, first: u128, next: Option<u128>) -> u8 {
-        let below = first.previous().map_or(0, |outside| self.common_bits(outside) + 1);
-        let above = next.map_or(0, |outside| self.common_bits(outside) + 1);
-        below.max(above)
+        // As over IPv4, but there is no wider number: what does not exist differs in every bit, so
+        // that the other decides. Where neither exists, nothing is left out.
+        const NONE: u64 = u64::MAX;
+        if first == 0 && next.is_none() {
+            return 0;
+        }
+        // The first 64 bits tell nearly always.
+        let below = first.previous().map_or(NONE, |outside| self.top() ^ outside.top());
+        let above = next.map_or(NONE, |outside| self.top() ^ outside.top());
+        match below.min(above) {
+            0 => narrow(self, first, next),
+            differ => (differ.leading_zeros() + 1) as u8,
+        }
     }
+}
+
+/// The same where an address that the prefix must leave out has the same first 64 bits.
+#[cold]
+fn narrow(address: u128, first: u128, next: Option<u128>) -> u8 {
+    let outside = [first.previous(), next].into_iter().flatten();
+    outside.map(|outside| address.common_bits(outside) + 1).max().unwrap_or(0)
 }
 
 /// The last address with the first `bits` of `top`.

@@ -105,6 +105,19 @@ impl<'m> Usual<'m> {
         Some(Ipv4Addr::from_bits(bits.wrapping_shl(8 * (LONGEST - opt.len()) as u32)))
     }
 
+    /// The client's subnet, when it came and is one of IPv6 with 64 bits at most, as nearly all are.
+    #[inline(always)]
+    pub fn subnet_v6(&self) -> Option<Ipv6Addr> {
+        const LONGEST: usize = OPT + 8 + 8;
+        let opt = self.opt;
+        if !(OPT + 8..=LONGEST).contains(&opt.len()) || opt[OPT + 5] != 2 {
+            return None;
+        }
+        let bits = u64::from_be_bytes(*opt.last_chunk()?);
+        let bits = bits.wrapping_shl(8 * (LONGEST - opt.len()) as u32);
+        Some(Ipv6Addr::from_bits(u128::from(bits) << 64))
+    }
+
     /// The client's subnet, when it came.
     pub fn subnet(&self) -> Option<IpAddr> {
         if let Some(subnet) = self.subnet_v4() {
@@ -300,7 +313,13 @@ mod tests {
                 let edns = query.edns;
                 prop_assert_eq!(usual.opt.is_empty(), edns.is_none());
                 let subnet = edns.and_then(|edns| edns.subnet);
-                prop_assert_eq!(usual.subnet(), subnet.map(|subnet| subnet.address));
+                let address = subnet.map(|subnet| subnet.address);
+                prop_assert_eq!(usual.subnet(), address);
+                let is_short = subnet.is_some_and(|subnet| subnet.source <= 64);
+                let short = address.filter(|address| address.is_ipv6() && is_short);
+                prop_assert_eq!(usual.subnet_v6().map(IpAddr::V6), short);
+                let v4 = address.filter(IpAddr::is_ipv4);
+                prop_assert_eq!(usual.subnet_v4().map(IpAddr::V4), v4);
                 prop_assert!(edns.is_none_or(|edns| edns.options.is_empty()));
             }
         }
@@ -330,6 +349,8 @@ mod tests {
                 message.resize(message.len() + count - usize::from(source.is_multiple_of(8)), 0);
                 let usual = Usual::parse(&message, true).unwrap();
                 assert!(usual.subnet().is_some(), "{family} {source}");
+                assert_eq!(usual.subnet_v4().is_some(), family == 1, "{source}");
+                assert_eq!(usual.subnet_v6().is_some(), family == 2 && source <= 64, "{source}");
             }
         }
     }
