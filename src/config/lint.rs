@@ -16,6 +16,7 @@ use super::place::Match;
 use super::policy::{Geo, OnDown, Policy, PolicyKind};
 use super::pool::{Pool, PoolState};
 use super::record::Record;
+use super::repeated;
 use super::source::Located;
 
 /// Everything a lint looks at.
@@ -29,7 +30,8 @@ pub(super) struct Lints<'a> {
 }
 
 impl Lints<'_> {
-    /// All lints, in the order of the tables they are about.
+    /// All lints, in the order of the tables they are about; one that says the same of many places is
+    /// about the first few.
     pub(super) fn collect(&self) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         self.unused(&mut found);
@@ -58,7 +60,7 @@ impl Lints<'_> {
             let named = (&*record.name.to_string(), &record.span);
             found.extend(maintenance::together(named, &pools, self.maintenance));
         }
-        found
+        repeated::cut_short(found)
     }
 
     fn unused(&self, found: &mut Vec<Diagnostic>) {

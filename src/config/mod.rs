@@ -40,6 +40,7 @@ mod conceal;
 mod decode;
 mod lint;
 mod reader;
+mod repeated;
 mod schema;
 mod syntax;
 

@@ -144,7 +144,7 @@ impl fmt::Debug for Span {
 }
 
 /// A place as `file:line:column`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Site {
     /// The file, as it was opened.
     pub file: PathBuf,
