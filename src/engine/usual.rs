@@ -222,7 +222,7 @@ fn steered<S: Steer>(
 }
 
 /// The same where a steered record is found less often, at an apex, at a wildcard; and for clients
-/// of IPv6 that ask themselves, or have an address of IPv4 inside.
+/// of IPv6 without a subnet, with one of more than 64 bits, or with an address of IPv4 inside.
 #[inline(never)]
 fn steered_elsewhere<S: Steer>(
     engine: &Engine<S>,
